@@ -1,0 +1,36 @@
+/**
+ * Every bound that the fold sees. They are constants of the code, so part of its epoch: a server's own limits
+ * never decide what an entry does.
+ */
+
+/** Largest event as published, and so the largest item of a batch. */
+export const EVENT_MAX_BYTES = 512 * 1024;
+/** Nesting of `data`; deeper JSON goes to quarantine. */
+export const DATA_DEPTH_MAX = 64;
+/** Length of `id` and of `source`, in UTF-16 units. */
+export const ATTRIBUTE_MAX_CHARS = 512;
+/** Events of one batch message. */
+export const BATCH_MAX_EVENTS = 10_000;
+/** Outputs of one handler call. */
+export const UNIT_OUTPUTS_MAX = 1_000;
+/** JSON text of one output's data, in UTF-16 units: at most 768 KiB as UTF-8, under every server's 1 MiB with its headers. */
+export const OUTPUT_DATA_MAX_CHARS = 256 * 1024;
+/** JSON text of all outputs of one handler call. */
+export const UNIT_OUTPUT_MAX_CHARS = 4 * OUTPUT_DATA_MAX_CHARS;
+/** One cell's value. */
+export const CELL_MAX_BYTES = 256 * 1024;
+/** Timers of one actor. */
+export const TIMERS_MAX = 10_000;
+/** Length of a timer's id as a written token. */
+export const TIMER_ID_MAX_BYTES = 256;
+/** How much of an event a side output carries. */
+export const EXCERPT_MAX_BYTES = 4 * 1024;
+/** Message of an error in a dead letter. */
+export const ERROR_TEXT_MAX_CHARS = 1_024;
+/** Every so many sequences the state hash is kept as a mark, for comparing replicas. */
+export const MARK_EVERY_SEQUENCES = 65_536;
+/** Marks a shard keeps. */
+export const MARKS_KEPT = 64;
+
+if (OUTPUT_DATA_MAX_CHARS * 3 + 64 * 1024 > 1024 * 1024) throw new Error("an output could be too large for a server's max_payload");
+if (EXCERPT_MAX_BYTES * 6 > OUTPUT_DATA_MAX_CHARS) throw new Error("a side output could be over its own bound");

@@ -1,0 +1,266 @@
+/**
+ * One event, in the order of the design: dedupe -> validate -> advance the watermark [timers due fire] -> apply ->
+ * remember. `decide` is everything before the timers, `apply` everything behind them.
+ */
+import type { Handler } from "../model/actor.ts";
+import { writeKey } from "../model/key.ts";
+import { formatPosition } from "../model/position.ts";
+import type { Schema } from "../model/schema.ts";
+import type { ActorContext } from "./context.ts";
+import { type EventIdentity, identityOf } from "./dedupe.ts";
+import type { LogEntry } from "./entry.ts";
+import { type Envelope, type Item, type Refused, readEnvelope, readItems } from "./envelope.ts";
+import { type FoldOptions, skipName } from "./fold-options.ts";
+import type { Call, CallResult, HandlerRunner } from "./handler-runner.ts";
+import type { KeyRow } from "./key-row.ts";
+import { raiseWatermark } from "./meta.ts";
+import { NO_KEY, type OutputWriter } from "./output-writer.ts";
+import type { ShardState } from "./shard-state.ts";
+import { duplicateConflict, excerptOf, late, quarantine } from "./side-outputs.ts";
+import type { SubjectKind } from "./subject.ts";
+
+interface Offer {
+  readonly actor: number;
+  readonly name: string;
+  readonly schema: Schema<unknown>;
+  readonly handler: Handler;
+  readonly late: Handler | undefined;
+}
+
+/** An event found new and valid. */
+interface Accepted {
+  readonly event: Envelope;
+  readonly token: string;
+  readonly identity: EventIdentity;
+}
+
+export class EventStep {
+  readonly #options: FoldOptions;
+  readonly #state: ShardState;
+  readonly #runner: HandlerRunner;
+  readonly #outputs: OutputWriter;
+  readonly #offers = new Map<string, Offer[]>();
+  #entry: LogEntry | undefined;
+  #subject: SubjectKind = { kind: "unknown" };
+  #items: readonly Item[] = [];
+  #accepted: Accepted | undefined;
+
+  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter) {
+    this.#options = options;
+    this.#state = state;
+    this.#runner = runner;
+    this.#outputs = outputs;
+    options.job.actors.forEach((actor, number) => {
+      for (const stream of actor.streams) {
+        const offer = {
+          actor: number,
+          name: `${actor.name}.${stream.type}`,
+          schema: stream.schema,
+          handler: stream.handler,
+          late: actor.late,
+        };
+        const known = this.#offers.get(stream.type);
+        if (known === undefined) this.#offers.set(stream.type, [offer]);
+        else known.push(offer);
+      }
+    });
+  }
+
+  /** Events of the open entry; 0 when it carries none. */
+  get count(): number {
+    return this.#items.length;
+  }
+
+  open(entry: LogEntry, subject: SubjectKind): void {
+    this.#entry = entry;
+    this.#subject = subject;
+    this.#items = subject.kind === "event" || subject.kind === "batch" ? readItems(entry, this.#options.primitives) : [];
+  }
+
+  close(): void {
+    this.#entry = undefined;
+    this.#items = [];
+    this.#accepted = undefined;
+  }
+
+  /** True when the event is new and valid: it has lifted the watermark, and timers may fire before `apply`. */
+  decide(index: number): boolean {
+    const event = readEnvelope(this.#items[index]!);
+    if (!event.ok) return this.#refuse(index, event.code, event.reason, event, undefined);
+    const row = this.#rowOf(event);
+    if ("code" in row) return this.#refuse(index, row.code, row.reason, event, undefined);
+    const identity = this.#identify(event);
+    const { meta } = this.#state;
+    const notBefore = this.#notBefore();
+    const seen = row.dedupe.seen(identity, notBefore, this.#state.pages(row));
+    if (seen !== "new") return this.#seenBefore(index, event, row, seen);
+    const invalid = this.#invalid(event);
+    if (invalid !== undefined) return this.#refuse(index, invalid.code, invalid.reason, event, row);
+    if (event.time < notBefore) {
+      meta.counts.in++;
+      meta.counts.late++;
+      this.#side(late(event, meta.watermark!, "undecidable", this.#excerpt(index)), event.id, row);
+      return false;
+    }
+    raiseWatermark(meta, event.time - this.#options.job.settings.outOfOrdernessMs);
+    meta.idleSince = { processingTime: meta.processingTime, watermark: meta.watermark! };
+    this.#accepted = { event, token: row.token, identity };
+    return true;
+  }
+
+  /** Runs the handlers of an accepted event and remembers it. */
+  apply(index: number): void {
+    const { event, token, identity } = this.#accepted ?? this.#accept(index);
+    this.#accepted = undefined;
+    // Fetched again: timers fired since the decision, and a commit between them may have evicted the row.
+    const row = this.#state.row(token)!;
+    const { counts, watermark } = this.#state.meta;
+    const isLate = event.time < watermark! - this.#options.job.settings.allowedLatenessMs;
+    const behind = !isLate && event.time < watermark!;
+    counts.in++;
+    let applied = false;
+    let failed = false;
+    for (const offer of this.#offers.get(event.type)!) {
+      const handler = isLate ? offer.late : offer.handler;
+      if (handler === undefined) continue;
+      const result = this.#call(index, event, row, offer, handler, behind);
+      if (typeof result === "object") {
+        counts.in--;
+        this.#refuse(index, result.code, result.reason, event, row);
+        return;
+      }
+      if (result === "done") applied = true;
+      else failed = true;
+    }
+    if (isLate) {
+      counts.late++;
+      if (!applied && !failed) this.#side(late(event, watermark!, "late", this.#excerpt(index)), event.id, row);
+    } else if (!failed) {
+      counts.applied++;
+      if (behind) counts.behind++;
+    }
+    const at = { sequence: this.#entry!.sequence, index };
+    row.dedupe.add(identity, event.time, at, this.#notBefore(), this.#state.pages(row));
+    this.#state.changed(row);
+  }
+
+  #call(index: number, event: Envelope, row: KeyRow, offer: Offer, handler: Handler, behind: boolean): CallResult {
+    const position = this.#position(index);
+    const call: Call = {
+      row,
+      actor: offer.actor,
+      handler: offer.name,
+      now: event.time,
+      cause: event.id,
+      position,
+      unit: event.id,
+      eventId: event.id,
+      excerpt: () => this.#excerpt(index),
+    };
+    const { id, source, type, time, effectiveTime, sequence } = event;
+    const info = { id, source, type, time, effectiveTime, sequence, behind };
+    const run = (ctx: ActorContext): unknown => handler(ctx, event.data as never, info);
+    return this.#runner.run(call, run, this.#options.skips.get(skipName(position, undefined)));
+  }
+
+  /** The key's row, or why there is none for this event. */
+  #rowOf(event: Envelope): KeyRow | { readonly code: string; readonly reason: string } {
+    const { partition, partitions } = this.#options;
+    const subject = this.#subject;
+    let token: string | undefined;
+    if (subject.kind === "event") token = subject.token;
+    else if (event.subject === undefined) return { code: "missing-attribute", reason: "subject is missing; in a batch it names the key" };
+    else token = writeKey(event.subject);
+    const row = token === undefined ? undefined : this.#state.row(token);
+    if (row === undefined) return { code: "bad-key", reason: "the key is empty, over-long, or not written as the key codec writes it" };
+    if ((subject.kind === "event" && subject.slot !== row.slot) || row.slot % partitions !== partition) {
+      return { code: "misplaced", reason: `the key belongs to slot ${row.slot}` };
+    }
+    if (event.subject !== undefined && event.subject !== row.key) {
+      return { code: "subject-mismatch", reason: "the event's subject is not the key of the NATS subject" };
+    }
+    return row;
+  }
+
+  #identify(event: Envelope): EventIdentity {
+    const { sha256 } = this.#options.primitives;
+    return identityOf(sha256(`${event.source.length}:${event.source}${event.id}`), sha256(event.content));
+  }
+
+  #seenBefore(index: number, event: Envelope, row: KeyRow, seen: "same" | "other"): false {
+    const { counts } = this.#state.meta;
+    counts.in++;
+    if (seen === "same") {
+      counts.duplicate++;
+      return false;
+    }
+    counts.duplicateConflict++;
+    const first = row.dedupe.conflictsWith!;
+    const firstPosition = formatPosition(this.#options.partition, first.sequence, first.index);
+    this.#side(duplicateConflict(event.time, event.id, firstPosition, this.#excerpt(index)), event.id, row);
+    return false;
+  }
+
+  #invalid(event: Envelope): { readonly code: string; readonly reason: string } | undefined {
+    const offers = this.#offers.get(event.type);
+    if (offers === undefined) return { code: "unknown-type", reason: "no actor of the job takes this type" };
+    for (const { schema } of offers) {
+      if (!schema.check(event.data)) return { code: "schema", reason: `data ${schema.explain(event.data)}` };
+    }
+    const { maxAheadMs } = this.#options.job.settings;
+    if (event.time > this.#entry!.logTime + maxAheadMs) {
+      return { code: "too-far-ahead", reason: `time is more than ${maxAheadMs} ms after the log's time` };
+    }
+    return undefined;
+  }
+
+  /** On resuming behind the decision: what was decided then, without deciding again. */
+  #accept(index: number): Accepted {
+    const event = readEnvelope(this.#items[index]!);
+    if (!event.ok) throw new Error("an accepted event is no longer readable");
+    const row = this.#rowOf(event);
+    if ("code" in row) throw new Error("an accepted event has no key any more");
+    return { event, token: row.token, identity: this.#identify(event) };
+  }
+
+  #refuse(index: number, code: string, reason: string, event: Envelope | Refused, row: KeyRow | undefined): false {
+    const { counts } = this.#state.meta;
+    counts.in++;
+    counts.quarantined++;
+    const position = this.#position(index);
+    this.#side(
+      quarantine(event.time ?? this.#entry!.logTime, { reason, code, position, excerpt: this.#excerpt(index) }),
+      event.id,
+      row ?? this.#knownRow(event),
+    );
+    return false;
+  }
+
+  #side(draft: Parameters<OutputWriter["write"]>[0], cause: string | undefined, row: KeyRow | undefined): void {
+    const position = this.#position(this.#state.meta.last.index);
+    const about = row === undefined ? NO_KEY : { token: row.token, key: row.key };
+    this.#outputs.write(draft, { ...about, cause, position, unit: `${position}|${cause ?? ""}` }, 0);
+  }
+
+  /** The key of a refused event, where the subject names a valid one. */
+  #knownRow(event: Envelope | Refused): KeyRow | undefined {
+    if (this.#subject.kind === "event") return this.#state.row(this.#subject.token);
+    const token = event.subject === undefined ? undefined : writeKey(event.subject);
+    return token === undefined ? undefined : this.#state.row(token);
+  }
+
+  #notBefore(): number {
+    const { watermark } = this.#state.meta;
+    return watermark === undefined ? Number.NEGATIVE_INFINITY : watermark - this.#options.job.settings.dedupeHorizonMs;
+  }
+
+  #position(index: number): string {
+    return formatPosition(this.#options.partition, this.#entry!.sequence, index);
+  }
+
+  #excerpt(index: number): string {
+    const item = this.#items[index]!;
+    if (this.#items.length === 1 || "refused" in item) return excerptOf(this.#options.primitives.decodeUtf8(this.#entry!.payload) ?? "");
+    return excerptOf(JSON.stringify(item.value));
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * The fold: (state, entry) -> state, outputs, timers. No clock, no randomness, no I/O, no await.
+ *
+ * `open` takes an entry, `unit` does one bounded piece of it and says whether more is left: a timer that fires, or an
+ * event from dedupe to remembering. Between two units the state may be sealed and committed; a fold that starts from
+ * such a commit opens the same entry again and goes on with the next unit. So whatever a unit decides is either in
+ * the state or decided alike the second time:
+ *
+ *   start ── timers due by log time ──▶ event 0 ── accepted ──▶ timers due by watermark ──▶ handlers ──▶ event 1 …
+ *                                          └────── duplicate, refused, late ─────────────────────────▶ event 1 …
+ */
+import type { FoldSettings, Job } from "../model/job.ts";
+import { formatPosition } from "../model/position.ts";
+import type { LogEntry } from "./entry.ts";
+import { EventStep } from "./event-step.ts";
+import { type FoldOptions, LIVE_ROWS, skipName } from "./fold-options.ts";
+import { HandlerRunner } from "./handler-runner.ts";
+import { type EpochEntry, readJournalEntry } from "./journal.ts";
+import { readTimerRow } from "./keys.ts";
+import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
+import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
+import type { Primitives } from "./primitives.ts";
+import { type SealedGroup, ShardState } from "./shard-state.ts";
+import { excerptOf, quarantine } from "./side-outputs.ts";
+import { readSubject, type SubjectKind } from "./subject.ts";
+import { TimerStep } from "./timer-step.ts";
+
+export class Fold {
+  readonly meta: Meta;
+  readonly #job: Job;
+  readonly #partition: number;
+  readonly #identity: CodeIdentity;
+  readonly #primitives: Primitives;
+  readonly #state: ShardState;
+  readonly #outputs: OutputWriter;
+  readonly #timers: TimerStep;
+  readonly #events: EventStep;
+  #entry: LogEntry | undefined;
+  #subject: SubjectKind = { kind: "unknown" };
+  #stage: "log-time" | "events" | "event-timers" = "log-time";
+  #handedOver = false;
+
+  constructor(options: FoldOptions) {
+    const { job, partition, meta, primitives } = options;
+    this.meta = meta;
+    this.#job = job;
+    this.#partition = partition;
+    this.#identity = options.identity;
+    this.#primitives = primitives;
+    this.#state = new ShardState(job, options.committed, meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
+    this.#outputs = new OutputWriter(job, partition, meta, primitives);
+    const report = options.onFailure ?? (() => {});
+    const runner = new HandlerRunner(job, this.#state, this.#outputs, primitives, options.guard, report);
+    this.#timers = new TimerStep(job, this.#state, runner, options.skips);
+    this.#events = new EventStep(options, this.#state, runner, this.#outputs);
+  }
+
+  /** Begins an entry, or goes on with the one that the state is in the middle of. */
+  open(entry: LogEntry): void {
+    const { cursor } = this.meta;
+    if (this.#entry !== undefined) throw new Error("an entry is open already");
+    if (this.#handedOver) throw new Error("the epoch belongs to other code");
+    if (entry.sequence < cursor.sequence) throw new Error(`entry ${entry.sequence} is behind the cursor ${cursor.sequence}`);
+    const resumed = entry.sequence === cursor.sequence && (cursor.index > 0 || cursor.phase === "timers");
+    this.#entry = entry;
+    if (!resumed) this.meta.cursor = { sequence: entry.sequence, index: 0, phase: "start" };
+    this.#touch(entry, this.meta.cursor.index);
+    this.#moveLogTime(entry.logTime);
+    this.#stage = this.meta.cursor.phase === "timers" ? "event-timers" : resumed ? "events" : "log-time";
+    this.#subject = readSubject(this.#job.log, this.#partition, entry.subject);
+    this.#events.open(entry, this.#subject);
+  }
+
+  /** Does one unit of the open entry. False when the entry is finished. */
+  unit(): boolean {
+    const entry = this.#entry;
+    if (entry === undefined) return false;
+    if (this.#stage !== "events") {
+      const due = this.#state.dueTimer();
+      if (due !== undefined) {
+        this.#timers.fire(due, this.position);
+        return true;
+      }
+    }
+    if (this.#stage !== "event-timers") return this.#fold(entry);
+    if (this.#events.count === 0) return this.#finish(entry);
+    this.#events.apply(this.meta.cursor.index);
+    return this.#next(entry);
+  }
+
+  /** True while an entry is open: the state is between two of its units. */
+  get inEntry(): boolean {
+    return this.#entry !== undefined;
+  }
+
+  /** An epoch entry of other code was folded: nothing behind it may be, by this build. */
+  get handedOver(): boolean {
+    return this.#handedOver;
+  }
+
+  /** `<partition>:<sequence>.<index>` of what is being folded, or was last. */
+  get position(): string {
+    return formatPosition(this.#partition, this.meta.last.sequence, this.meta.last.index);
+  }
+
+  /** The unit that `unit()` would do next, as a skip names it. */
+  get nextUnit(): string {
+    const timer = this.#stage === "events" ? undefined : this.#state.dueTimer();
+    return skipName(this.position, timer);
+  }
+
+  /** Outputs numbered since the last call, in order. */
+  takeOutputs(): NumberedOutput[] {
+    return this.#outputs.ready.splice(0);
+  }
+
+  get pendingOutputs(): number {
+    return this.#outputs.ready.length;
+  }
+
+  get changedRows(): number {
+    return this.#state.changedRows;
+  }
+
+  get sealed(): boolean {
+    return this.#state.sealed;
+  }
+
+  seal(mark?: number): SealedGroup {
+    return this.#state.seal(mark);
+  }
+
+  committed(): void {
+    this.#state.committed();
+  }
+
+  /** Due time of the earliest timer of a clock, at the latest: a timer moved later may still be listed earlier. */
+  nextTimer(clock: "event" | "processing"): number | undefined {
+    const row = this.#state.firstTimer(clock);
+    return row === undefined ? undefined : readTimerRow(row).time;
+  }
+
+  #fold(entry: LogEntry): boolean {
+    const subject = this.#subject;
+    switch (subject.kind) {
+      case "event":
+      case "batch":
+        return this.#foldEvent(entry);
+      case "journal":
+        return subject.job === this.#job.name ? this.#foldJournal(entry) : this.#finish(entry);
+      case "control":
+        return this.#foldJournal(entry);
+      case "unknown":
+        this.#refuse(entry, "bad-subject", "the subject has no known form; a key with raw dots must be written with %2E");
+        return this.#finish(entry);
+      default:
+        return this.#finish(entry);
+    }
+  }
+
+  #foldEvent(entry: LogEntry): boolean {
+    const { index } = this.meta.cursor;
+    if (index >= this.#events.count) return this.#finish(entry);
+    if (this.#events.decide(index)) {
+      this.meta.cursor = { sequence: entry.sequence, index, phase: "timers" };
+      this.#stage = "event-timers";
+      if (this.#state.dueTimer() !== undefined) return true;
+      this.#events.apply(index);
+    }
+    return this.#next(entry);
+  }
+
+  #next(entry: LogEntry): boolean {
+    const index = this.meta.cursor.index + 1;
+    if (index >= this.#events.count) return this.#finish(entry);
+    this.meta.cursor = { sequence: entry.sequence, index, phase: "start" };
+    this.#touch(entry, index);
+    this.#stage = "events";
+    return true;
+  }
+
+  #finish(entry: LogEntry): false {
+    this.meta.cursor = { sequence: entry.sequence + 1, index: 0, phase: "start" };
+    this.#entry = undefined;
+    this.#events.close();
+    return false;
+  }
+
+  #touch(entry: LogEntry, index: number): void {
+    this.meta.last = { sequence: entry.sequence, index };
+  }
+
+  /** Processing time never falls; with `idle: advance` log time without events moves the watermark too. */
+  #moveLogTime(logTime: number): void {
+    const { meta } = this;
+    if (logTime > meta.processingTime) meta.processingTime = logTime;
+    const settings: FoldSettings = this.#job.settings;
+    if (settings.idle === "hold" || meta.idleSince === undefined) return;
+    const idle = meta.processingTime - meta.idleSince.processingTime - settings.idleAfterMs;
+    if (idle <= 0) return;
+    raiseWatermark(meta, Math.min(meta.idleSince.watermark + idle, meta.processingTime - settings.outOfOrdernessMs));
+  }
+
+  #foldJournal(entry: LogEntry): boolean {
+    const text = this.#primitives.decodeUtf8(entry.payload);
+    const journal = text === undefined ? undefined : readJournalEntry(text);
+    if (journal === undefined) this.#refuse(entry, "bad-journal-entry", "the journal holds something that this build does not know");
+    else if (journal.kind === "owner") this.meta.owner = { token: journal.token, term: entry.sequence };
+    else if (journal.kind === "epoch") this.#foldEpoch(entry, journal);
+    else if (journal.kind === "watermark") {
+      raiseWatermark(this.meta, journal.time);
+      this.meta.cursor = { sequence: entry.sequence, index: 0, phase: "timers" };
+      this.#stage = "event-timers";
+      return true;
+    }
+    return this.#finish(entry);
+  }
+
+  #foldEpoch(entry: LogEntry, epoch: EpochEntry): void {
+    if (entry.sequence <= this.meta.epochRoot) return;
+    const { kind: _kind, from: _from, previous: _previous, ...identity } = epoch;
+    this.meta.epoch = { ...identity, sequence: entry.sequence };
+    this.#handedOver = !sameCode(identity, this.#identity);
+  }
+
+  #refuse(entry: LogEntry, code: string, reason: string): void {
+    const text = this.#primitives.decodeUtf8(entry.payload) ?? "";
+    this.#outputs.write(
+      quarantine(entry.logTime, { reason, code, position: this.position, excerpt: excerptOf(text) }),
+      { ...NO_KEY, cause: undefined, position: this.position, unit: this.position },
+      0,
+    );
+    this.meta.counts.in++;
+    this.meta.counts.quarantined++;
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Runs one handler call as a unit: it succeeds as a whole, or leaves nothing but a dead letter.
+ */
+import type { Job } from "../model/job.ts";
+import { formatInstant } from "../model/time.ts";
+import { ActorContext, HandlerError, QuarantineRequest, Unit } from "./context.ts";
+import type { Guard } from "./fold-options.ts";
+import type { KeyRow, TimerRecord } from "./key-row.ts";
+import type { Origin, OutputWriter } from "./output-writer.ts";
+import type { Primitives } from "./primitives.ts";
+import type { ShardState } from "./shard-state.ts";
+import { deadLetter, failureOf } from "./side-outputs.ts";
+
+/** What a unit is called for. */
+export interface Call {
+  readonly row: KeyRow;
+  readonly actor: number;
+  /** `actor.handler`, as dead letters name it. */
+  readonly handler: string;
+  readonly now: number;
+  readonly cause: string;
+  readonly position: string;
+  /** See {@link Origin.unit}. */
+  readonly unit: string;
+  readonly eventId?: string;
+  readonly timer?: { readonly name: string; readonly record: TimerRecord };
+  /** Called only for a dead letter. */
+  excerpt(): string;
+}
+
+export type CallResult = "done" | "dead-lettered" | QuarantineRequest;
+
+export class HandlerRunner {
+  readonly contexts: readonly ActorContext[];
+  readonly #job: Job;
+  readonly #state: ShardState;
+  readonly #outputs: OutputWriter;
+  readonly #guard: Guard;
+  readonly #unit = new Unit();
+  readonly #onFailure: (position: string, handler: string, thrown: unknown) => void;
+
+  constructor(
+    job: Job,
+    state: ShardState,
+    outputs: OutputWriter,
+    primitives: Primitives,
+    guard: Guard,
+    onFailure: (position: string, handler: string, thrown: unknown) => void,
+  ) {
+    this.#job = job;
+    this.#state = state;
+    this.#outputs = outputs;
+    this.#guard = guard;
+    this.#onFailure = onFailure;
+    this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256));
+  }
+
+  /** Calls `handler` with the actor's context. `skip` is the reason of a skip: then the handler is not called at all. */
+  run(call: Call, handler: (ctx: ActorContext) => unknown, skip: string | undefined): CallResult {
+    const unit = this.#unit;
+    unit.begin(call.row, call.now, call.cause, call.position, `${call.position}|${call.row.token}|${call.handler}|${call.unit}`);
+    try {
+      if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
+      const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
+      if (isThenable(returned)) {
+        throw new HandlerError(
+          "ASYNC_HANDLER",
+          "A handler returned a promise. Handlers are synchronous; calls outside go through effects.",
+        );
+      }
+    } catch (thrown) {
+      unit.rollBack();
+      if (thrown instanceof QuarantineRequest) return thrown;
+      this.#onFailure(call.position, call.handler, thrown);
+      this.#deadLetter(call, thrown);
+      return "dead-lettered";
+    }
+    const outputs = unit.outputs;
+    unit.end();
+    if (outputs.length > 0) {
+      const origin = originOf(call);
+      for (let i = 0; i < outputs.length; i++) this.#outputs.write(outputs[i]!, origin, i);
+    }
+    return "done";
+  }
+
+  /** Takes the timer out of the row; it is consumed whether or not its handler succeeds. */
+  consumeTimer(row: KeyRow, actor: number, record: TimerRecord): void {
+    this.#outside(row, () => this.contexts[actor]!.dropTimer(row, record));
+  }
+
+  /** Moves a timer's index row to its true time. */
+  reindexTimer(row: KeyRow, actor: number, record: TimerRecord): void {
+    this.#outside(row, () => {
+      this.contexts[actor]!.dropTimer(row, record);
+      this.contexts[actor]!.setTimer(row, { ...record, indexedAt: record.at });
+    });
+  }
+
+  #outside(row: KeyRow, change: () => void): void {
+    this.#unit.begin(row, 0, "", "", "");
+    change();
+    this.#unit.end();
+  }
+
+  #guarded(call: () => unknown): unknown {
+    this.#guard.enter();
+    try {
+      return call();
+    } finally {
+      this.#guard.leave();
+    }
+  }
+
+  #deadLetter(call: Call, thrown: unknown): void {
+    const { timer } = call;
+    const draft = deadLetter(call.now, {
+      key: call.row.key,
+      position: call.position,
+      jobVersion: this.#job.version,
+      handler: call.handler,
+      error: failureOf(thrown),
+      ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
+      ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
+      excerpt: call.excerpt(),
+    });
+    this.#outputs.write(draft, originOf(call), 0);
+    this.#state.meta.counts.deadLettered++;
+  }
+}
+
+function originOf(call: Call): Origin {
+  return { token: call.row.token, key: call.row.key, cause: call.cause, position: call.position, unit: call.unit };
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}

@@ -1,0 +1,130 @@
+/**
+ * The shard's own row: where it is, its clocks, its outputs, its code epoch and its counts. One row, committed with
+ * all others in one transaction.
+ */
+
+import { ByteReader, ByteWriter } from "../model/bytes.ts";
+import type { FoldSettings } from "../model/job.ts";
+import { layoutOf } from "../model/layout.ts";
+import { CHAIN_START } from "./primitives.ts";
+
+/** Layout of every row of a shard; raised when any of them changes. */
+export const STATE_FORMAT = 1;
+
+const LAYOUT = layoutOf({});
+
+/** Where the fold goes on: the entry, the event in it, and whether that event was already accepted. */
+export interface Cursor {
+  readonly sequence: number;
+  readonly index: number;
+  /** `timers`: the event was found new and valid and has lifted the watermark; timers due at it are firing. */
+  readonly phase: "start" | "timers";
+}
+
+export interface Counts {
+  /** Events seen, each of them also in exactly one of applied, duplicate, conflict, late, quarantined, dead-lettered. */
+  in: number;
+  applied: number;
+  duplicate: number;
+  duplicateConflict: number;
+  /** Of the applied ones, those behind the watermark. */
+  behind: number;
+  late: number;
+  quarantined: number;
+  /** Events and timers. */
+  deadLettered: number;
+}
+
+/** Which code folds: an entry is folded only by the code of its epoch. */
+export interface CodeIdentity {
+  readonly version: number;
+  readonly codeHash: string;
+  readonly settings: FoldSettings;
+  readonly tidemark: string;
+  readonly node: string;
+  readonly icu: string;
+  readonly tz: string;
+}
+
+export interface Epoch extends CodeIdentity {
+  /** Sequence of its entry. */
+  readonly sequence: number;
+}
+
+export interface Owner {
+  readonly token: string;
+  /** Sequence of its entry: the owner's term. */
+  readonly term: number;
+}
+
+export interface Meta {
+  cursor: Cursor;
+  /** The last entry touched, for `position` in answers; sequence 0 before the first. */
+  last: { readonly sequence: number; readonly index: number };
+  watermark: number | undefined;
+  /** Greatest log timestamp seen. */
+  processingTime: number;
+  /** Processing time and watermark at the last valid event: idleness counts from there. */
+  idleSince: { readonly processingTime: number; readonly watermark: number } | undefined;
+  outputs: number;
+  chain: string;
+  epoch: Epoch;
+  /** Sequence of the epoch entry that begins this history: a later one with `from` replaced everything before. */
+  epochRoot: number;
+  owner: Owner | undefined;
+  keys: number;
+  timers: number;
+  counts: Counts;
+}
+
+export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number): Meta {
+  return {
+    cursor: { sequence: firstSequence, index: 0, phase: "start" },
+    last: { sequence: firstSequence - 1, index: 0 },
+    watermark: undefined,
+    processingTime: 0,
+    idleSince: undefined,
+    outputs: 0,
+    chain: CHAIN_START,
+    epoch,
+    epochRoot,
+    owner: undefined,
+    keys: 0,
+    timers: 0,
+    counts: { in: 0, applied: 0, duplicate: 0, duplicateConflict: 0, behind: 0, late: 0, quarantined: 0, deadLettered: 0 },
+  };
+}
+
+/** Canonical whatever order the fields were set in. */
+export function writeMeta(meta: Meta): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(STATE_FORMAT);
+  LAYOUT.write(writer, LAYOUT.normalize(meta, "meta", { bytes: 0 }));
+  return writer.finish();
+}
+
+/** `undefined` when the row was written in another format. */
+export function readMeta(bytes: Uint8Array): Meta | undefined {
+  const reader = new ByteReader(bytes);
+  if (reader.u8() !== STATE_FORMAT) return undefined;
+  const row = LAYOUT.read(reader) as Meta;
+  return { ...row, watermark: row.watermark, idleSince: row.idleSince, owner: row.owner, counts: { ...row.counts } };
+}
+
+/** The watermark never falls. */
+export function raiseWatermark(meta: Meta, to: number): void {
+  if (meta.watermark === undefined || to > meta.watermark) meta.watermark = to;
+}
+
+/** Whether two builds fold alike: same code, same settings, same runtime. */
+export function sameCode(a: CodeIdentity, b: CodeIdentity): boolean {
+  return (
+    a.version === b.version &&
+    a.codeHash === b.codeHash &&
+    a.tidemark === b.tidemark &&
+    a.node === b.node &&
+    a.icu === b.icu &&
+    a.tz === b.tz &&
+    (Object.keys(a.settings) as (keyof FoldSettings)[]).every((name) => a.settings[name] === b.settings[name])
+  );
+}

@@ -1,0 +1,201 @@
+/**
+ * The state of one shard while it folds: live rows of keys, the timer index, the sums of the state hash and the meta
+ * row, over what the store holds.
+ *
+ * Live rows are a cache: a row that the store does not have yet is never evicted, one that it has may be at any time,
+ * and neither shows in what the fold does.
+ */
+import type { Job } from "../model/job.ts";
+import { slotOf } from "../model/key.ts";
+import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
+import type { PageStore } from "./dedupe.ts";
+import { KeyRow, KeyRowCodec } from "./key-row.ts";
+import { keyRow, META_ROW, markRow, pageRow, SUMS_ROW, TABLE, type TimerAddress, timerRow } from "./keys.ts";
+import { type Meta, writeMeta } from "./meta.ts";
+import type { Primitives } from "./primitives.ts";
+import { type CommittedRows, Rows } from "./rows.ts";
+import { StateSums, stateHash } from "./state-hash.ts";
+import { TimerIndex } from "./timer-index.ts";
+
+/** Everything that one commit writes, and what it says. */
+export interface SealedGroup {
+  readonly changes: readonly { readonly key: string; readonly value: Uint8Array | null }[];
+  /** The group may be committed when the output stream has so many. */
+  readonly outputs: number;
+  readonly chain: string;
+  readonly sequence: number;
+  readonly stateHash: string;
+}
+
+const NO_VALUE = new Uint8Array(0);
+
+export class ShardState {
+  readonly meta: Meta;
+  readonly #primitives: Primitives;
+  readonly #codec: KeyRowCodec;
+  readonly #rows: Rows;
+  readonly #timers: TimerIndex;
+  readonly #sums: StateSums;
+  readonly #live = new Map<string, KeyRow>();
+  readonly #liveMax: number;
+  #changed: KeyRow[] = [];
+  #pageOwner: KeyRow | undefined;
+  readonly #pages: PageStore = {
+    readPage: (page) => this.#page(page).bytes,
+    writePage: (page, bytes) => {
+      const { slot, token } = this.#pageOwner!;
+      const key = pageRow(slot, token, page);
+      this.#rows.set(key, bytes);
+      this.#sums.replace(TABLE.page, slot, 0n, this.#primitives.rowHash(key, bytes));
+    },
+    dropPage: (page) => {
+      const { key, bytes } = this.#page(page);
+      this.#rows.set(key, null);
+      this.#sums.replace(TABLE.page, this.#pageOwner!.slot, this.#primitives.rowHash(key, bytes), 0n);
+    },
+  };
+  /** Number of the open overlay. */
+  #overlay = 1;
+
+  constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, liveRowsMax: number) {
+    this.meta = meta;
+    this.#primitives = primitives;
+    this.#codec = new KeyRowCodec(job.actors);
+    this.#rows = new Rows(committed);
+    this.#timers = new TimerIndex(this.#rows);
+    const sums = committed.get(SUMS_ROW);
+    this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
+    this.#liveMax = liveRowsMax;
+  }
+
+  /** The row of a key; a fresh one when it has none. `undefined` when the token is no written key. */
+  row(token: string): KeyRow | undefined {
+    let row = this.#live.get(token);
+    if (row === undefined) {
+      row = this.#load(token);
+      if (row === undefined) return undefined;
+      this.#live.set(token, row);
+    }
+    row.usedIn = this.#overlay;
+    return row;
+  }
+
+  /** Notes that a row's value changed, so that the next seal writes it. */
+  changed(row: KeyRow): void {
+    if (row.changedIn === this.#overlay) return;
+    row.changedIn = this.#overlay;
+    this.#changed.push(row);
+  }
+
+  get changedRows(): number {
+    return this.#changed.length + this.#rows.openSize;
+  }
+
+  addTimer(address: TimerAddress, slot: number): void {
+    const row = timerRow(address);
+    this.#timers.add(row);
+    this.#sums.replace(TABLE.timer, slot, 0n, this.#primitives.rowHash(row, NO_VALUE));
+    this.meta.timers++;
+  }
+
+  removeTimer(address: TimerAddress, slot: number): void {
+    const row = timerRow(address);
+    this.#timers.remove(row);
+    this.#sums.replace(TABLE.timer, slot, this.#primitives.rowHash(row, NO_VALUE), 0n);
+    this.meta.timers--;
+  }
+
+  /** The first index row due on either clock, processing time first; `undefined` when none is. */
+  dueTimer(): string | undefined {
+    const due = this.#timers.firstBefore("processing", this.meta.processingTime + 1);
+    if (due !== undefined || this.meta.watermark === undefined) return due;
+    return this.#timers.firstBefore("event", this.meta.watermark);
+  }
+
+  /** Earliest index row of a clock. */
+  firstTimer(clock: "event" | "processing"): string | undefined {
+    return this.#timers.first(clock);
+  }
+
+  /** Dedupe pages of a key; good until the next call, so that no event costs an object. */
+  pages(row: KeyRow): PageStore {
+    this.#pageOwner = row;
+    return this.#pages;
+  }
+
+  /** Whether a group was sealed and not yet committed: then another seal must wait. */
+  get sealed(): boolean {
+    return this.#rows.sealed;
+  }
+
+  /** Closes what changed since the last seal, as of here. `mark`: a sequence under which the state hash is kept. */
+  seal(mark?: number): SealedGroup {
+    for (const row of this.#changed) this.#encode(row);
+    this.#changed = [];
+    this.#overlay++;
+    const metaBytes = writeMeta(this.meta);
+    const hash = stateHash(this.#sums, META_ROW, metaBytes, this.#primitives);
+    this.#rows.set(META_ROW, metaBytes);
+    this.#rows.set(SUMS_ROW, this.#sums.write());
+    if (mark !== undefined) {
+      this.#rows.set(markRow(mark), this.#primitives.encodeUtf8(hash));
+      const outdated = mark - MARKS_KEPT * MARK_EVERY_SEQUENCES;
+      if (outdated > 0) this.#rows.set(markRow(outdated), null);
+    }
+    const changes = this.#rows.seal();
+    return { changes, outputs: this.meta.outputs, chain: this.meta.chain, sequence: this.meta.last.sequence, stateHash: hash };
+  }
+
+  /** The sealed group is in the store: its rows may leave memory. */
+  committed(): void {
+    this.#rows.committed();
+    if (this.#live.size > this.#liveMax) this.#evict();
+  }
+
+  #page(page: number): { readonly key: string; readonly bytes: Uint8Array } {
+    const { slot, token } = this.#pageOwner!;
+    const key = pageRow(slot, token, page);
+    const bytes = this.#rows.get(key);
+    if (bytes === undefined) throw new RangeError("a dedupe page is missing");
+    return { key, bytes };
+  }
+
+  #load(token: string): KeyRow | undefined {
+    const slot = slotOf(token);
+    const key = keyRow(slot, token);
+    const bytes = this.#rows.get(key);
+    if (bytes === undefined) {
+      try {
+        return new KeyRow(token, slot);
+      } catch {
+        return undefined;
+      }
+    }
+    const row = this.#codec.decode(token, slot, bytes);
+    row.hash = this.#primitives.rowHash(key, bytes);
+    return row;
+  }
+
+  #encode(row: KeyRow): void {
+    const key = keyRow(row.slot, row.token);
+    const bytes = this.#codec.encode(row);
+    const hash = bytes === null ? 0n : this.#primitives.rowHash(key, bytes);
+    if (hash === row.hash) return;
+    if (row.hash === 0n) this.meta.keys++;
+    else if (hash === 0n) this.meta.keys--;
+    this.#rows.set(key, bytes);
+    this.#sums.replace(TABLE.key, row.slot, row.hash, hash);
+    row.hash = hash;
+  }
+
+  #evict(): void {
+    let excess = this.#live.size - Math.floor(this.#liveMax * 0.75);
+    const sealed = this.#overlay - 1;
+    for (const [token, row] of this.#live) {
+      if (excess <= 0) return;
+      if (row.changedIn > sealed || row.usedIn > sealed) continue;
+      this.#live.delete(token);
+      excess--;
+    }
+  }
+}

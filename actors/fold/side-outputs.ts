@@ -1,0 +1,96 @@
+/**
+ * The runtime's own outputs: what happened to an event that no handler answered for. Nothing is dropped silently.
+ * Texts depend on the entry and the code's epoch alone: no stack, no path, no clock.
+ */
+import { formatInstant } from "../model/time.ts";
+import { ERROR_TEXT_MAX_CHARS, EXCERPT_MAX_BYTES } from "./bounds.ts";
+import type { DraftOutput } from "./context.ts";
+
+export interface FailureRecord {
+  readonly name: string;
+  readonly message: string;
+  readonly code: string;
+}
+
+export function quarantine(time: number, data: { reason: string; code: string; position: string; excerpt: string }): DraftOutput {
+  return draft("tidemark.quarantine", time, data);
+}
+
+export function late(
+  event: { id: string; type: string; time: number },
+  watermark: number,
+  reason: "late" | "undecidable",
+  excerpt: string,
+): DraftOutput {
+  return draft("tidemark.late", event.time, {
+    eventId: event.id,
+    type: event.type,
+    time: formatInstant(event.time),
+    watermark: formatInstant(watermark),
+    behindMs: watermark - event.time,
+    reason,
+    excerpt,
+  });
+}
+
+export function duplicateConflict(time: number, eventId: string, firstPosition: string | null, excerpt: string): DraftOutput {
+  return draft("tidemark.duplicate-conflict", time, { eventId, firstPosition, excerpt });
+}
+
+export interface DeadLetter {
+  readonly key: string;
+  readonly position: string;
+  readonly jobVersion: number;
+  readonly handler: string;
+  readonly error: FailureRecord;
+  readonly eventId?: string;
+  readonly timer?: { readonly name: string; readonly id: string; readonly time: string };
+  readonly excerpt: string;
+}
+
+export function deadLetter(time: number, data: DeadLetter): DraftOutput {
+  return draft("tidemark.dead-letter", time, data);
+}
+
+/** What a dead letter says of a thrown value. */
+export function failureOf(thrown: unknown): FailureRecord {
+  if (!(thrown instanceof Error)) return { name: typeof thrown, message: bounded(printed(thrown)), code: "HANDLER_FAILED" };
+  const code = (thrown as { readonly code?: unknown }).code;
+  return {
+    name: bounded(String(thrown.name)),
+    message: bounded(String(thrown.message)),
+    code: typeof code === "string" && code.length <= 64 ? code.toWellFormed() : "HANDLER_FAILED",
+  };
+}
+
+/** At most 4 KiB of an event, as UTF-8, cut between characters. */
+export function excerptOf(text: string): string {
+  const wellFormed = text.toWellFormed();
+  if (wellFormed.length * 3 <= EXCERPT_MAX_BYTES) return wellFormed;
+  let bytes = 0;
+  let end = 0;
+  for (const character of wellFormed) {
+    const code = character.codePointAt(0)!;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (bytes > EXCERPT_MAX_BYTES) break;
+    end += character.length;
+  }
+  return wellFormed.slice(0, end);
+}
+
+function draft(type: string, time: number, data: object): DraftOutput {
+  return { type, time, dataJson: JSON.stringify(data), idempotencyKey: undefined };
+}
+
+/** A thrown value that is no error may be anything, also something whose printing throws. */
+function printed(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "a value that cannot be printed";
+  }
+}
+
+function bounded(text: string): string {
+  return text.slice(0, ERROR_TEXT_MAX_CHARS).toWellFormed();
+}

@@ -1,0 +1,65 @@
+/**
+ * Subjects of a partition and what each may carry (CONTRACT "NATS").
+ */
+import { isName } from "../model/actor.ts";
+
+export type SubjectKind =
+  | { readonly kind: "event"; readonly slot: number; readonly token: string }
+  | { readonly kind: "batch" }
+  | { readonly kind: "journal"; readonly job: string; readonly part: string | undefined }
+  | { readonly kind: "control" }
+  | { readonly kind: "reference"; readonly table: string }
+  | { readonly kind: "move" }
+  | { readonly kind: "unknown" };
+
+const UNKNOWN: SubjectKind = { kind: "unknown" };
+const BATCH: SubjectKind = { kind: "batch" };
+const CONTROL: SubjectKind = { kind: "control" };
+const MOVE: SubjectKind = { kind: "move" };
+const VERSION = /^[1-9]\d{0,9}$/;
+
+/** Last token of the log's own journal, which every job of the log folds. Not a job's name: those start with a letter. */
+export const CONTROL_JOURNAL = "_log";
+
+export function journalSubject(log: string, partition: number, job: string): string {
+  return `${log}.p${partition}.j.${job}`;
+}
+
+/** Epochs stand beside the journal, under it, so that the first and the last are found by subject without reading ticks. */
+export function epochSubject(log: string, partition: number, job: string): string {
+  return `${journalSubject(log, partition, job)}.epoch`;
+}
+
+export function controlSubject(log: string, partition: number): string {
+  return journalSubject(log, partition, CONTROL_JOURNAL);
+}
+
+/** Reads a subject of `<log>-<partition>`; whatever has no known form is `unknown`. */
+export function readSubject(log: string, partition: number, subject: string): SubjectKind {
+  if (!subject.startsWith(log) || subject.charCodeAt(log.length) !== 46) return UNKNOWN;
+  const start = log.length + 1;
+  let at = start;
+  let slot = 0;
+  for (let code = subject.charCodeAt(at); code >= 48 && code <= 57 && at < start + 4; code = subject.charCodeAt(++at)) {
+    slot = slot * 10 + code - 48;
+  }
+  if (at > start) {
+    if (subject.charCodeAt(at) !== 46 || subject.charCodeAt(at + 1) !== 101 || subject.charCodeAt(at + 2) !== 46) return UNKNOWN;
+    const token = subject.slice(at + 3);
+    return token === "" || token.includes(".") ? UNKNOWN : { kind: "event", slot, token };
+  }
+  return readRuntimeSubject(`p${partition}`, subject.slice(start).split("."));
+}
+
+function readRuntimeSubject(own: string, tokens: readonly string[]): SubjectKind {
+  const [partition, kind, name, part] = tokens;
+  if (partition !== own) return UNKNOWN;
+  if (kind === "j" && name !== undefined && tokens.length <= 4) {
+    if (name === CONTROL_JOURNAL) return tokens.length === 3 ? CONTROL : UNKNOWN;
+    return isName(name) ? { kind: "journal", job: name, part } : UNKNOWN;
+  }
+  if (kind === "b" && tokens.length === 3 && VERSION.test(name ?? "")) return BATCH;
+  if (kind === "r" && tokens.length === 3 && isName(name ?? "")) return { kind: "reference", table: name! };
+  if (kind === "m" && tokens.length === 2) return MOVE;
+  return UNKNOWN;
+}

@@ -1,0 +1,64 @@
+/**
+ * One due timer: its index row is taken out, and its handler runs as a unit of its own.
+ */
+import type { Job } from "../model/job.ts";
+import { readKey } from "../model/key.ts";
+import { findTimer } from "./context.ts";
+import { skipName } from "./fold-options.ts";
+import type { Call, HandlerRunner } from "./handler-runner.ts";
+import { readTimerRow } from "./keys.ts";
+import type { ShardState } from "./shard-state.ts";
+
+export class TimerStep {
+  readonly #job: Job;
+  readonly #state: ShardState;
+  readonly #runner: HandlerRunner;
+  readonly #skips: ReadonlyMap<string, string>;
+
+  constructor(job: Job, state: ShardState, runner: HandlerRunner, skips: ReadonlyMap<string, string>) {
+    this.#job = job;
+    this.#state = state;
+    this.#runner = runner;
+    this.#skips = skips;
+  }
+
+  /** Fires the timer of an index row, or moves the row when the timer was set to a later time meanwhile. */
+  fire(indexRow: string, position: string): void {
+    const address = readTimerRow(indexRow);
+    const actor = this.#job.actors.findIndex((candidate) => candidate.name === address.actor);
+    const number = this.#job.actors[actor]?.timers.findIndex((candidate) => candidate.name === address.name) ?? -1;
+    const timer = this.#job.actors[actor]?.timers[number];
+    const row = this.#state.row(address.token);
+    const record = findTimer(row?.sections[actor], number, address.id);
+    if (timer === undefined || row === undefined || record === undefined || record.indexedAt !== address.time) {
+      throw new Error(`the timer index names a timer that its actor does not have: ${JSON.stringify(address)}`);
+    }
+    if (record.at > record.indexedAt) {
+      this.#runner.reindexTimer(row, actor, record);
+      return;
+    }
+    this.#runner.consumeTimer(row, actor, record);
+    const call: Call = {
+      row,
+      actor,
+      handler: `${address.actor}.${address.name}`,
+      now: record.at,
+      cause: record.armedBy,
+      position,
+      unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
+      timer: { name: address.name, record },
+      excerpt: () => "",
+    };
+    const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
+    const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));
+    if (typeof result === "object") {
+      this.#runner.run(
+        call,
+        () => {
+          throw new TypeError("ctx.quarantine is for events. A timer's handler may throw; its timer then goes to the dead letters.");
+        },
+        undefined,
+      );
+    }
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Actors: the state, timers and handlers of one key. Handlers are synchronous and see only `ctx`; whatever they do
+ * is a function of the actor's state and the entry in hand, so that folding again gives the same bytes.
+ */
+import type { Static, TSchema } from "typebox";
+import { type Schema, schemaOf } from "./schema.ts";
+import type { OutputType, Stream } from "./stream.ts";
+
+export interface ValueCell<T> {
+  readonly kind: "value";
+  readonly schema: Schema<T>;
+  readonly initial: T | undefined;
+}
+
+/** A cell with one value. Without `initial` it starts as `undefined`. */
+export function value<S extends TSchema>(schema: S): ValueCell<Static<S> | undefined>;
+export function value<S extends TSchema>(schema: S, initial: Static<S>): ValueCell<Static<S>>;
+export function value<S extends TSchema>(schema: S, initial?: Static<S>): ValueCell<Static<S> | undefined> {
+  const compiled = schemaOf(schema);
+  const frozen = initial === undefined ? undefined : (compiled.layout.normalize(initial, "initial", { bytes: 0 }) as Static<S>);
+  return { kind: "value", schema: compiled as Schema<Static<S> | undefined>, initial: frozen };
+}
+
+export type Clock = "event" | "processing";
+
+export interface TimerType<T> {
+  readonly kind: "timer";
+  readonly clock: Clock;
+  readonly schema: Schema<T> | undefined;
+}
+
+/**
+ * A named timer of the actor. On the event clock it fires when the watermark has passed its time (W > t), on the
+ * processing clock when the log's time has reached it (P >= t). Fires once; set again under the same id, it moves.
+ */
+export function timer(clock: Clock): TimerType<undefined>;
+export function timer<S extends TSchema>(clock: Clock, schema: S): TimerType<Static<S>>;
+export function timer<S extends TSchema>(clock: Clock, schema?: S): TimerType<Static<S> | undefined> {
+  return { kind: "timer", clock, schema: schema === undefined ? undefined : schemaOf(schema) };
+}
+
+type DeepReadonly<T> = T extends (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+export interface Value<T> {
+  /** The value, read-only: changes go through `set`, `update` and `delete`. */
+  get(): DeepReadonly<T>;
+  set(value: DeepReadonly<NonNullable<T>>): void;
+  update(change: (value: DeepReadonly<T>) => DeepReadonly<NonNullable<T>>): void;
+  /** Back to the initial value. */
+  delete(): void;
+}
+
+export interface TimerHandle<T> {
+  /** Sets the timer `id` (default: the empty id) to fire at `time`, whole milliseconds. Set again, it moves. */
+  at(time: number, ...rest: undefined extends T ? [data?: T, id?: string] : [data: T, id?: string]): void;
+  cancel(id?: string): void;
+  /** When it will fire; `undefined` when it is not set. */
+  time(id?: string): number | undefined;
+}
+
+export interface OutputOptions {
+  /** The event time that the output is about. Default: `ctx.now`. */
+  readonly time?: number;
+  /** Default: key, type, cause and ordinal, so that the same fact keeps its key in every generation. */
+  readonly idempotencyKey?: string;
+}
+
+export interface EventInfo {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  /** Event time. */
+  readonly time: number;
+  readonly effectiveTime: number | undefined;
+  readonly sequence: string | undefined;
+  /** Its time was behind the watermark, within the allowed lateness. */
+  readonly behind: boolean;
+}
+
+export interface FiredTimer<T> {
+  readonly name: string;
+  readonly id: string;
+  readonly time: number;
+  readonly data: DeepReadonly<T>;
+}
+
+type None = Record<never, never>;
+
+/** What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay. */
+/** C, O and T: the values of its cells, outputs and timers, by name. */
+export interface Context<C = Record<string, unknown>, O = Record<string, unknown>, T = Record<string, unknown>> {
+  readonly key: string;
+  /** The event's time, or the time that the timer was set for. */
+  readonly now: number;
+  /** The shard's watermark; `undefined` before the first event. */
+  readonly watermark: number | undefined;
+  /** The greatest log timestamp seen so far. */
+  readonly processingTime: number;
+  /** `<partition>:<sequence>.<index>` of the entry being folded. */
+  readonly position: string;
+  readonly state: { readonly [K in keyof C]: Value<C[K]> };
+  readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => void };
+  readonly timers: { readonly [K in keyof T]: TimerHandle<T[K]> };
+  /** A number in [0, 1), the same in every replay. */
+  random(): number;
+  /** A version 4 UUID, the same in every replay. */
+  uuid(): string;
+  /** Rolls this handler back and sends the event to quarantine; the event is forgotten, so that it may come again. */
+  quarantine(code: string, reason?: string): never;
+}
+
+type EventHandlers<C, O, T, I> = {
+  readonly [K in keyof I]: (ctx: Context<C, O, T>, event: DeepReadonly<I[K]>, info: EventInfo) => void;
+};
+type TimerHandlers<C, O, T> = { readonly [K in keyof T]: (ctx: Context<C, O, T>, timer: FiredTimer<T[K]>) => void };
+
+export interface ActorOptions<I, C, O, T> {
+  /** Raise it with every change of behaviour. Default 1. */
+  readonly version?: number;
+  readonly in: { readonly [K in keyof I]: Stream<I[K]> };
+  readonly out?: { readonly [K in keyof O]: OutputType<O[K]> };
+  readonly state?: { readonly [K in keyof C]: ValueCell<C[K]> };
+  readonly timers?: { readonly [K in keyof T]: TimerType<T[K]> };
+  readonly on: NoInfer<EventHandlers<C, O, T, I> & TimerHandlers<C, O, T>>;
+  /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
+  readonly late?: NoInfer<(ctx: Context<C, O, T>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
+}
+
+/** An actor as the fold sees it: names resolved to numbers, handlers untyped. */
+export interface Actor {
+  readonly kind: "actor";
+  readonly name: string;
+  readonly version: number;
+  readonly streams: readonly (Stream<unknown> & { readonly handler: Handler })[];
+  readonly cells: readonly (ValueCell<unknown> & { readonly name: string })[];
+  readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
+  readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
+  readonly late: Handler | undefined;
+}
+
+export type Handler = (ctx: Context, event: never, info: EventInfo) => unknown;
+export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown;
+
+const NAME = /^[a-z][a-z0-9-]{0,30}$/;
+const MEMBER = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
+
+export function actor<I, C = None, O = None, T = None>(name: string, options: ActorOptions<I, C, O, T>): Actor {
+  if (!isName(name)) throw new TypeError(`actor "${name}": a name matches ${NAME}.`);
+  const handlers = options.on as Readonly<Record<string, unknown>>;
+  const members = [options.in, options.state ?? {}, options.out ?? {}, options.timers ?? {}].flatMap((part) => Object.keys(part));
+  for (const member of members) {
+    if (!MEMBER.test(member)) throw new TypeError(`actor "${name}": the name "${member}" does not match ${MEMBER}.`);
+  }
+  const known = new Set([...Object.keys(options.in), ...Object.keys(options.timers ?? {})]);
+  for (const handled of Object.keys(handlers)) {
+    if (!known.has(handled)) throw new TypeError(`actor "${name}": on.${handled} handles nothing: no stream and no timer has that name.`);
+  }
+  if (known.size !== Object.keys(options.in).length + Object.keys(options.timers ?? {}).length) {
+    throw new TypeError(`actor "${name}": a stream and a timer share a name. Rename one.`);
+  }
+  const handler = (member: string): unknown => {
+    const found = handlers[member];
+    if (typeof found !== "function") throw new TypeError(`actor "${name}": on.${member} is missing.`);
+    return found;
+  };
+  const version = options.version ?? 1;
+  if (!Number.isSafeInteger(version) || version < 1) throw new TypeError(`actor "${name}": version is a whole number from 1.`);
+  return {
+    kind: "actor",
+    name,
+    version,
+    streams: Object.entries(options.in).map(([member, source]) => ({
+      ...(source as Stream<unknown>),
+      handler: handler(member) as Handler,
+    })),
+    cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as ValueCell<unknown>), name: member })),
+    outputs: Object.entries(options.out ?? {}).map(([member, type]) => ({ ...(type as OutputType<unknown>), name: member })),
+    timers: Object.entries(options.timers ?? {}).map(([member, type]) => ({
+      ...(type as TimerType<unknown>),
+      name: member,
+      handler: handler(member) as TimerHandler,
+    })),
+    late: options.late as Handler | undefined,
+  };
+}
+
+/** Whether a text can name a log, job, actor or table. */
+export function isName(name: string): boolean {
+  return NAME.test(name);
+}

@@ -1,0 +1,85 @@
+/**
+ * Jobs: one log, one or more actor types, one shard per partition. The options of a job are part of its code epoch:
+ * the fold sees them, so changing one changes the history from there on.
+ */
+import { type Actor, isName } from "./actor.ts";
+import { durationMs } from "./time.ts";
+
+export interface JobOptions {
+  readonly log: string;
+  readonly actors: readonly Actor[];
+  /** How far behind the greatest event time the watermark stays. Default 10s. */
+  readonly outOfOrderness?: string | number;
+  /** How far behind the watermark an event is still applied. Default 5m. */
+  readonly allowedLateness?: string | number;
+  /** How long an event id is remembered, in event time. At least outOfOrderness + allowedLateness. Default 24h. */
+  readonly dedupeHorizon?: string | number;
+  /** An event further ahead of its log time goes to quarantine. Default 24h. */
+  readonly maxAhead?: string | number;
+  /** `advance`: after `idleAfter` without a valid event the watermark follows the log's time. `hold`: it does not. Default `advance`. */
+  readonly idle?: "advance" | "hold";
+  /** Default 60s of log time. */
+  readonly idleAfter?: string | number;
+}
+
+/** Every option that the fold sees, in milliseconds; recorded in the epoch. */
+export interface FoldSettings {
+  readonly outOfOrdernessMs: number;
+  readonly allowedLatenessMs: number;
+  readonly dedupeHorizonMs: number;
+  readonly maxAheadMs: number;
+  readonly idle: "advance" | "hold";
+  readonly idleAfterMs: number;
+}
+
+export interface Job {
+  readonly kind: "job";
+  readonly name: string;
+  readonly log: string;
+  readonly actors: readonly Actor[];
+  /** The greatest version of its actors; written into every output. */
+  readonly version: number;
+  readonly settings: FoldSettings;
+}
+
+const RESERVED_END = /-(out|reference|skips|\d+)$/;
+
+export function job(name: string, options: JobOptions): Job {
+  checkName("job", name);
+  checkName("log", options.log);
+  if (options.actors.length === 0) throw new TypeError(`job "${name}": give it at least one actor.`);
+  const names = new Set(options.actors.map((actor) => actor.name));
+  if (names.size !== options.actors.length) throw new TypeError(`job "${name}": two actors have the same name.`);
+  const settings: FoldSettings = {
+    outOfOrdernessMs: durationMs(options.outOfOrderness ?? "10s", `job "${name}" outOfOrderness`),
+    allowedLatenessMs: durationMs(options.allowedLateness ?? "5m", `job "${name}" allowedLateness`),
+    dedupeHorizonMs: durationMs(options.dedupeHorizon ?? "24h", `job "${name}" dedupeHorizon`),
+    maxAheadMs: durationMs(options.maxAhead ?? "24h", `job "${name}" maxAhead`),
+    idle: options.idle ?? "advance",
+    idleAfterMs: durationMs(options.idleAfter ?? "60s", `job "${name}" idleAfter`),
+  };
+  if (settings.dedupeHorizonMs < settings.outOfOrdernessMs + settings.allowedLatenessMs) {
+    throw new TypeError(
+      `job "${name}": dedupeHorizon is shorter than outOfOrderness + allowedLateness, so a late duplicate would be applied twice. Lengthen it.`,
+    );
+  }
+  return {
+    kind: "job",
+    name,
+    log: options.log,
+    actors: options.actors,
+    version: Math.max(...options.actors.map((actor) => actor.version)),
+    settings,
+  };
+}
+
+/** The job with other settings: how a node applies its own configuration before the epoch records it. */
+export function withSettings(base: Job, settings: Partial<FoldSettings>): Job {
+  return { ...base, settings: { ...base.settings, ...settings } };
+}
+
+function checkName(what: string, name: string): void {
+  if (!isName(name)) throw new TypeError(`${what} "${name}": a name matches [a-z][a-z0-9-]{0,30}.`);
+  if (RESERVED_END.test(name))
+    throw new TypeError(`${what} "${name}": a name does not end in -out, -reference, -skips or -<digits>; those are Tidemark's streams.`);
+}

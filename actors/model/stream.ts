@@ -1,0 +1,44 @@
+/**
+ * What a job reads and writes: a stream is a typed view of one event type of the job's log, an output a typed event
+ * that an actor emits. A type is dot-joined tokens of `[A-Za-z0-9_-]`, at most 128 bytes.
+ */
+import type { Static, TSchema } from "typebox";
+import { type Schema, schemaOf } from "./schema.ts";
+
+const TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
+const TYPE_MAX_BYTES = 128;
+
+export interface Stream<T> {
+  readonly kind: "stream";
+  readonly type: string;
+  readonly schema: Schema<T>;
+}
+
+export interface OutputType<T> {
+  readonly kind: "output";
+  readonly type: string;
+  readonly schema: Schema<T>;
+}
+
+/** Declares the events of one type: `stream("meter.reading", { schema: Type.Object({ … }) })`. */
+export function stream<S extends TSchema>(type: string, options: { readonly schema: S }): Stream<Static<S>> {
+  return { kind: "stream", type: checkType(type), schema: schemaOf(options.schema) };
+}
+
+/** Declares an output type: `output("meter.daily-total", { schema: Type.Object({ … }) })`. Types under `tidemark.` are the runtime's own. */
+export function output<S extends TSchema>(type: string, options: { readonly schema: S }): OutputType<Static<S>> {
+  if (type.startsWith("tidemark."))
+    throw new TypeError(`output "${type}": types under "tidemark." are the runtime's own. Choose another name.`);
+  return { kind: "output", type: checkType(type), schema: schemaOf(options.schema) };
+}
+
+/** Whether a text can be an event type. */
+export function isType(type: string): boolean {
+  return type.length <= TYPE_MAX_BYTES && TYPE.test(type);
+}
+
+function checkType(type: string): string {
+  if (!isType(type))
+    throw new TypeError(`type "${type}": write tokens of A-Z a-z 0-9 _ - joined by dots, at most ${TYPE_MAX_BYTES} bytes.`);
+  return type;
+}

@@ -1,0 +1,72 @@
+/**
+ * Follows the outputs of all jobs for a terminal, and counts those that belong to the samples.
+ */
+
+import type { OutputReader } from "../../runtime/outputs/output-reader.ts";
+import type { RunningShards } from "./api-client.ts";
+
+export interface Summary {
+  readonly published: number;
+  readonly outputs: Readonly<Record<string, number>>;
+  readonly deadLetters: number;
+  readonly quarantined: number;
+}
+
+const PAGE = 1_000;
+
+interface OutputEvent {
+  readonly type: string;
+  readonly position: string;
+}
+
+export class DerivedOutputs {
+  readonly #reader: OutputReader;
+  readonly #write: (line: string) => void;
+  readonly #next = new Map<string, number>();
+  readonly #counts = new Map<string, number>();
+  /** By job: sequence of the entry that ends the sample, by partition. */
+  readonly #ends: ReadonlyMap<string, readonly number[]>;
+
+  constructor(reader: OutputReader, ends: ReadonlyMap<string, readonly number[]>, write: (line: string) => void) {
+    this.#reader = reader;
+    this.#ends = ends;
+    this.#write = write;
+  }
+
+  /** Prints what is new in each shard. */
+  async poll(shards: RunningShards): Promise<void> {
+    for (const { job, shard } of shards) {
+      const name = `${job}/${shard}`;
+      for (;;) {
+        const page = await this.#reader.page(job, shard, { from: this.#next.get(name) ?? 1, limit: PAGE });
+        for (const output of page.items) {
+          const text = Buffer.from(output.payload).toString();
+          this.#count(job, shard, JSON.parse(text) as OutputEvent);
+          this.#write(`${text}\n`);
+          this.#next.set(name, output.k + 1);
+        }
+        if (page.next === undefined) break;
+      }
+    }
+  }
+
+  /** True when every shard has folded its sample, and what came of it is stored and was seen here. */
+  complete(shards: RunningShards): boolean {
+    return shards.every(({ job, shard, position, outputs, outputsStored, status }) => {
+      const end = this.#ends.get(job)?.[shard] ?? 0;
+      const folded = Number(position.slice(position.indexOf(":") + 1, position.indexOf(".")));
+      return status === "running" && folded >= end && outputsStored >= outputs && (this.#next.get(`${job}/${shard}`) ?? 1) > outputs;
+    });
+  }
+
+  summary(published: number): Summary {
+    const outputs = Object.fromEntries([...this.#counts].sort((a, b) => (a[0] < b[0] ? -1 : 1)));
+    return { published, outputs, deadLetters: outputs["tidemark.dead-letter"] ?? 0, quarantined: outputs["tidemark.quarantine"] ?? 0 };
+  }
+
+  #count(job: string, shard: number, event: OutputEvent): void {
+    const sequence = Number(event.position.slice(event.position.indexOf(":") + 1, event.position.indexOf(".")));
+    if (sequence > (this.#ends.get(job)?.[shard] ?? 0)) return;
+    this.#counts.set(event.type, (this.#counts.get(event.type) ?? 0) + 1);
+  }
+}

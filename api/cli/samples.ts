@@ -1,0 +1,92 @@
+/**
+ * The bundled samples: published once per data directory, each ending with a watermark entry in every partition, so
+ * that a bounded input comes to its end.
+ */
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { writeWatermark } from "../../actors/fold/journal.ts";
+import { controlSubject } from "../../actors/fold/subject.ts";
+import { formatInstant, parseInstant } from "../../actors/model/time.ts";
+import type { Sample } from "../../actors/samples.ts";
+import { openLogPublisher } from "../../runtime/log/log-publisher.ts";
+import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
+import { openSlotMap } from "../../runtime/log/slot-map.ts";
+import { ProgressBar } from "./progress-bar.ts";
+
+/** What was published of one sample. */
+export interface PublishedSample {
+  readonly log: string;
+  readonly events: number;
+  /** By partition: sequence of the watermark entry that ends it. */
+  readonly ends: readonly number[];
+}
+
+interface Line {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  readonly time: number;
+}
+
+const FALLBACK_KEY = "sample";
+
+/** Publishes the sample, or tells what an earlier run published. */
+export async function publishSample(nc: NatsConnection, sample: Sample, dataDir: string, partitions: number): Promise<PublishedSample> {
+  const record = join(dataDir, `sample-${sample.log}.json`);
+  if (existsSync(record)) return JSON.parse(readFileSync(record, "utf8")) as PublishedSample;
+  const lines = readFileSync(sample.file, "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(readLine);
+  const { map } = await openSlotMap(nc, sample.log, partitions);
+  const publisher = openLogPublisher(nc, sample.log, map, { bytesAreCloudEvents: true });
+  const bar = new ProgressBar(`publishing ${sample.log}`, lines.length, process.stderr);
+  let done = 0;
+  for (const round of roundsOf(lines)) {
+    await Promise.all(round.map(({ key, bytes }) => publisher.publish(key, bytes)));
+    done += round.length;
+    bar.update(done);
+  }
+  bar.end();
+  await publisher.close();
+  const end = Math.max(...lines.map((line) => line.time)) + sample.beyondMs;
+  const ends: number[] = [];
+  for (let partition = 0; partition < map.partitions; partition++) {
+    const log = new NatsPartitionLog(nc, sample.log, partition);
+    ends.push(await log.append(controlSubject(sample.log, partition), Buffer.from(writeWatermark(formatInstant(end)))));
+  }
+  const published: PublishedSample = { log: sample.log, events: lines.length, ends };
+  writeFileSync(`${record}.new`, JSON.stringify(published), { flush: true });
+  renameSync(`${record}.new`, record);
+  return published;
+}
+
+/**
+ * Runs of lines with different keys. The events of a run go out together, the runs one after the other: so the log has
+ * the order of the file, but for neighbours, and the sample's late events are late in every run.
+ */
+function* roundsOf(lines: readonly Line[]): Generator<Line[]> {
+  let round: Line[] = [];
+  const keys = new Set<string>();
+  for (const line of lines) {
+    if (keys.has(line.key)) {
+      yield round;
+      round = [];
+      keys.clear();
+    }
+    keys.add(line.key);
+    round.push(line);
+  }
+  if (round.length > 0) yield round;
+}
+
+function readLine(text: string): Line {
+  const bytes = Buffer.from(text);
+  try {
+    const { subject, time } = JSON.parse(text) as { readonly subject?: unknown; readonly time?: unknown };
+    const at = typeof time === "string" ? (parseInstant(time) ?? 0) : 0;
+    return { key: typeof subject === "string" && subject !== "" ? subject : FALLBACK_KEY, bytes, time: at };
+  } catch {
+    return { key: FALLBACK_KEY, bytes, time: 0 };
+  }
+}

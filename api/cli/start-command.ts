@@ -1,0 +1,124 @@
+/**
+ * `tidemark start`: everything on one machine. A real nats-server unless one is named, one supervised node with all
+ * shipped jobs, the bundled samples, the outputs as NDJSON on stdout, and a summary.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { SAMPLES } from "../../actors/samples.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
+import { loadApp, SHIPPED_APP } from "../../runtime/node/app.ts";
+import { type Config, readConfig } from "../../runtime/node/config.ts";
+import { findNatsServer } from "../../runtime/node/nats-binary.ts";
+import { type NatsServer, startNatsServer } from "../../runtime/node/nats-server.ts";
+import { NodeRefused, Supervisor } from "../../runtime/node/supervisor.ts";
+import { OutputReader } from "../../runtime/outputs/output-reader.ts";
+import { moduleUrl } from "../../runtime/threads/thread-call.ts";
+import { readShards } from "./api-client.ts";
+import { DerivedOutputs } from "./derived-outputs.ts";
+import { type PublishedSample, publishSample } from "./samples.ts";
+
+const POLL_MS = 100;
+
+export async function startCommand(args: readonly string[]): Promise<number> {
+  const unknown = args.find((arg) => arg !== "--exit");
+  if (unknown !== undefined) {
+    process.stderr.write(`tidemark start: unknown argument "${unknown}". Usage: tidemark start [--exit]\n`);
+    return 2;
+  }
+  const cleanUp: (() => Promise<void>)[] = [];
+  try {
+    return await start(readConfig(process.env), args.includes("--exit"), cleanUp);
+  } catch (error) {
+    process.stderr.write(
+      `tidemark: ${isTidemarkError(error) ? error.message : error instanceof NodeRefused ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
+    );
+    return 1;
+  } finally {
+    for (const step of cleanUp.reverse()) await step();
+  }
+}
+
+async function start(config: Config, exit: boolean, cleanUp: (() => Promise<void>)[]): Promise<number> {
+  const stopped = stopSignal();
+  const natsUrl = config.natsUrl ?? (await ownServer(config, cleanUp)).url;
+  const supervisor = new Supervisor({
+    module: moduleUrl("./tidemark.ts", import.meta.url).pathname,
+    args: ["node", SHIPPED_APP],
+    env: { ...process.env, TIDEMARK_NATS_URL: natsUrl },
+    clock: systemClock,
+    notice: (message) => process.stderr.write(`tidemark: ${message}\n`),
+  });
+  const { apiUrl } = await supervisor.start();
+  cleanUp.push(() => supervisor.stop());
+  const nc = await connect({ servers: natsUrl, maxReconnectAttempts: -1 });
+  cleanUp.push(() => nc.close());
+
+  const samples: PublishedSample[] = [];
+  for (const sample of SAMPLES) samples.push(await publishSample(nc, sample, config.dataDir, config.partitions));
+  const summary = await follow(nc, apiUrl, samples, exit, Promise.race([stopped, supervisor.finished]));
+  process.stdout.write(`${JSON.stringify(summary)}\n`);
+  return 0;
+}
+
+/** Prints outputs until stopped; with `exit`, until the samples are drained. */
+async function follow(nc: NatsConnection, apiUrl: string, samples: readonly PublishedSample[], exit: boolean, stopped: Promise<void>) {
+  const jsm = await jetstreamManager(nc, { checkAPI: false });
+  const ends = new Map(samples.map((sample) => [sample.log, sample.ends]));
+  const outputs = new DerivedOutputs(new OutputReader(jsm), ends, (line) => process.stdout.write(line));
+  const published = samples.reduce((sum, sample) => sum + sample.events, 0);
+  let running = true;
+  void stopped.then(() => {
+    running = false;
+  });
+  let told = false;
+  while (running) {
+    const shards = await readShards(apiUrl);
+    const halted = shards?.find((shard) => shard.error !== undefined);
+    if (exit && halted?.error !== undefined)
+      throw new TidemarkError(halted.error.code, `${halted.job}/${halted.shard}: ${halted.error.detail}`);
+    if (shards !== undefined) {
+      await outputs.poll(shards);
+      if (!told && outputs.complete(shards)) {
+        if (exit) break;
+        told = true;
+        process.stderr.write(`tidemark: samples drained: ${JSON.stringify(outputs.summary(published))}\n`);
+        process.stderr.write(`tidemark: look at ${apiUrl}/v1/shards or ${apiUrl}/v1/actors/meter; Ctrl-C ends it\n`);
+      }
+    }
+    await Promise.race([systemClock.sleep(POLL_MS), stopped]);
+  }
+  return outputs.summary(published);
+}
+
+async function ownServer(config: Config, cleanUp: (() => Promise<void>)[]): Promise<NatsServer> {
+  const { binary } = findNatsServer();
+  const logs = [...new Set((await loadApp(SHIPPED_APP)).jobs.map((job) => job.log))];
+  try {
+    mkdirSync(config.dataDir, { recursive: true });
+  } catch (error) {
+    throw new TidemarkError("DATA_DIR_UNWRITABLE", `${config.dataDir}: ${error instanceof Error ? error.message : String(error)}.`, {
+      cause: error,
+    });
+  }
+  const server = await startNatsServer({ binary, storeDir: join(config.dataDir, "nats"), logs });
+  process.stderr.write(`tidemark: nats-server ${server.version} ${server.adopted ? "found running" : "started"} on ${server.url}\n`);
+  cleanUp.push(() => server.stop());
+  return server;
+}
+
+/** Resolves at the first Ctrl-C or SIGTERM; the second ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = (): void => {
+      if (asked) process.exit(130);
+      asked = true;
+      resolve();
+    };
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+  });
+}

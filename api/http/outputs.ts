@@ -1,0 +1,60 @@
+/** Outputs: pages of CloudEvents as published, oldest first per shard. The cursor holds a sequence per shard. */
+import type { FastifyInstance } from "fastify";
+import { slotOf, writeKey } from "../../actors/model/key.ts";
+import { isType } from "../../actors/model/stream.ts";
+import { partitionOf } from "../../runtime/log/slot-map.ts";
+import type { Node } from "../../runtime/node/node.ts";
+import { isCount, readCursor, writeCursor } from "./cursor.ts";
+import { badRequest } from "./problem.ts";
+import { readLimit } from "./query.ts";
+
+/** `<job>/<partition>` to the next sequence; a shard that is missing is read to its end. */
+type OutputCursor = Readonly<Record<string, number>>;
+
+export function outputRoutes(app: FastifyInstance, node: Node): void {
+  app.get<{ Querystring: Record<string, string> }>("/v1/outputs", async (request) => {
+    const { type, key, limit, cursor } = request.query;
+    if (type !== undefined && !isType(type)) throw badRequest("type: dot-joined tokens of A-Z a-z 0-9 _ -, at most 128 bytes.");
+    const token = key === undefined ? undefined : writeKey(key);
+    if (key !== undefined && token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
+    const filter = { ...(token === undefined ? {} : { key: token }), ...(type === undefined ? {} : { type }) };
+    return await readPage(node, filter, readLimit(limit), readCursor(cursor, isOutputCursor));
+  });
+}
+
+async function readPage(
+  node: Node,
+  filter: { readonly key?: string; readonly type?: string },
+  limit: number,
+  cursor: OutputCursor | undefined,
+) {
+  const items: unknown[] = [];
+  const next: Record<string, number> = { ...cursor };
+  let more = false;
+  for (const { job, map } of node.jobs) {
+    for (let partition = 0; partition < map.partitions; partition++) {
+      if (filter.key !== undefined && partitionOf(map, slotOf(filter.key)) !== partition) continue;
+      const shard = `${job.name}/${partition}`;
+      const from = cursor?.[shard] ?? 1;
+      if (items.length >= limit) {
+        more = true;
+        continue;
+      }
+      const page = await node.outputs.page(job.name, partition, { from, limit: limit - items.length, ...filter });
+      for (const output of page.items) items.push(JSON.parse(Buffer.from(output.payload).toString()));
+      const last = page.items.at(-1);
+      next[shard] = page.next ?? (last === undefined ? from : last.k + 1);
+      if (page.next !== undefined) more = true;
+    }
+  }
+  return { items, next: more ? writeCursor(next) : null };
+}
+
+function isOutputCursor(value: unknown): value is OutputCursor {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((sequence) => isCount(sequence) && sequence > 0)
+  );
+}

@@ -1,0 +1,13 @@
+/** Query parameters that several routes share. */
+import { badRequest } from "./problem.ts";
+
+const LIMIT_DEFAULT = 100;
+const LIMIT_MAX = 1_000;
+
+/** `limit`: 1 to 1000, default 100. */
+export function readLimit(text: string | undefined): number {
+  if (text === undefined) return LIMIT_DEFAULT;
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > LIMIT_MAX) throw badRequest(`limit: a whole number from 1 to ${LIMIT_MAX}.`);
+  return limit;
+}

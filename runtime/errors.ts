@@ -1,0 +1,64 @@
+/**
+ * Errors with a stable code and what to do. Every code has a page in `docs/errors/`; a test keeps both equal.
+ * A retired code is never used again. What crosses a thread is the record, not the class.
+ */
+export const ERRORS = {
+  CODE_UNAVAILABLE:
+    "The code of the epoch that governs the next entry is not this build. Start the old build to drain the shard, or restore to an epoch that this build has.",
+  CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
+  CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
+  CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
+  DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
+  DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
+  EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
+  KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
+  LOG_CONFLICT: "Another writer was first. Read again and decide anew.",
+  LOG_FULL: "The log's stream has reached max_bytes. Raise it, or trim the log behind the oldest snapshot that you need.",
+  LOG_LAYOUT:
+    "A stream of the log is laid out otherwise than its slot map says. Compare the stream's subjects and limits with docs/errors/LOG_LAYOUT.md.",
+  LOG_MISSING: "No stream takes this subject. Create the log by starting a job that reads it, or correct the log's name.",
+  LOG_TRIMMED: "The log was trimmed past the shard's position. Restore the shard from a snapshot at or behind the first stored sequence.",
+  LOG_TRUNCATED:
+    "The log ends before what the shard has folded. Restore the log's tail, or restore the shard from a snapshot at or before the log's end.",
+  NATS_TOO_OLD: "The NATS server is older than 2.12. Use 2.15 or newer.",
+  NATS_UNREACHABLE: "The NATS server does not answer. Check TIDEMARK_NATS_URL and that JetStream is enabled.",
+  OUTPUT_DIVERGED:
+    "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or start a new generation.",
+  OUTPUTS_TRUNCATED:
+    "The output stream ends before what the shard has committed. Delete the shard's state to fold again, or recreate the stream at the right first sequence.",
+  OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with docs/errors/OUTPUT_LAYOUT.md.",
+  PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",
+  PUBLISH_OVERLOADED: "Too many events wait to be published. Await earlier results before publishing more.",
+  PUBLISH_TIMEOUT: "No acknowledgement came. The message may be stored; publish it again with the same id.",
+  STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
+  WORKER_LOST: "A worker thread ended. The process ends too and starts again.",
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** What crosses a thread. */
+export interface ErrorRecord {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+export class TidemarkError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, detail: string, options?: ErrorOptions) {
+    super(`${code}: ${detail} ${ERRORS[code]}`, options);
+    this.name = "TidemarkError";
+    this.code = code;
+    this.detail = detail;
+  }
+
+  readonly detail: string;
+
+  toRecord(): ErrorRecord {
+    return { code: this.code, detail: this.detail };
+  }
+}
+
+export function isTidemarkError(error: unknown, code?: ErrorCode): error is TidemarkError {
+  return error instanceof TidemarkError && (code === undefined || error.code === code);
+}

@@ -1,0 +1,93 @@
+/**
+ * Settings of a node, from the environment (CONTRACT "Environment"). One table holds names, defaults and readers; an
+ * unknown TIDEMARK_ name or a malformed value stops the start with a message that names it.
+ */
+import { availableParallelism } from "node:os";
+import { durationMs } from "../../actors/model/time.ts";
+import { TidemarkError } from "../errors.ts";
+
+export interface Config {
+  /** Undefined: start a server of one's own. */
+  readonly natsUrl: string | undefined;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly dataDir: string;
+  readonly nodeId: string | undefined;
+  readonly partitions: number;
+  readonly workers: number;
+  readonly maxAheadMs: number | undefined;
+  readonly profile: "development" | "production";
+  /** A worker that shows no progress for so long ends the process. */
+  readonly hangMs: number;
+  /** How long a drain on SIGTERM may take. */
+  readonly drainMs: number;
+  /** `max_bytes` of each log and output stream. */
+  readonly streamMaxBytes: number;
+}
+
+interface Setting<T> {
+  readonly env: string;
+  readonly fallback: () => T;
+  readonly read: (text: string) => T;
+}
+
+const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
+  natsUrl: { env: "TIDEMARK_NATS_URL", fallback: () => undefined, read: natsUrl },
+  httpHost: { env: "TIDEMARK_HTTP_HOST", fallback: () => "127.0.0.1", read: loopback },
+  httpPort: { env: "TIDEMARK_HTTP_PORT", fallback: () => 7070, read: whole(0, 65_535) },
+  dataDir: { env: "TIDEMARK_DATA_DIR", fallback: () => ".tidemark", read: (text) => text },
+  nodeId: { env: "TIDEMARK_NODE_ID", fallback: () => undefined, read: nodeId },
+  partitions: { env: "TIDEMARK_PARTITIONS", fallback: () => 4, read: whole(1, 1024) },
+  workers: { env: "TIDEMARK_WORKERS", fallback: availableParallelism, read: whole(1, 256) },
+  maxAheadMs: { env: "TIDEMARK_MAX_AHEAD", fallback: () => undefined, read: (text) => durationMs(text) },
+  profile: { env: "TIDEMARK_PROFILE", fallback: () => "development", read: profile },
+  hangMs: { env: "TIDEMARK_HANG_AFTER", fallback: () => 10_000, read: (text) => durationMs(text) },
+  drainMs: { env: "TIDEMARK_DRAIN_WITHIN", fallback: () => 10_000, read: (text) => durationMs(text) },
+  streamMaxBytes: { env: "TIDEMARK_STREAM_MAX_BYTES", fallback: () => 8 * 1024 ** 3, read: whole(1024 * 1024, 2 ** 50) },
+};
+
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const known = new Set(Object.values(SETTINGS).map((setting) => setting.env));
+  for (const name of Object.keys(env)) {
+    if (name.startsWith("TIDEMARK_") && !known.has(name)) throw new TidemarkError("CONFIG_INVALID", `${name} is no setting of Tidemark.`);
+  }
+  return Object.fromEntries(Object.entries(SETTINGS).map(([key, setting]) => [key, readSetting(setting, env)])) as unknown as Config;
+}
+
+function readSetting(setting: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): unknown {
+  const text = env[setting.env];
+  if (text === undefined || text === "") return setting.fallback();
+  try {
+    return setting.read(text);
+  } catch (error) {
+    throw new TidemarkError("CONFIG_INVALID", `${setting.env}="${text}": ${error instanceof Error ? error.message : String(error)}.`);
+  }
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new TypeError(`write a whole number from ${min} to ${max}`);
+  };
+}
+
+function natsUrl(text: string): string {
+  if (/^(nats|tls|ws|wss):\/\/\S+$/.test(text) || /^[\w.-]+:\d+$/.test(text)) return text;
+  throw new TypeError("write nats://host:port");
+}
+
+function loopback(text: string): string {
+  if (["127.0.0.1", "::1", "localhost"].includes(text)) return text;
+  throw new TypeError("the API has no authentication yet and listens on loopback only: 127.0.0.1, ::1 or localhost");
+}
+
+function nodeId(text: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return text;
+  throw new TypeError("write 1 to 64 of A-Z a-z 0-9 _ -");
+}
+
+function profile(text: string): "development" | "production" {
+  if (text === "development" || text === "production") return text;
+  throw new TypeError("write development or production");
+}

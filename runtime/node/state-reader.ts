@@ -1,0 +1,181 @@
+/**
+ * Entry of the reader thread: answers questions about actors from committed rows, in short reads of its own, so that
+ * no question ever holds up a shard. It never writes a row.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import * as Comlink from "comlink";
+import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
+import { keyRow, META_ROW, pageRow, TABLE } from "../../actors/fold/keys.ts";
+import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import type { Actor } from "../../actors/model/actor.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { readKey, SLOTS, slotOf } from "../../actors/model/key.ts";
+import { formatPosition } from "../../actors/model/position.ts";
+import { formatInstant } from "../../actors/model/time.ts";
+import { openLmdbStore } from "../store/lmdb-store.ts";
+import type { ShardStore } from "../store/shard-store.ts";
+import { loadApp } from "./app.ts";
+
+export interface ReaderSetup {
+  readonly app: string;
+}
+
+export interface ActorReport {
+  readonly type: string;
+  readonly key: string;
+  readonly shard: number;
+  readonly position: string;
+  readonly watermark: string | null;
+  readonly state: Readonly<Record<string, unknown>>;
+  readonly timers: readonly {
+    readonly name: string;
+    readonly id: string;
+    readonly at: string;
+    readonly clock: string;
+    readonly data: unknown;
+    readonly armedBy: string;
+  }[];
+  readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
+  readonly pending: readonly never[];
+}
+
+export interface ShardFolder {
+  readonly job: string;
+  readonly partition: number;
+  readonly folder: string;
+}
+
+export interface KeyPage {
+  readonly keys: readonly string[];
+  /** Token behind which to go on, and its slot; `undefined` at the end. */
+  readonly next: { readonly slot: number; readonly after: string } | undefined;
+}
+
+export interface StateReader {
+  /** `undefined` when the key has no such actor, or the shard nothing committed yet. */
+  actor(place: ShardFolder, type: string, token: string): ActorReport | undefined;
+  /** Keys of one shard that have such an actor, by slot and token. */
+  keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
+}
+
+const READ_TRIES = 5;
+const SCAN_ROWS = 200;
+
+const app = await loadApp((workerData as ReaderSetup).app);
+const stores = new Map<string, ShardStore>();
+const codecs = new Map<Job, KeyRowCodec>();
+
+const reader: StateReader = {
+  actor(place, type, token) {
+    const { job, actor, number } = find(place.job, type);
+    const store = storeOf(place);
+    const slot = slotOf(token);
+    // Two reads may see two commits: taken again until the meta row is the same before and after.
+    for (let attempt = 0; attempt < READ_TRIES; attempt++) {
+      const meta = metaOf(store);
+      const bytes = store.get(keyRow(slot, token));
+      if (meta === undefined || bytes === undefined) return undefined;
+      const row = codecOf(job).decode(token, slot, bytes);
+      const oldest = row.dedupe.oldest(pagesOf(store, row));
+      if (metaOf(store)?.cursor.sequence !== meta.cursor.sequence && attempt < READ_TRIES - 1) continue;
+      return row.sections[number] === undefined ? undefined : report(place, job, actor, number, row, meta, oldest);
+    }
+    return undefined;
+  },
+  keys(place, type, prefixToken, from, limit) {
+    const { job, number } = find(place.job, type);
+    const store = storeOf(place);
+    const keys: string[] = [];
+    for (let slot = from.slot; slot < SLOTS; slot++) {
+      let after = slot === from.slot ? from.after : "";
+      for (;;) {
+        const start = after > prefixToken ? `${keyRow(slot, after)}\0` : keyRow(slot, prefixToken);
+        const rows = store.scan(start, keyRow(slot, `${prefixToken}\x7f`), SCAN_ROWS);
+        for (const { key, value } of rows) {
+          const token = key.slice(TABLE.key.length + 2);
+          after = token;
+          if (codecOf(job).decode(token, slot, value).sections[number] === undefined) continue;
+          keys.push(readKey(token)!);
+          if (keys.length === limit) return { keys, next: { slot, after: token } };
+        }
+        if (rows.length < SCAN_ROWS) break;
+      }
+    }
+    return { keys, next: undefined };
+  },
+};
+
+function find(jobName: string, type: string): { readonly job: Job; readonly actor: Actor; readonly number: number } {
+  const job = app.jobs.find((candidate) => candidate.name === jobName);
+  const number = job?.actors.findIndex((actor) => actor.name === type) ?? -1;
+  if (job === undefined || number === -1) throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
+  return { job, actor: job.actors[number]!, number };
+}
+
+function storeOf({ folder }: ShardFolder): ShardStore {
+  let store = stores.get(folder);
+  if (store === undefined) {
+    store = openLmdbStore(folder);
+    stores.set(folder, store);
+  }
+  return store;
+}
+
+function codecOf(job: Job): KeyRowCodec {
+  let codec = codecs.get(job);
+  if (codec === undefined) {
+    codec = new KeyRowCodec(job.actors);
+    codecs.set(job, codec);
+  }
+  return codec;
+}
+
+function metaOf(store: ShardStore): Meta | undefined {
+  const bytes = store.get(META_ROW);
+  return bytes === undefined ? undefined : readMeta(bytes);
+}
+
+function pagesOf(store: ShardStore, row: KeyRow) {
+  const refuse = (): never => {
+    throw new Error("the reader never writes");
+  };
+  return { readPage: (page: number) => store.get(pageRow(row.slot, row.token, page)) ?? refuse(), writePage: refuse, dropPage: refuse };
+}
+
+function report(
+  place: ShardFolder,
+  job: Job,
+  actor: Actor,
+  number: number,
+  row: KeyRow,
+  meta: Meta,
+  oldest: number | undefined,
+): ActorReport {
+  const section = row.sections[number]!;
+  return {
+    type: actor.name,
+    key: row.key,
+    shard: place.partition,
+    position: formatPosition(place.partition, meta.last.sequence, meta.last.index),
+    watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
+    state: Object.fromEntries(actor.cells.map((cell, i) => [cell.name, section.cells[i] ?? cell.initial ?? null])),
+    timers: section.timers.map((timer) => ({
+      name: actor.timers[timer.timer]!.name,
+      id: readKey(timer.id) ?? "",
+      at: formatInstant(timer.at),
+      clock: actor.timers[timer.timer]!.clock,
+      data: timer.data ?? null,
+      armedBy: timer.armedBy,
+    })),
+    dedupe: {
+      count: row.dedupe.count,
+      oldest: oldest === undefined ? null : formatInstant(oldest),
+      horizon: `${job.settings.dedupeHorizonMs}ms`,
+    },
+    pending: [],
+  };
+}
+
+Comlink.expose(reader, nodeEndpoint(parentPort!));
+parentPort!.postMessage("ready");

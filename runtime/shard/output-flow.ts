@@ -1,0 +1,234 @@
+/**
+ * Outputs from the fold to their stream (DESIGN idea 3).
+ *
+ *   comparing ── own count reaches the stream's, chains equal ──▶ publishing ── refused ──▶ settling
+ *       ▲                                                              ▲                       │
+ *       └───────── the stream is ahead of the own count ───────────────┴── within the own ─────┘
+ *
+ * While comparing nothing is published: what the fold makes again is there already. Nothing leaves memory before the
+ * stream is known to have it, and what waits is bounded: the shard stops reading when `full`.
+ */
+import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
+import type { Clock } from "../clock.ts";
+import { TidemarkError } from "../errors.ts";
+import type { LastOutput, OutputStream, OutputWindow } from "../outputs/output-stream.ts";
+
+/** Bytes of payload that may wait unacknowledged. */
+export const WAITING_BYTES_MAX = 32 * 1024 * 1024;
+/** Outputs that may wait unacknowledged. */
+export const WAITING_MAX = 100_000;
+/** How long a last sequence below the own is doubted: a new leader may answer too low for a moment. */
+export const DOUBT_MS = 30_000;
+/** Acknowledged outputs that may stay at the head of the queue before it is cut. */
+const CUT_AT = 4_096;
+const RETRY_MS = 100;
+const RETRY_MAX_MS = 2_000;
+
+export interface OutputFlowOptions {
+  readonly stream: OutputStream;
+  readonly clock: Clock;
+  /** Told when the flow waits for something that an operator should know. */
+  readonly notice: (message: string) => void;
+  readonly doubtMs?: number;
+}
+
+export class OutputFlow {
+  readonly #options: OutputFlowOptions;
+  readonly #doubtMs: number;
+  #window: OutputWindow | undefined;
+  /** Message of the stream up to which nothing is published; its chain must equal the own. */
+  #target: { readonly sequence: number; readonly chain: string } | undefined;
+  /** Highest k known to be stored, and its chain. */
+  #stored: { k: number; chain: string };
+  /** Numbered and not known to be stored, in order from `#stored.k` + 1. */
+  #waiting: NumberedOutput[] = [];
+  /** Entries of `#waiting` before it are stored; they are cut off in one go. */
+  #head = 0;
+  #waitingBytes = 0;
+  /** How many of `#waiting` were sent in this window. */
+  #sent = 0;
+  #count: number;
+  #stopped = false;
+
+  private constructor(options: OutputFlowOptions, count: number, chain: string) {
+    this.#options = options;
+    this.#doubtMs = options.doubtMs ?? DOUBT_MS;
+    this.#stored = { k: count, chain };
+    this.#count = count;
+  }
+
+  /** Compares the committed state (`count` outputs, `chain`) with the stream. Throws OUTPUTS_TRUNCATED or OUTPUT_DIVERGED. */
+  static async open(options: OutputFlowOptions, count: number, chain: string): Promise<OutputFlow> {
+    const flow = new OutputFlow(options, count, chain);
+    await flow.#settle();
+    return flow;
+  }
+
+  /** Highest k known to be stored. */
+  get stored(): number {
+    return Math.max(this.#stored.k, this.#target?.sequence ?? 0);
+  }
+
+  /** The stream's count that the fold has yet to reach; `undefined` when it publishes. */
+  get comparingUntil(): number | undefined {
+    return this.#target?.sequence;
+  }
+
+  get full(): boolean {
+    return this.waiting >= WAITING_MAX || this.#waitingBytes >= WAITING_BYTES_MAX;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  get refused(): boolean {
+    return this.#window?.refusal !== undefined;
+  }
+
+  /** Takes what the fold numbered. Throws OUTPUT_DIVERGED when the stream holds something else at that number. */
+  offer(outputs: readonly NumberedOutput[]): void {
+    for (const output of outputs) {
+      this.#count = output.k;
+      const target = this.#target;
+      if (target !== undefined && output.k <= target.sequence) {
+        if (output.k === target.sequence) this.#meet(target, output);
+        continue;
+      }
+      this.#waiting.push(output);
+      this.#waitingBytes += output.payload.length;
+    }
+  }
+
+  /** Sends what the window has room for, and drops what is acknowledged. */
+  pump(): void {
+    const window = this.#window;
+    if (window === undefined) return;
+    this.#acknowledge(window.acknowledged);
+    if (window.refusal !== undefined) return;
+    let sent = false;
+    while (this.#sent < this.waiting && window.hasRoom()) {
+      window.send(this.#waiting[this.#head + this.#sent++]!);
+      sent = true;
+    }
+    if (sent) window.flush();
+  }
+
+  /** Resolves when acknowledgements or a refusal came, or after `timeoutMs`. */
+  async changed(timeoutMs: number): Promise<void> {
+    if (this.#window === undefined) await this.#options.clock.sleep(timeoutMs);
+    else await this.#window.changed(timeoutMs);
+  }
+
+  /** After a refusal: finds out what is stored and goes on behind it. Throws OUTPUTS_TRUNCATED or OUTPUT_DIVERGED. */
+  async recover(): Promise<void> {
+    const refusal = this.#window?.refusal;
+    if (refusal === undefined) return;
+    this.#options.notice(
+      `${this.#options.stream.stream}: a publish was refused (${refusal.code}: ${refusal.detail}); comparing with the stream`,
+    );
+    this.#window?.close();
+    this.#window = undefined;
+    this.#sent = 0;
+    await this.#settle();
+    this.pump();
+  }
+
+  close(): void {
+    this.#stopped = true;
+    this.#window?.close();
+    this.#window = undefined;
+  }
+
+  async #settle(): Promise<void> {
+    const doubtedFrom = this.#options.clock.monotonic();
+    let told = false;
+    for (let wait = RETRY_MS; !this.#stopped; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
+      const last = await this.#last();
+      if (last !== undefined && last.sequence >= this.#stored.k) {
+        this.#join(last);
+        return;
+      }
+      if (last !== undefined && this.#options.clock.monotonic() - doubtedFrom >= this.#doubtMs) {
+        throw new TidemarkError(
+          "OUTPUTS_TRUNCATED",
+          `${this.#options.stream.stream} ends at ${last.sequence}, the state has ${this.#stored.k} outputs.`,
+        );
+      }
+      if (last !== undefined && !told) {
+        told = true;
+        this.#options.notice(
+          `${this.#options.stream.stream} answers last sequence ${last.sequence}, the state has ${this.#stored.k} outputs; waiting ${this.#doubtMs} ms before believing it`,
+        );
+      }
+      await this.#options.clock.sleep(wait);
+    }
+  }
+
+  async #last(): Promise<LastOutput | undefined> {
+    try {
+      return await this.#options.stream.last();
+    } catch (error) {
+      this.#options.notice(`${this.#options.stream.stream}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+
+  /** Goes on behind the stream's last message, when it is ours. */
+  #join(last: LastOutput): void {
+    if (last.sequence === 0) {
+      this.#publishBehind({ k: 0, chain: this.#stored.chain });
+      return;
+    }
+    if (last.chain === undefined) {
+      throw new TidemarkError(
+        "OUTPUT_DIVERGED",
+        `Message ${last.sequence} of ${this.#options.stream.stream} is gone or was not written by Tidemark.`,
+      );
+    }
+    if (last.sequence > this.#count) {
+      // Another owner, or this shard before a crash, is ahead: fold until the own count is there, and compare there.
+      this.#target = { sequence: last.sequence, chain: last.chain };
+      this.#acknowledge(this.#count);
+      return;
+    }
+    const own =
+      last.sequence === this.#stored.k ? this.#stored.chain : this.#waiting[this.#head + last.sequence - this.#stored.k - 1]!.chain;
+    this.#compare(last.sequence, last.chain, own);
+    this.#publishBehind({ k: last.sequence, chain: own });
+  }
+
+  #meet(target: { readonly sequence: number; readonly chain: string }, output: NumberedOutput): void {
+    this.#compare(target.sequence, target.chain, output.chain);
+    this.#target = undefined;
+    this.#stored = { k: output.k, chain: output.chain };
+    this.#publishBehind(this.#stored);
+  }
+
+  #publishBehind(at: { readonly k: number; readonly chain: string }): void {
+    this.#acknowledge(at.k);
+    this.#sent = 0;
+    this.#window = this.#options.stream.open(at.k, at.chain);
+  }
+
+  #compare(k: number, stored: string, own: string): void {
+    if (stored === own) return;
+    throw new TidemarkError(
+      "OUTPUT_DIVERGED",
+      `Output ${k} of ${this.#options.stream.stream} has chain ${stored}; this fold gives ${own}.`,
+    );
+  }
+
+  #acknowledge(k: number): void {
+    const count = Math.min(k - this.#stored.k, this.waiting);
+    if (count <= 0) return;
+    const end = this.#head + count;
+    this.#stored = { k: this.#stored.k + count, chain: this.#waiting[end - 1]!.chain };
+    for (let i = this.#head; i < end; i++) this.#waitingBytes -= this.#waiting[i]!.payload.length;
+    this.#sent = Math.max(0, this.#sent - count);
+    this.#head = end;
+    if (this.#head < CUT_AT && this.#head < this.#waiting.length) return;
+    this.#waiting = this.#waiting.slice(this.#head);
+    this.#head = 0;
+  }
+}

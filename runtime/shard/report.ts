@@ -1,0 +1,83 @@
+/** What a shard says of itself (CONTRACT "Shapes"). A plain record: it crosses threads and the API. */
+import { formatPosition } from "../../actors/model/position.ts";
+import { formatInstant } from "../../actors/model/time.ts";
+import type { ErrorRecord } from "../errors.ts";
+import type { Shard } from "./shard.ts";
+
+export interface ShardReport {
+  readonly job: string;
+  readonly shard: number;
+  readonly owner: string;
+  readonly role: "owner";
+  readonly status: string;
+  /** Another owner writes the same outputs. */
+  readonly contested: boolean;
+  readonly position: string;
+  readonly logEnd: number;
+  readonly lag: number;
+  readonly watermark: string | null;
+  readonly outputs: number;
+  readonly outputsStored: number;
+  readonly actors: number;
+  readonly timers: number;
+  readonly pendingCalls: number;
+  readonly stateBytes: number;
+  /** As of the last commit. */
+  readonly stateHash: string | null;
+  readonly lastSnapshot: null;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly error?: ErrorRecord;
+}
+
+export function reportOf(shard: Shard): ShardReport {
+  const { job, partition, node, store } = shard.parts;
+  const { meta } = shard.fold;
+  return {
+    job: job.name,
+    shard: partition,
+    owner: node,
+    role: "owner",
+    status: shard.status,
+    contested: shard.contested,
+    position: formatPosition(partition, meta.last.sequence, meta.last.index),
+    logEnd: meta.last.sequence + shard.lag,
+    lag: shard.lag,
+    watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
+    outputs: meta.outputs,
+    outputsStored: shard.stored,
+    actors: meta.keys,
+    timers: meta.timers,
+    pendingCalls: 0,
+    stateBytes: store.bytes(),
+    stateHash: shard.lastSealed?.stateHash ?? null,
+    lastSnapshot: null,
+    counts: { ...meta.counts },
+    ...(shard.error === undefined ? {} : { error: shard.error.toRecord() }),
+  };
+}
+
+/** A shard that could not start. */
+export function failedReport(job: string, shard: number, owner: string, error: ErrorRecord): ShardReport {
+  return {
+    job,
+    shard,
+    owner,
+    role: "owner",
+    status: "halted",
+    contested: false,
+    position: formatPosition(shard, 0, 0),
+    logEnd: 0,
+    lag: 0,
+    watermark: null,
+    outputs: 0,
+    outputsStored: 0,
+    actors: 0,
+    timers: 0,
+    pendingCalls: 0,
+    stateBytes: 0,
+    stateHash: null,
+    lastSnapshot: null,
+    counts: {},
+    error,
+  };
+}

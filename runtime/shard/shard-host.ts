@@ -1,0 +1,168 @@
+/**
+ * Builds and runs the shards of one worker thread: real log, LMDB, output stream, skips and crash marks for each.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { META_ROW } from "../../actors/fold/keys.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { systemClock } from "../clock.ts";
+import { isTidemarkError, type TidemarkError } from "../errors.ts";
+import { askApi } from "../log/jetstream-api.ts";
+import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import { identityOf } from "../node/app.ts";
+import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
+import { openLmdbStore } from "../store/lmdb-store.ts";
+import type { ShardStore } from "../store/shard-store.ts";
+import { FileCrashMarks } from "./crash-marks.ts";
+import { installGuards } from "./guards.ts";
+import { failedReport, reportOf, type ShardReport } from "./report.ts";
+import { Shard } from "./shard.ts";
+import { SkipList } from "./skips.ts";
+
+export interface HostOptions {
+  readonly nodeId: string;
+  readonly profile: "development" | "production";
+  readonly codeHash: string;
+  readonly streamMaxBytes: number;
+  readonly replicas: number;
+}
+
+export interface ShardPlace {
+  readonly partition: number;
+  readonly partitions: number;
+  /** Folder of its LMDB environment. */
+  readonly folder: string;
+}
+
+interface Hosted {
+  readonly job: string;
+  readonly partition: number;
+  shard: Shard | undefined;
+  error: TidemarkError | undefined;
+  finished: Promise<void>;
+  close: () => Promise<void>;
+}
+
+const WIPE_CHUNK_ROWS = 10_000;
+
+export class ShardHost {
+  readonly #nc: NatsConnection;
+  readonly #options: HostOptions;
+  readonly #beat: () => void;
+  readonly #notice: (message: string) => void;
+  readonly #hosted: Hosted[] = [];
+
+  constructor(nc: NatsConnection, options: HostOptions, beat: () => void, notice: (message: string) => void) {
+    this.#nc = nc;
+    this.#options = options;
+    this.#beat = beat;
+    this.#notice = notice;
+  }
+
+  /** Starts a shard in the background; what becomes of it shows in `reports`. */
+  host(job: Job, place: ShardPlace): void {
+    const hosted: Hosted = {
+      job: job.name,
+      partition: place.partition,
+      shard: undefined,
+      error: undefined,
+      finished: Promise.resolve(),
+      close: async () => {},
+    };
+    this.#hosted.push(hosted);
+    hosted.finished = this.#run(hosted, job, place);
+  }
+
+  reports(): ShardReport[] {
+    return this.#hosted.map(({ job, partition, shard, error }) => {
+      if (shard !== undefined) return reportOf(shard);
+      if (error !== undefined) return failedReport(job, partition, this.#options.nodeId, error.toRecord());
+      return { ...failedReport(job, partition, this.#options.nodeId, { code: "WORKER_LOST", detail: "" }), status: "starting" };
+    });
+  }
+
+  /** Stops all shards: what was folded is published and committed. */
+  async drain(): Promise<void> {
+    for (const { shard } of this.#hosted) shard?.stop();
+    await Promise.all(this.#hosted.map((hosted) => hosted.finished));
+    for (const hosted of this.#hosted) await hosted.close();
+  }
+
+  async #run(hosted: Hosted, job: Job, place: ShardPlace): Promise<void> {
+    try {
+      const shard = await this.#build(hosted, job, place);
+      hosted.shard = shard;
+      await shard.run(this.#beat);
+      if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${shard.error.message}`);
+    } catch (error) {
+      if (!isTidemarkError(error)) throw error;
+      hosted.error = error;
+      this.#notice(`${job.name}/${place.partition} did not start: ${error.message}`);
+    }
+  }
+
+  async #build(hosted: Hosted, job: Job, place: ShardPlace): Promise<Shard> {
+    const { partition, partitions, folder } = place;
+    const store = openLmdbStore(folder);
+    const marks = new FileCrashMarks(join(folder, "crash-mark"));
+    const outputs = await this.#openOutputs(job, partition);
+    hosted.close = async () => {
+      outputs.close();
+      marks.close();
+      await store.close();
+    };
+    const skipList = new SkipList(this.#nc, job.name, partition);
+    const { conviction } = marks;
+    if (conviction !== undefined) {
+      const last = await outputs.last();
+      if (last.sequence > conviction.outputs)
+        this.#notice(`${job.name}/${partition}: ${conviction.unit} is not skipped: another owner has passed it`);
+      else {
+        this.#notice(`${job.name}/${partition}: skipping ${conviction.unit}: it took the process down twice`);
+        await skipList.append(conviction);
+      }
+    }
+    return await Shard.start({
+      job,
+      partition,
+      partitions,
+      identity: identityOf(job, this.#options.codeHash),
+      profile: this.#options.profile,
+      node: this.#options.nodeId,
+      log: new NatsPartitionLog(this.#nc, job.log, partition),
+      store,
+      outputs,
+      marks,
+      skips: await skipList.read(),
+      guard: installGuards(),
+      clock: systemClock,
+      ownerToken: randomBytes(16).toString("hex"),
+      notice: this.#notice,
+      onFailure: (position, handler, thrown) => {
+        this.#notice(
+          `${job.name}/${partition}: ${handler} failed at ${position}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`,
+        );
+      },
+      wipe: () => this.#wipe(store, outputs.stream, job, partition),
+    });
+  }
+
+  #openOutputs(job: Job, partition: number): Promise<NatsOutputStream> {
+    const { replicas, streamMaxBytes } = this.#options;
+    return openNatsOutputStream(this.#nc, job.name, partition, { maxBytes: streamMaxBytes, replicas });
+  }
+
+  /** Development only: the history begins anew, so what was made of the old one goes. */
+  async #wipe(store: ShardStore, stream: string, job: Job, partition: number): Promise<void> {
+    await askApi(this.#nc, `STREAM.DELETE.${stream}`, undefined);
+    (await this.#openOutputs(job, partition)).close();
+    // The meta row goes first: a wipe that dies on its way leaves no state that looks whole.
+    store.commit(store.get(META_ROW) === undefined ? [] : [{ key: META_ROW, value: null }]);
+    for (;;) {
+      const rows = store.scan("\0", "\xff", WIPE_CHUNK_ROWS);
+      if (rows.length === 0) return;
+      store.commit(rows.map(({ key }) => ({ key, value: null })));
+    }
+  }
+}

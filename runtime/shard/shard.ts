@@ -1,0 +1,431 @@
+/**
+ * One shard: a log partition read, folded, published and committed.
+ *
+ * `step` does one bounded, synchronous batch; `run` loops over it and does the waiting. Production, the test kit and
+ * the simulator call the same `step`. A shard that cannot go on halts with a code and stays halted: it never guesses.
+ *
+ *   starting ──▶ running ──▶ stopping ──▶ stopped
+ *       └───────────┴──▶ halted (error)      └ also from running, when an epoch of other code was folded
+ */
+
+import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
+import type { LogEntry } from "../../actors/fold/entry.ts";
+import { Fold } from "../../actors/fold/fold.ts";
+import type { Guard } from "../../actors/fold/fold-options.ts";
+import { writeOwner } from "../../actors/fold/journal.ts";
+import { META_ROW } from "../../actors/fold/keys.ts";
+import { type CodeIdentity, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
+import type { SealedGroup } from "../../actors/fold/shard-state.ts";
+import { journalSubject } from "../../actors/fold/subject.ts";
+import type { Job } from "../../actors/model/job.ts";
+import type { Clock } from "../clock.ts";
+import { TidemarkError } from "../errors.ts";
+import type { LogReader, PartitionLog } from "../log/partition-log.ts";
+import type { OutputStream } from "../outputs/output-stream.ts";
+import { primitives } from "../primitives.ts";
+import type { ShardStore } from "../store/shard-store.ts";
+import type { CrashMarks } from "./crash-marks.ts";
+import { openEpochs } from "./epochs.ts";
+import { DOUBT_MS, OutputFlow } from "./output-flow.ts";
+import { TICK_EVERY_MS, tickDue } from "./ticks.ts";
+
+export interface ShardTuning {
+  /** Entries of one step. Default 512. */
+  readonly stepEntriesMax?: number;
+  /** A group is sealed when so many rows changed, at the latest. Default 2,000, and up to 50,000 behind a backlog. */
+  readonly groupRowsMax?: number;
+  readonly backlogGroupRowsMax?: number;
+  /** … or when so much time has passed since the last seal. Default 500 ms. */
+  readonly groupMs?: number;
+  readonly liveRowsMax?: number;
+  readonly doubtMs?: number;
+}
+
+export interface ShardParts {
+  readonly job: Job;
+  readonly partition: number;
+  readonly partitions: number;
+  readonly identity: CodeIdentity;
+  readonly profile: "development" | "production";
+  readonly node: string;
+  readonly log: PartitionLog;
+  readonly store: ShardStore;
+  readonly outputs: OutputStream;
+  readonly marks: CrashMarks;
+  readonly skips: ReadonlyMap<string, string>;
+  readonly guard: Guard;
+  readonly clock: Clock;
+  /** A fresh random token for the owner entry. */
+  readonly ownerToken: string;
+  readonly notice: (message: string) => void;
+  readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
+  /** Development only: empties the store and the output stream, so that the history can begin anew. */
+  readonly wipe: () => Promise<void>;
+  readonly tuning?: ShardTuning;
+}
+
+export type ShardStatus = "starting" | "running" | "stopping" | "stopped" | "halted";
+
+/** What `step` came to. */
+export type StepResult =
+  /** Something was folded. */
+  | "progress"
+  /** Nothing has arrived. */
+  | "idle"
+  /** Outputs or a commit must be acknowledged first. */
+  | "blocked"
+  /** The output window was refused: `recover` must settle it. */
+  | "refused"
+  /** The next entries belong to other code. */
+  | "handed-over";
+
+const STEP_ENTRIES = 512;
+const GROUP_ROWS = 2_000;
+const BACKLOG_GROUP_ROWS = 50_000;
+const BACKLOG_ENTRIES = 5_000;
+const GROUP_MS = 500;
+/** Entries without a changed row after which the position alone is worth a commit. */
+const POSITION_ENTRIES = 1_000;
+const WAIT_MS = 50;
+const RETRY_MS = 500;
+
+export class Shard {
+  status: ShardStatus = "starting";
+  error: TidemarkError | undefined;
+  /** Another owner's entry was folded behind ours: two nodes write the same bytes. */
+  contested = false;
+  readonly parts: ShardParts;
+  readonly fold: Fold;
+  /** Sequence of the own owner entry. */
+  readonly #term: number;
+  readonly #flow: OutputFlow;
+  readonly #tuning: Required<Omit<ShardTuning, "liveRowsMax" | "doubtMs">>;
+  #reader: LogReader;
+  #entries: LogEntry[] = [];
+  #at = 0;
+  #group: SealedGroup | undefined;
+  #groupSince = 0;
+  #lastSealed: SealedGroup | undefined;
+  #lastTick = 0;
+  #lastMark = 0;
+  /** Entries folded since the last seal. */
+  #unsealed = 0;
+  /** While comparing: the log's end, asked after the stream's last message was read. */
+  #endAtCompare: number | undefined;
+  #stopping = false;
+
+  private constructor(parts: ShardParts, fold: Fold, flow: OutputFlow, endAtCompare: number | undefined, term: number) {
+    this.parts = parts;
+    this.#term = term;
+    this.fold = fold;
+    this.#flow = flow;
+    this.#endAtCompare = endAtCompare;
+    this.#tuning = {
+      stepEntriesMax: parts.tuning?.stepEntriesMax ?? STEP_ENTRIES,
+      groupRowsMax: parts.tuning?.groupRowsMax ?? GROUP_ROWS,
+      backlogGroupRowsMax: parts.tuning?.backlogGroupRowsMax ?? BACKLOG_GROUP_ROWS,
+      groupMs: parts.tuning?.groupMs ?? GROUP_MS,
+    };
+    this.#groupSince = parts.clock.monotonic();
+    this.#reader = parts.log.read(fold.meta.cursor.sequence);
+  }
+
+  /** Recovery, which is the path of every start. Throws a TidemarkError when the shard must not go on. */
+  static async start(parts: ShardParts): Promise<Shard> {
+    const { log, job, partition, clock } = parts;
+    const setting = { log: job.log, partition, job: job.name, identity: parts.identity, profile: parts.profile };
+    const { plan, restarted } = await openEpochs(log, setting);
+    let meta = loadMeta(parts);
+    if (restarted || (meta !== undefined && meta.epochRoot !== plan.root.sequence)) {
+      parts.notice(
+        `${job.name}/${partition}: the code changed; outputs and state are deleted and the log is folded again from ${plan.from}`,
+      );
+      await parts.wipe();
+      meta = undefined;
+    }
+    meta ??= newMeta(plan.root, plan.root.sequence, plan.from);
+    await checkLog(parts, meta);
+    const options = {
+      stream: parts.outputs,
+      clock,
+      notice: parts.notice,
+      ...(parts.tuning?.doubtMs === undefined ? {} : { doubtMs: parts.tuning.doubtMs }),
+    };
+    const flow = await OutputFlow.open(options, meta.outputs, meta.chain);
+    const endAtCompare = flow.comparingUntil === undefined ? undefined : (await log.bounds()).lastSequence;
+    const fold = new Fold({
+      job,
+      partition,
+      partitions: parts.partitions,
+      committed: parts.store,
+      meta,
+      primitives,
+      guard: parts.guard,
+      identity: parts.identity,
+      skips: parts.skips,
+      ...(parts.tuning?.liveRowsMax === undefined ? {} : { liveRowsMax: parts.tuning.liveRowsMax }),
+      ...(parts.onFailure === undefined ? {} : { onFailure: parts.onFailure }),
+    });
+    const term = await log.append(journalSubject(job.log, partition, job.name), Buffer.from(writeOwner(parts.ownerToken, parts.node)));
+    const shard = new Shard(parts, fold, flow, endAtCompare, term);
+    shard.status = "running";
+    return shard;
+  }
+
+  /** One bounded batch. Never waits. */
+  step(): StepResult {
+    this.#commit();
+    if (this.#flow.refused) return "refused";
+    if (this.fold.handedOver) return "handed-over";
+    if (this.#at === this.#entries.length && !this.fold.inEntry) {
+      this.#entries = this.#reader.take(this.#tuning.stepEntriesMax);
+      this.#at = 0;
+      if (this.#entries.length === 0) return this.#idle();
+    }
+    const blocked = this.#foldBatch();
+    this.#publish();
+    this.#sealWhenDue();
+    this.#commit();
+    return blocked ? "blocked" : "progress";
+  }
+
+  /** Loops until stopped, handed over or halted. Never rejects. */
+  async run(onBeat: () => void = () => {}): Promise<void> {
+    try {
+      while (!this.#stopping) {
+        onBeat();
+        const result = this.step();
+        if (result === "handed-over") break;
+        await this.#waitFor(result);
+      }
+      this.status = "stopping";
+      await this.#drain();
+      this.status = "stopped";
+    } catch (error) {
+      this.error = error instanceof TidemarkError ? error : new TidemarkError("WORKER_LOST", String(error), { cause: error });
+      this.status = "halted";
+      if (!(error instanceof TidemarkError)) throw error;
+    } finally {
+      this.#flow.close();
+      await this.#reader.close();
+    }
+  }
+
+  /** Asks `run` to finish: what was folded is published and committed, nothing more is read. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** Entries that wait in the log behind what was folded. */
+  get lag(): number {
+    return this.#reader.backlog() + this.#entries.length - this.#at;
+  }
+
+  /** Highest output known to be stored. */
+  get stored(): number {
+    return this.#flow.stored;
+  }
+
+  get lastSealed(): SealedGroup | undefined {
+    return this.#lastSealed;
+  }
+
+  async recover(): Promise<void> {
+    await this.#flow.recover();
+    this.#endAtCompare = this.#flow.comparingUntil === undefined ? undefined : (await this.parts.log.bounds()).lastSequence;
+  }
+
+  /** Appends a tick when a timer waits for log time and nothing else brings it. */
+  async tick(): Promise<void> {
+    const { clock, job, partition, log } = this.parts;
+    if (this.lag > 0 || clock.monotonic() - this.#lastTick < TICK_EVERY_MS) return;
+    const { fold } = this;
+    const due = tickDue(fold.meta, job.settings, fold.nextTimer("event"), fold.nextTimer("processing"));
+    if (due === undefined || clock.now() < due) return;
+    this.#lastTick = clock.monotonic();
+    try {
+      await log.append(journalSubject(job.log, partition, job.name), new Uint8Array(0));
+    } catch (error) {
+      // A tick is only a push; when the log is full or away the shard folds on, and the next one tries again.
+      this.parts.notice(`${job.name}/${partition}: no tick could be appended: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  #foldBatch(): boolean {
+    const { fold } = this;
+    const { marks } = this.parts;
+    if (this.#mustPause()) return true;
+    marks.begin(fold.meta.cursor, this.#entries.at(-1)?.sequence ?? fold.meta.cursor.sequence);
+    let blocked = false;
+    while (!blocked) {
+      if (!fold.inEntry) {
+        const entry = this.#entries[this.#at];
+        if (entry === undefined || fold.handedOver) break;
+        if (!this.#markBefore(entry)) {
+          blocked = true;
+          break;
+        }
+        this.#at++;
+        this.#unsealed++;
+        fold.open(entry);
+      }
+      do {
+        if (marks.stepping) marks.unit(fold.nextUnit, fold.meta.outputs);
+        if (!fold.unit()) break;
+        blocked = this.#mustPause();
+      } while (!blocked);
+      blocked ||= this.#mustPause();
+    }
+    marks.end();
+    return blocked;
+  }
+
+  /** Between two units: whether the bounds of memory ask for a commit or an acknowledgement first. */
+  #mustPause(): boolean {
+    const { fold } = this;
+    if (fold.pendingOutputs >= 256) this.#publish();
+    if (this.#flow.full || this.#flow.refused) return true;
+    if (fold.changedRows < this.#tuning.groupRowsMax) return false;
+    if (fold.changedRows < this.#rowsMax()) return false;
+    if (fold.sealed) this.#commit();
+    if (fold.sealed) return true;
+    this.#seal();
+    return false;
+  }
+
+  /** The state hash is kept at every 65,536th sequence: sealed there before the first entry behind it. */
+  #markBefore(entry: LogEntry): boolean {
+    const mark = Math.floor((entry.sequence - 1) / MARK_EVERY_SEQUENCES) * MARK_EVERY_SEQUENCES;
+    const { cursor } = this.fold.meta;
+    if (mark < cursor.sequence - 1 || mark === 0 || mark === this.#lastMark) return true;
+    this.#publish();
+    this.#commit();
+    if (this.fold.sealed) return false;
+    this.#lastMark = mark;
+    this.#seal(mark);
+    return true;
+  }
+
+  #publish(): void {
+    if (this.fold.pendingOutputs > 0) this.#flow.offer(this.fold.takeOutputs());
+    this.#flow.pump();
+  }
+
+  #rowsMax(): number {
+    return this.lag > BACKLOG_ENTRIES ? this.#tuning.backlogGroupRowsMax : this.#tuning.groupRowsMax;
+  }
+
+  #sealWhenDue(): void {
+    if (this.fold.sealed || (this.fold.changedRows === 0 && this.#unsealed < POSITION_ENTRIES)) return;
+    const old = this.parts.clock.monotonic() - this.#groupSince >= this.#tuning.groupMs;
+    if (old || this.fold.changedRows >= this.#rowsMax()) this.#seal();
+  }
+
+  #seal(mark?: number): void {
+    this.#publish();
+    this.#group = this.fold.seal(mark);
+    this.#unsealed = 0;
+    this.#groupSince = this.parts.clock.monotonic();
+  }
+
+  /** Commits the sealed group once the stream has all its outputs: never before. */
+  #commit(): void {
+    this.#flow.pump();
+    const group = this.#group;
+    if (group === undefined || this.#flow.stored < group.outputs) return;
+    this.parts.store.commit(group.changes);
+    this.fold.committed();
+    this.#lastSealed = group;
+    this.#group = undefined;
+  }
+
+  #idle(): StepResult {
+    const end = this.#endAtCompare;
+    if (end !== undefined && this.#flow.comparingUntil !== undefined && this.fold.meta.cursor.sequence > end) {
+      throw new TidemarkError(
+        "LOG_TRUNCATED",
+        `The log ends at ${end}; folded to there it gives ${this.fold.meta.outputs} outputs, and ${this.parts.outputs.stream} has ${this.#flow.comparingUntil}.`,
+      );
+    }
+    this.#publish();
+    this.#sealWhenDue();
+    this.#commit();
+    return "idle";
+  }
+
+  async #waitFor(result: StepResult): Promise<void> {
+    if (result === "progress") await nextTurn();
+    else if (result === "blocked") await this.#flow.changed(WAIT_MS);
+    else if (result === "refused") await this.recover();
+    else {
+      await this.#reader.readable(WAIT_MS);
+      await this.tick();
+      this.#noteOwner();
+    }
+  }
+
+  #noteOwner(): void {
+    const { owner } = this.fold.meta;
+    const { job, partition } = this.parts;
+    if (this.contested || owner === undefined || owner.term <= this.#term) return;
+    this.contested = true;
+    this.parts.notice(
+      `${job.name}/${partition}: another owner took this shard over at entry ${owner.term}. Both write the same bytes; nothing is doubled.`,
+    );
+  }
+
+  async #drain(): Promise<void> {
+    const { clock } = this.parts;
+    for (;;) {
+      this.#publish();
+      if (this.#flow.refused) await this.recover();
+      this.#commit();
+      if (this.#group === undefined) {
+        if (this.#unsealed === 0 && this.fold.changedRows === 0) break;
+        this.#seal();
+      }
+      this.#commit();
+      if (this.#group !== undefined) await this.#flow.changed(WAIT_MS);
+      else await clock.sleep(0);
+    }
+    await this.parts.store.flushed();
+  }
+}
+
+function loadMeta(parts: ShardParts): Meta | undefined {
+  const row = parts.store.get(META_ROW);
+  if (row === undefined) return undefined;
+  const meta = readMeta(row);
+  if (meta === undefined)
+    throw new TidemarkError("STATE_FORMAT", `The state of ${parts.job.name}/${parts.partition} has format ${row[0]}.`);
+  return meta;
+}
+
+/** LOG_TRIMMED at once; LOG_TRUNCATED only when the log's end stays behind the state, for a new leader may answer too low. */
+async function checkLog(parts: ShardParts, meta: Meta): Promise<void> {
+  const { clock, log } = parts;
+  const doubtMs = parts.tuning?.doubtMs ?? DOUBT_MS;
+  const since = clock.monotonic();
+  for (let told = false; ; ) {
+    const { firstSequence, lastSequence } = await log.bounds();
+    if (firstSequence > meta.cursor.sequence) {
+      throw new TidemarkError("LOG_TRIMMED", `${log.stream} begins at ${firstSequence}, the shard goes on at ${meta.cursor.sequence}.`);
+    }
+    if (lastSequence >= meta.last.sequence) return;
+    if (clock.monotonic() - since >= doubtMs) {
+      throw new TidemarkError("LOG_TRUNCATED", `${log.stream} ends at ${lastSequence}, the shard has folded ${meta.last.sequence}.`);
+    }
+    if (!told)
+      parts.notice(
+        `${log.stream} answers last sequence ${lastSequence}, the shard has folded ${meta.last.sequence}; waiting ${doubtMs} ms before believing it`,
+      );
+    told = true;
+    await clock.sleep(Math.min(RETRY_MS, doubtMs));
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * Skips of a job: units that took a process down twice and must not run again, in stream `<job>-skips`.
+ * The one kind of entry that is read ahead: loaded before any fold starts, applied at its own position.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { TidemarkError } from "../errors.ts";
+import { askApi, storedMessage } from "../log/jetstream-api.ts";
+import { appendAcknowledged } from "../log/publish-ack.ts";
+import type { Conviction } from "./crash-marks.ts";
+
+const REASON = "this unit took the process down twice";
+/** A job with more has another problem than its poison. */
+const SKIPS_MAX = 10_000;
+
+export class SkipList {
+  readonly #nc: NatsConnection;
+  readonly #stream: string;
+  readonly #subject: string;
+
+  constructor(nc: NatsConnection, job: string, partition: number) {
+    this.#nc = nc;
+    this.#stream = `${job}-skips`;
+    this.#subject = `${job}.skips.${partition}`;
+  }
+
+  /** Creates the job's stream when it is missing. */
+  static async ensure(nc: NatsConnection, job: string, replicas: number): Promise<void> {
+    const config = {
+      name: `${job}-skips`,
+      subjects: [`${job}.skips.*`],
+      retention: "limits",
+      storage: "file",
+      discard: "new",
+      num_replicas: replicas,
+    };
+    const { error } = await askApi(nc, `STREAM.CREATE.${job}-skips`, config);
+    if (error !== undefined) throw new TidemarkError("OUTPUT_LAYOUT", `${job}-skips: ${error.description}.`);
+  }
+
+  /** Unit to reason, as the fold takes them. */
+  async read(): Promise<ReadonlyMap<string, string>> {
+    const skips = new Map<string, string>();
+    for (let sequence = 1; skips.size < SKIPS_MAX; ) {
+      const entry = await storedMessage(this.#nc, this.#stream, { next_by_subj: this.#subject, seq: sequence });
+      if (entry === undefined) return skips;
+      const { unit, reason } = JSON.parse(Buffer.from(entry.payload).toString()) as { readonly unit: string; readonly reason: string };
+      skips.set(unit, reason);
+      sequence = entry.sequence + 1;
+    }
+    throw new TidemarkError("CRASH_LOOP", `${this.#stream} holds more than ${SKIPS_MAX} skips.`);
+  }
+
+  async append(conviction: Conviction): Promise<void> {
+    const payload = Buffer.from(JSON.stringify({ unit: conviction.unit, reason: REASON }));
+    await appendAcknowledged(this.#nc, this.#subject, payload, { stream: this.#stream });
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The store of one shard in LMDB: one environment, one unnamed database, keys as raw bytes.
+ *
+ * A commit is one write transaction, so a killed process leaves whole commits only. `noSync` is never set: it
+ * corrupts on power loss. With LMDB's overlapping sync the environment always keeps its last flushed state,
+ * so power loss takes commits away and never parts of them.
+ * One thread opens an environment for writing; the lock on the data directory keeps other processes out.
+ */
+import { closeSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { open, type RootDatabase, TransactionFlags } from "lmdb";
+import { TidemarkError } from "../errors.ts";
+import { checkRowChanges, checkRowKey } from "./row-changes.ts";
+import type { Row, RowChange, ShardStore } from "./shard-store.ts";
+
+/** Both end a commit before it returns. Without overlapping sync (Windows) the second flag would drop the flush altogether. */
+const COMMIT_FLAGS =
+  process.platform === "win32" ? TransactionFlags.SYNCHRONOUS_COMMIT : TransactionFlags.SYNCHRONOUS_COMMIT | TransactionFlags.NO_SYNC_FLUSH;
+
+const META_MAGIC = 0xbeefc0de;
+/** Behind the page header of this build of LMDB. */
+const META_MAGIC_OFFSET = 24;
+
+/** Keys are written straight as latin1 bytes: no ordered-binary encoding, no Buffer per key. */
+const keyEncoder = {
+  writeKey(key: string, target: Buffer, start: number): number {
+    // Buffer.write would cut the key; lmdb takes a RangeError as "use a larger buffer".
+    if (start + key.length > target.length) throw new RangeError("key does not fit");
+    return start + target.write(key, start, "latin1");
+  },
+  readKey(source: Buffer, start: number, end: number): string {
+    return source.toString("latin1", start, end);
+  },
+};
+
+interface LmdbStats {
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+}
+
+/** Opens or creates the environment in `folder`. Fails with `STATE_FORMAT` or `DATA_DIR_UNWRITABLE`. */
+export function openLmdbStore(folder: string): ShardStore {
+  try {
+    mkdirSync(folder, { recursive: true });
+    refuseForeignFile(join(folder, "data.mdb"));
+    // `noSubdir` is said because lmdb takes a folder with a dot in its name for a file. No `mapSize`: the map grows as needed.
+    const db = open<Uint8Array, string>({ path: folder, noSubdir: false, encoding: "binary", keyEncoder, cache: false });
+    return new LmdbStore(db);
+  } catch (error) {
+    if (error instanceof TidemarkError) throw error;
+    throw new TidemarkError(openErrorCode(error), `The state in ${folder} cannot be opened: ${messageOf(error)}.`, { cause: error });
+  }
+}
+
+class LmdbStore implements ShardStore {
+  readonly #db: RootDatabase<Uint8Array, string>;
+
+  constructor(db: RootDatabase<Uint8Array, string>) {
+    this.#db = db;
+  }
+
+  get(key: string): Uint8Array | undefined {
+    checkRowKey(key);
+    return this.#db.getBinary(key);
+  }
+
+  scan(from: string, to: string, limit: number): Row[] {
+    const rows: Row[] = [];
+    if (from >= to || limit <= 0) return rows;
+    // Read to its end at once: an iterator left open would pin the pages of its transaction.
+    for (const row of this.#db.getRange({ start: from, end: to, limit })) rows.push(row);
+    return rows;
+  }
+
+  commit(changes: readonly RowChange[]): void {
+    checkRowChanges(changes);
+    if (changes.length === 0) return;
+    this.#db.transactionSync(() => {
+      for (const { key, value } of changes) {
+        if (value === null) this.#db.remove(key);
+        else this.#db.put(key, value);
+      }
+    }, COMMIT_FLAGS);
+  }
+
+  async flushed(): Promise<void> {
+    await this.#db.flushed;
+  }
+
+  bytes(): number {
+    const { pageSize, lastPageNumber } = this.#db.getStats() as LmdbStats;
+    return pageSize * (lastPageNumber + 1);
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+}
+
+/** LMDB crashes the process on a file that is none of its own, so the first meta page is looked at before. */
+function refuseForeignFile(file: string): void {
+  if (!existsSync(file)) return;
+  const header = Buffer.alloc(META_MAGIC_OFFSET + 4);
+  const fd = openSync(file, "r+");
+  try {
+    const length = readSync(fd, header, 0, header.length, 0);
+    if (length === 0) return;
+    if (length === header.length && header.readUInt32LE(META_MAGIC_OFFSET) === META_MAGIC) return;
+  } finally {
+    closeSync(fd);
+  }
+  throw new TidemarkError("STATE_FORMAT", `${file} is not an LMDB file.`);
+}
+
+function openErrorCode(error: unknown): "STATE_FORMAT" | "DATA_DIR_UNWRITABLE" {
+  const message = messageOf(error);
+  return /MDB_(INVALID|VERSION_MISMATCH|CORRUPTED|INCOMPATIBLE)/.test(message) ? "STATE_FORMAT" : "DATA_DIR_UNWRITABLE";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
