@@ -61,7 +61,13 @@ export async function openEpochs(
   }
 }
 
-/** Epochs from the root on, oldest first. */
+/** The epochs as they stand, without deciding anything. Throws CODE_UNAVAILABLE when there is none. */
+export async function readEpochPlan(log: PartitionLog, logName: string, partition: number, job: string): Promise<EpochPlan> {
+  const epochs = await readEpochs(log, { log: logName, partition, job });
+  if (epochs.length === 0) throw new TidemarkError("CODE_UNAVAILABLE", `${job}, partition ${partition}: there is no epoch yet.`);
+  return planOf(epochs);
+}
+
 export function decideEpoch(epochs: readonly CodeIdentity[], setting: EpochSetting, firstSequence: number): EpochDecision {
   const newest = epochs.at(-1);
   if (newest === undefined) return { do: "append", from: firstSequence };
@@ -74,7 +80,8 @@ export function decideEpoch(epochs: readonly CodeIdentity[], setting: EpochSetti
   return { do: "refuse", error: new TidemarkError("CODE_UNAVAILABLE", where) };
 }
 
-async function readEpochs(log: PartitionLog, setting: EpochSetting): Promise<Found[]> {
+/** Epochs from the root on, oldest first. */
+async function readEpochs(log: PartitionLog, setting: Pick<EpochSetting, "log" | "partition" | "job">): Promise<Found[]> {
   const epochs: Found[] = [];
   let entry = await log.lastOn(subjectOf(setting));
   while (entry !== undefined) {
@@ -105,6 +112,6 @@ function epochOf({ kind: _kind, from: _from, previous: _previous, ...epoch }: Fo
   return epoch;
 }
 
-function subjectOf(setting: EpochSetting): string {
+function subjectOf(setting: Pick<EpochSetting, "log" | "partition" | "job">): string {
   return epochSubject(setting.log, setting.partition, setting.job);
 }
