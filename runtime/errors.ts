@@ -25,12 +25,14 @@ export const ERRORS = {
   OUTPUT_DIVERGED:
     "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or start a new generation.",
   OUTPUTS_TRUNCATED:
-    "The output stream ends before what the shard has committed. Delete the shard's state to fold again, or recreate the stream at the right first sequence.",
+    "The output stream ends before what the shard has committed. Delete the shard's state, and what is left of the stream, to fold again from the log.",
   OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with docs/errors/OUTPUT_LAYOUT.md.",
   PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",
   PUBLISH_OVERLOADED: "Too many events wait to be published. Await earlier results before publishing more.",
   PUBLISH_TIMEOUT: "No acknowledgement came. The message may be stored; publish it again with the same id.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
+  STORE_FAILED:
+    "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",
   WORKER_LOST: "A worker thread ended. The process ends too and starts again.",
 } as const;
 

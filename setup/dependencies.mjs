@@ -12,6 +12,9 @@ import { isReadOnly, orReadOnly, readOnly, report, SetupError } from "./report.m
 const NO_NETWORK =
   /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|FETCH_ERROR|ENOTCACHED)\b/;
 
+/** npm's own pauses of 10 and 60 s, for each package in turn, would let a machine without network wait for ten minutes. */
+const RETRIES = ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000"];
+
 /** @param {string} root */
 export async function provideDependencies(root) {
   const lockfile = join(root, "package-lock.json");
@@ -84,15 +87,7 @@ async function npm(root, command) {
   }
   // Not process.execPath: that may be the Node below node_modules, which npm is about to delete.
   const node = process.env.npm_node_execpath || process.execPath;
-  const flags = [
-    "--include=dev",
-    "--include=optional",
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-    "--fetch-retry-maxtimeout=15000",
-  ];
+  const flags = ["--include=dev", "--include=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", ...RETRIES];
   const isScript = /\.[cm]?js$/.test(cli);
   const { code, said } = await run(isScript ? node : cli, [...(isScript ? [cli] : []), ...command, ...flags], root);
   if (code !== 0) throw failureOf(command, said, root);

@@ -123,6 +123,8 @@ function privateApt(place, mirror, suite) {
     "Dir::Etc::SourceParts": "/dev/null",
     "Debug::NoLocking": "1",
     "Acquire::Languages": "none",
+    // Without it an update that fetched nothing counts as done, and only the download fails, with a message that misleads.
+    "APT::Update::Error-Mode": "any",
     "Acquire::Retries": "2",
     // Root's apt would hand the work to a user who may not write into this folder.
     "APT::Sandbox::User": process.getuid?.() === 0 ? "root" : "",

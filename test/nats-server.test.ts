@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, type TestContext, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { setImmediate } from "node:timers/promises";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { slotOf, writeKey } from "../actors/model/key.ts";
@@ -70,6 +70,15 @@ test("a server whose starter was killed is adopted, with the logs it lacks, and 
   await second.stop();
   assert.equal(second.alive(), false);
   assert.throws(() => process.kill(first.pid, 0), { code: "ESRCH" });
+});
+
+test("the server of a test file whose process was killed is ended, and its store deleted", async () => {
+  const { storeDir, url } = await inProcessThatIsKilled<{ storeDir: string; url: string }>(`
+    const { startTestNats } = await import(${JSON.stringify(new URL("support/nats.ts", import.meta.url))});
+    const { storeDir, url } = await startTestNats({ after() {} });
+    console.log(JSON.stringify({ storeDir, url }));`);
+  while (existsSync(storeDir)) await setImmediate();
+  await assert.rejects(connect({ servers: url, reconnect: false }));
 });
 
 test("two starts on one store give one server", async (t) => {
@@ -166,15 +175,11 @@ async function start(t: TestContext, options: { storeDir: string; logs?: string[
 
 /** Another process starts the server and is killed: nobody holds its handle any more. */
 async function startElsewhereAndDie(t: TestContext, storeDir: string, log: string): Promise<{ pid: number; url: string }> {
-  const module = fileURLToPath(new URL("../runtime/node/nats-server.ts", import.meta.url));
-  const script = `
+  const module = new URL("../runtime/node/nats-server.ts", import.meta.url);
+  const first = await inProcessThatIsKilled(`
     const { startNatsServer } = await import(${JSON.stringify(module)});
-    const server = await startNatsServer(${JSON.stringify({ binary, storeDir, logs: [log] })});
-    console.log(JSON.stringify({ pid: server.pid, url: server.url }));
-    setInterval(() => {}, 1000);`;
-  const parent = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-  const [line] = await once(parent.stdout, "data");
-  const first = JSON.parse(String(line)) as { pid: number; url: string };
+    const { pid, url } = await startNatsServer(${JSON.stringify({ binary, storeDir, logs: [log] })});
+    console.log(JSON.stringify({ pid, url }));`);
   t.after(() => {
     try {
       process.kill(first.pid, "SIGKILL");
@@ -182,9 +187,17 @@ async function startElsewhereAndDie(t: TestContext, storeDir: string, log: strin
       // Ended by the test, as it should be.
     }
   });
-  parent.kill("SIGKILL");
-  await once(parent, "close");
   return first;
+}
+
+/** Runs `script` until it has printed its one line of JSON, then kills it. */
+async function inProcessThatIsKilled<T>(script: string): Promise<T> {
+  const code = `${script}\nsetInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = await once(child.stdout, "data");
+  child.kill("SIGKILL");
+  await once(child, "close");
+  return JSON.parse(String(line)) as T;
 }
 
 async function mappedSubject(url: string, log: string): Promise<string | undefined> {

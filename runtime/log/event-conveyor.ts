@@ -39,7 +39,7 @@ export interface BatchBounds {
 const OPEN = 91;
 const COMMA = 44;
 const CLOSE = 93;
-export const BATCH_CONTENT_TYPE = "application/cloudevents-batch+json";
+const BATCH_CONTENT_TYPE = "application/cloudevents-batch+json";
 
 const batchHeaders = headers();
 batchHeaders.set("content-type", BATCH_CONTENT_TYPE);

@@ -43,12 +43,12 @@ export interface ApiError {
 }
 
 /** The server's refusal, as a value: what it means is the caller's to say. */
-export interface ApiAnswer<T> {
+interface ApiAnswer<T> {
   readonly value: T | undefined;
   readonly error: ApiError | undefined;
 }
 
-export interface ApiOptions {
+interface ApiOptions {
   /** How long one request may take. Default 2 s. */
   readonly timeoutMs?: number;
   /** How long trying again may go on. Default 10 s; 0: one try. */
@@ -120,7 +120,7 @@ export async function streamInfo(nc: NatsConnection, stream: string, options?: A
   return await askStream<StreamInfo>(nc, stream, `STREAM.INFO.${stream}`, undefined, options);
 }
 
-export type MessageQuery = { readonly last_by_subj: string } | { readonly next_by_subj: string; readonly seq: number };
+type MessageQuery = { readonly last_by_subj: string } | { readonly next_by_subj: string; readonly seq: number };
 
 interface StoredMessage {
   readonly message: {

@@ -8,7 +8,7 @@ import { TidemarkError } from "../errors.ts";
 import { type ApiError, messageOf, SERVER_ERROR } from "./jetstream-api.ts";
 
 /** What may be tried again with the same bytes, and what is final. */
-export type PublishRefusal = { readonly retry: true; readonly detail: string } | { readonly retry: false; readonly error: TidemarkError };
+type PublishRefusal = { readonly retry: true; readonly detail: string } | { readonly retry: false; readonly error: TidemarkError };
 
 export interface PublishAck {
   readonly stream: string;
@@ -85,7 +85,7 @@ function final(code: ConstructorParameters<typeof TidemarkError>[0], detail: str
   return { retry: false, error: new TidemarkError(code, detail) };
 }
 
-export interface AppendRequest {
+interface AppendRequest {
   readonly stream: string;
   readonly headers?: ReadonlyMap<string, string> | undefined;
   readonly expectedLastSubjectSequence?: number | undefined;

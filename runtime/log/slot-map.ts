@@ -12,7 +12,7 @@ import { storedMessage } from "./jetstream-api.ts";
 import { appendAcknowledged } from "./publish-ack.ts";
 
 export const SLOT_MAP_BUCKET = "tidemark-logs";
-export const PARTITIONS_MAX = SLOTS;
+const PARTITIONS_MAX = SLOTS;
 
 export interface SlotMap {
   /** From 1; grows when slots move. */

@@ -53,8 +53,7 @@ export function foldHistory(history: History, interruptions: Interruptions = {})
     outputs.push(...fold.takeOutputs());
     const group = fold.seal();
     stateHash = group.stateHash;
-    store.commit(group.changes);
-    fold.committed();
+    store.commit(group.changes, () => fold.committed());
     if (interruptions.crash === true) fold = newFold(history, store, interruptions);
   };
   for (const entry of history.entries) {

@@ -13,7 +13,7 @@ import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { identityOf } from "../node/app.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
-import type { ShardStore } from "../store/shard-store.ts";
+import { committed, type ShardStore } from "../store/shard-store.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
 import { installGuards } from "./guards.ts";
 import { failedReport, reportOf, type ShardReport } from "./report.ts";
@@ -158,11 +158,14 @@ export class ShardHost {
     await askApi(this.#nc, `STREAM.DELETE.${stream}`, undefined);
     (await this.#openOutputs(job, partition)).close();
     // The meta row goes first: a wipe that dies on its way leaves no state that looks whole.
-    store.commit(store.get(META_ROW) === undefined ? [] : [{ key: META_ROW, value: null }]);
+    if (store.get(META_ROW) !== undefined) await committed(store, [{ key: META_ROW, value: null }]);
     for (;;) {
       const rows = store.scan("\0", "\xff", WIPE_CHUNK_ROWS);
       if (rows.length === 0) return;
-      store.commit(rows.map(({ key }) => ({ key, value: null })));
+      await committed(
+        store,
+        rows.map(({ key }) => ({ key, value: null })),
+      );
     }
   }
 }

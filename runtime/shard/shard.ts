@@ -105,6 +105,8 @@ export class Shard {
   #at = 0;
   #group: SealedGroup | undefined;
   #groupSince = 0;
+  #committing = false;
+  #storeError: TidemarkError | undefined;
   #lastSealed: SealedGroup | undefined;
   #lastTick = 0;
   #lastMark = 0;
@@ -331,12 +333,21 @@ export class Shard {
   /** Commits the sealed group once the stream has all its outputs: never before. */
   #commit(): void {
     this.#flow.pump();
+    if (this.#storeError !== undefined) throw this.#storeError;
     const group = this.#group;
-    if (group === undefined || this.#flow.stored < group.outputs) return;
-    this.parts.store.commit(group.changes);
-    this.fold.committed();
-    this.#lastSealed = group;
-    this.#group = undefined;
+    if (group === undefined || this.#committing || this.#flow.stored < group.outputs) return;
+    this.#committing = true;
+    this.parts.store.commit(group.changes, (error) => {
+      this.#committing = false;
+      if (error !== undefined) {
+        const { job, partition } = this.parts;
+        this.#storeError = new TidemarkError("STORE_FAILED", `${job.name}/${partition}: ${error.message}.`, { cause: error });
+        return;
+      }
+      this.fold.committed();
+      this.#lastSealed = group;
+      this.#group = undefined;
+    });
   }
 
   #idle(): StepResult {
@@ -355,7 +366,7 @@ export class Shard {
 
   async #waitFor(result: StepResult): Promise<void> {
     if (result === "progress") await nextTurn();
-    else if (result === "blocked") await this.#flow.changed(WAIT_MS);
+    else if (result === "blocked") await (this.#committing ? nextTurn() : this.#flow.changed(WAIT_MS));
     else if (result === "refused") await this.recover();
     else {
       await this.#reader.readable(WAIT_MS);
@@ -385,8 +396,8 @@ export class Shard {
         this.#seal();
       }
       this.#commit();
-      if (this.#group !== undefined) await this.#flow.changed(WAIT_MS);
-      else await clock.sleep(0);
+      if (this.#group !== undefined && !this.#committing) await this.#flow.changed(WAIT_MS);
+      else await clock.sleep(1);
     }
     await this.parts.store.flushed();
   }

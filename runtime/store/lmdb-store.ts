@@ -8,14 +8,10 @@
  */
 import { closeSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { open, type RootDatabase, TransactionFlags } from "lmdb";
+import { open, type RootDatabase } from "lmdb";
 import { TidemarkError } from "../errors.ts";
 import { checkRowChanges, checkRowKey } from "./row-changes.ts";
 import type { Row, RowChange, ShardStore } from "./shard-store.ts";
-
-/** Both end a commit before it returns. Without overlapping sync (Windows) the second flag would drop the flush altogether. */
-const COMMIT_FLAGS =
-  process.platform === "win32" ? TransactionFlags.SYNCHRONOUS_COMMIT : TransactionFlags.SYNCHRONOUS_COMMIT | TransactionFlags.NO_SYNC_FLUSH;
 
 const META_MAGIC = 0xbeefc0de;
 /** Behind the page header of this build of LMDB. */
@@ -72,15 +68,20 @@ class LmdbStore implements ShardStore {
     return rows;
   }
 
-  commit(changes: readonly RowChange[]): void {
+  commit(changes: readonly RowChange[], done: (error?: Error) => void): void {
     checkRowChanges(changes);
-    if (changes.length === 0) return;
-    this.#db.transactionSync(() => {
+    if (changes.length === 0) return done();
+    // LMDB's own writer thread does the work and the fsync; this thread only hands the rows over (1.3 us a row, not 20).
+    const batch = this.#db.batch(() => {
       for (const { key, value } of changes) {
-        if (value === null) this.#db.remove(key);
-        else this.#db.put(key, value);
+        if (value === null) void this.#db.remove(key);
+        else void this.#db.put(key, value);
       }
-    }, COMMIT_FLAGS);
+    });
+    batch.then(
+      () => done(),
+      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+    );
   }
 
   async flushed(): Promise<void> {

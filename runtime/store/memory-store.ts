@@ -44,7 +44,7 @@ export class MemoryStore implements ShardStore {
     return rows;
   }
 
-  commit(changes: readonly RowChange[]): void {
+  commit(changes: readonly RowChange[], done: (error?: Error) => void): void {
     this.#checkOpen();
     checkRowChanges(changes);
     const next: Run[] = [];
@@ -61,6 +61,7 @@ export class MemoryStore implements ShardStore {
     }
     for (; untouched < this.#runs.length; untouched++) next.push(this.#runs[untouched]!);
     this.#runs = next.length === 0 ? [{ keys: [], values: [] }] : next;
+    done();
   }
 
   async flushed(): Promise<void> {

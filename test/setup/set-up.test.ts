@@ -31,6 +31,10 @@ suite("a clone that is set up", () => {
     const lockfile = join(clone, "package-lock.json");
     writeFileSync(lockfile, `${readFileSync(lockfile, "utf8")}\n`);
     assert.deepEqual(await setUp(clone, "check"), { code: 0, said: "" });
+    // Installed, in another version.
+    mkdirSync(join(clone, "node_modules/left-out"));
+    const installed = { packages: { "node_modules/left-out": { version: "0.9.0" } } };
+    writeFileSync(join(clone, "node_modules/.package-lock.json"), JSON.stringify(installed));
     writeLockfile(clone, { "left-out": "1.0.0" });
     const { code, said } = await setUp(clone, "check", NO_REGISTRY);
     assert.equal(code, 1);

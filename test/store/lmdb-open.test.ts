@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
+import { committed } from "../../runtime/store/shard-store.ts";
 
 const root = mkdtempSync(join(tmpdir(), "tidemark-open-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -29,7 +30,7 @@ test("a folder that cannot be made is refused with DATA_DIR_UNWRITABLE", () => {
 test("rows are there when the environment is opened again", async () => {
   const folder = join(root, "risk-0");
   const first = openLmdbStore(folder);
-  first.commit([{ key: "\0a\xff", value: Buffer.from("1") }]);
+  await committed(first, [{ key: "\0a\xff", value: Buffer.from("1") }]);
   await first.close();
   const second = openLmdbStore(folder);
   assert.equal(Buffer.from(second.get("\0a\xff")!).toString(), "1");

@@ -1,8 +1,10 @@
 /**
  * A real nats-server for one test file: a free port, a store of its own, gone afterwards with everything in it.
- * Killed also when the test process ends early: a detached server would outlive it.
+ * Also when the test process is killed: a server is detached and would outlive it.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findNatsServer } from "../../runtime/node/nats-binary.ts";
@@ -29,20 +31,17 @@ export interface TestNats {
 }
 
 export async function startTestNats(t: Cleanup, options: TestNatsOptions = {}): Promise<TestNats> {
-  const storeDir = mkdtempSync(join(tmpdir(), "tidemark-nats-"));
+  const storeDir = realpathSync(mkdtempSync(join(tmpdir(), "tidemark-nats-")));
+  const endReaper = startReaper(storeDir);
   const { binary } = findNatsServer();
   let server: NatsServer = await startNatsServer({ binary, storeDir, logs: options.logs ?? [] });
   const logs = new Set(options.logs ?? []);
   const { url, port } = server;
 
-  const killNow = () => {
-    if (server.alive()) process.kill(server.pid, "SIGKILL");
-  };
-  process.once("exit", killNow);
   t.after(async () => {
     await server.stop("SIGKILL");
-    process.removeListener("exit", killNow);
     rmSync(storeDir, { recursive: true, force: true });
+    endReaper();
   });
 
   return {
@@ -58,4 +57,22 @@ export async function startTestNats(t: Cleanup, options: TestNatsOptions = {}): 
       server = await startNatsServer({ binary, storeDir, port, logs: [...logs] });
     },
   };
+}
+
+/**
+ * A shell that waits for the end of this process, which closes its input however it comes, and then kills the server of `storeDir`
+ * and deletes that. The process is asked for its command line first: its number may be another's by then.
+ */
+function startReaper(storeDir: string): () => void {
+  const script = `
+    cat >/dev/null
+    pid=$(cat "$0/nats-server.pid" 2>/dev/null) &&
+      { cat "/proc/$pid/cmdline" 2>/dev/null || ps -ww -o command= -p "$pid"; } | grep -qaF "$0" &&
+      kill -9 "$pid"
+    rm -rf "$0"`;
+  const reaper = spawn("sh", ["-c", script, storeDir], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  reaper.unref();
+  // A pipe would keep this process from ending.
+  (reaper.stdin as Socket).unref();
+  return () => reaper.stdin.end();
 }
