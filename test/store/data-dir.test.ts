@@ -178,8 +178,8 @@ test("a path below a file is refused with DATA_DIR_UNWRITABLE", async () => {
 });
 
 test("a read-only folder is refused with DATA_DIR_UNWRITABLE", async () => {
-  // Root may write into any folder of mode 0555, but not even root into /proc.
-  const folder = process.getuid?.() === 0 ? "/proc/tidemark" : freshFolder();
+  // Root may write into any folder of mode 0555, but not even root into /sys.
+  const folder = process.getuid?.() === 0 ? "/sys/tidemark" : freshFolder();
   if (process.getuid?.() !== 0) mkdirSync(folder, { mode: 0o555 });
   await assert.rejects(openDataDir(folder), (error) => isTidemarkError(error, "DATA_DIR_UNWRITABLE"));
 });
