@@ -1,9 +1,10 @@
 /**
  * Crash marks: which entries a shard was folding when its process died, kept in a small file outside the state.
  *
- * A handler that never returns, or takes the process down, would be met again by every restart. After two deaths in
- * overlapping ranges the shard goes on unit by unit, writing down each; a unit that the process dies in twice is
- * convicted, and its skip is appended. A kill from outside may hit any unit, but not the same one twice running.
+ * A handler that never returns, or takes the process down, would be met again by every restart. A range ahead of the
+ * fold is written down, once for some thousand entries. After two deaths in overlapping ranges the shard goes on unit
+ * by unit, writing down each; a unit that the process dies in twice is convicted, and its skip is appended. A kill from
+ * outside may hit any unit, but not the same one twice running.
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Cursor } from "../../actors/fold/meta.ts";
@@ -11,6 +12,7 @@ import type { Cursor } from "../../actors/fold/meta.ts";
 export interface CrashMarks {
   /** Each unit is to be announced by `unit`. */
   readonly stepping: boolean;
+  /** A step begins at `from`; it reaches `toSequence` at most. */
   begin(from: Cursor, toSequence: number): void;
   /** `name` as skips name units; `outputs`: the shard's count before it. */
   unit(name: string, outputs: number): void;
@@ -34,6 +36,8 @@ interface Mark {
 }
 
 const RECORD_BYTES = 2_048;
+/** How far ahead of a step its range is written, so that the next steps need not write. */
+const RANGE_SEQUENCES = 4_096;
 const STEP_AFTER_DEATHS = 2;
 const CONVICT_AFTER_DEATHS = 2;
 const CLEAN = Buffer.alloc(RECORD_BYTES, " ");
@@ -58,7 +62,8 @@ export class FileCrashMarks implements CrashMarks {
       this.conviction = { unit: died.unit, outputs: died.unitOutputs };
       this.#died = undefined;
     }
-    if (this.#died !== undefined) this.#write(this.#died);
+    // Kept as it is until the first step: a death before that is not the entries' fault.
+    if (this.#died !== undefined) this.#write({ ...this.#died, deaths: this.#died.deaths - 1 }, false);
   }
 
   begin(from: Cursor, toSequence: number): void {
@@ -66,16 +71,19 @@ export class FileCrashMarks implements CrashMarks {
     const near = died !== undefined && from.sequence <= died.toSequence;
     if (died !== undefined && !near) this.#died = undefined;
     this.stepping = near && died.deaths >= STEP_AFTER_DEATHS;
+    const { fromSequence = 0, toSequence: marked = 0, deaths = -1 } = this.#current ?? {};
     const carried = near ? died : undefined;
+    if (from.sequence >= fromSequence && toSequence <= marked && deaths === (carried?.deaths ?? 0)) return;
     this.#current = {
       fromSequence: from.sequence,
-      toSequence: Math.max(toSequence, carried?.toSequence ?? 0),
+      toSequence: carried?.toSequence ?? Math.max(toSequence, from.sequence + RANGE_SEQUENCES),
       deaths: carried?.deaths ?? 0,
       unit: carried?.unit ?? "",
       unitOutputs: carried?.unitOutputs ?? 0,
       unitDeaths: carried?.unitDeaths ?? 0,
     };
-    this.#write(this.#current);
+    if (this.#current.toSequence < toSequence) this.#current = { ...this.#current, toSequence };
+    this.#write(this.#current, false);
   }
 
   unit(name: string, outputs: number): void {
@@ -84,8 +92,7 @@ export class FileCrashMarks implements CrashMarks {
   }
 
   end(): void {
-    if (this.#died === undefined) writeSync(this.#file, CLEAN, 0, RECORD_BYTES, 0);
-    else this.#write(this.#died);
+    if (this.stepping) this.#write(this.#current!, false);
   }
 
   close(): void {
@@ -93,10 +100,10 @@ export class FileCrashMarks implements CrashMarks {
     closeSync(this.#file);
   }
 
-  /** `inUnit`: dying now counts against the unit. */
-  #write(mark: Mark, inUnit = false): void {
+  /** `inUnit`: dying now counts against the unit too, not only against the range. */
+  #write(mark: Mark, inUnit: boolean): void {
     this.#record.fill(" ");
-    this.#record.write(JSON.stringify({ ...mark, inStep: mark === this.#current || inUnit, inUnit }));
+    this.#record.write(JSON.stringify({ ...mark, inUnit }));
     writeSync(this.#file, this.#record, 0, RECORD_BYTES, 0);
   }
 }
@@ -111,8 +118,8 @@ function readMark(path: string): Mark | undefined {
   }
   if (text === "") return undefined;
   try {
-    const { inStep, inUnit, ...mark } = JSON.parse(text) as Mark & { readonly inStep: boolean; readonly inUnit: boolean };
-    return { ...mark, deaths: mark.deaths + (inStep ? 1 : 0), unitDeaths: mark.unitDeaths + (inUnit ? 1 : 0) };
+    const { inUnit, ...mark } = JSON.parse(text) as Mark & { readonly inUnit: boolean };
+    return { ...mark, deaths: mark.deaths + 1, unitDeaths: mark.unitDeaths + (inUnit ? 1 : 0) };
   } catch {
     return undefined; // Torn by the death itself: one death fewer is known.
   }

@@ -10,7 +10,7 @@
  */
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Clock } from "../clock.ts";
-import { TidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { LastOutput, OutputStream, OutputWindow } from "../outputs/output-stream.ts";
 
 /** Bytes of payload that may wait unacknowledged. */
@@ -23,6 +23,7 @@ export const DOUBT_MS = 30_000;
 const CUT_AT = 4_096;
 const RETRY_MS = 100;
 const RETRY_MAX_MS = 2_000;
+const GONE: LastOutput = { sequence: 0, chain: undefined };
 
 export interface OutputFlowOptions {
   readonly stream: OutputStream;
@@ -48,6 +49,8 @@ export class OutputFlow {
   /** How many of `#waiting` were sent in this window. */
   #sent = 0;
   #count: number;
+  /** The last refusal, behind which output, and how long a second one of the kind is waited for. */
+  #refusedAt = { code: "", k: -1, waitMs: 0 };
   #stopped = false;
 
   private constructor(options: OutputFlowOptions, count: number, chain: string) {
@@ -124,12 +127,22 @@ export class OutputFlow {
   async recover(): Promise<void> {
     const refusal = this.#window?.refusal;
     if (refusal === undefined) return;
-    this.#options.notice(
-      `${this.#options.stream.stream}: a publish was refused (${refusal.code}: ${refusal.detail}); comparing with the stream`,
-    );
+    const again = refusal.code === this.#refusedAt.code && this.#stored.k === this.#refusedAt.k;
+    this.#refusedAt = {
+      code: refusal.code,
+      k: this.#stored.k,
+      waitMs: again ? Math.min(this.#refusedAt.waitMs * 2, RETRY_MAX_MS) : RETRY_MS,
+    };
+    if (!again) {
+      this.#options.notice(
+        `${this.#options.stream.stream}: a publish was refused (${refusal.code}: ${refusal.detail}); comparing with the stream`,
+      );
+    }
     this.#window?.close();
     this.#window = undefined;
     this.#sent = 0;
+    // A full stream refuses the same output until somebody makes room.
+    if (again) await this.#options.clock.sleep(this.#refusedAt.waitMs);
     await this.#settle();
     this.pump();
   }
@@ -141,34 +154,35 @@ export class OutputFlow {
   }
 
   async #settle(): Promise<void> {
-    const doubtedFrom = this.#options.clock.monotonic();
-    let told = false;
+    let doubtedFrom: number | undefined;
     for (let wait = RETRY_MS; !this.#stopped; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
       const last = await this.#last();
-      if (last !== undefined && last.sequence >= this.#stored.k) {
+      if (last !== undefined && last !== GONE && last.sequence >= this.#stored.k) {
         this.#join(last);
         return;
       }
-      if (last !== undefined && this.#options.clock.monotonic() - doubtedFrom >= this.#doubtMs) {
+      if (last !== undefined && doubtedFrom === undefined) {
+        // Only from the first such answer on: while nobody answered there was nothing to doubt.
+        doubtedFrom = this.#options.clock.monotonic();
+        this.#options.notice(
+          `${this.#options.stream.stream} ${endOf(last)}, the state has ${this.#stored.k} outputs; waiting ${this.#doubtMs} ms before believing it`,
+        );
+      } else if (last !== undefined && this.#options.clock.monotonic() - doubtedFrom! >= this.#doubtMs) {
         throw new TidemarkError(
           "OUTPUTS_TRUNCATED",
-          `${this.#options.stream.stream} ends at ${last.sequence}, the state has ${this.#stored.k} outputs.`,
-        );
-      }
-      if (last !== undefined && !told) {
-        told = true;
-        this.#options.notice(
-          `${this.#options.stream.stream} answers last sequence ${last.sequence}, the state has ${this.#stored.k} outputs; waiting ${this.#doubtMs} ms before believing it`,
+          `${this.#options.stream.stream} ${endOf(last)}, the state has ${this.#stored.k} outputs.`,
         );
       }
       await this.#options.clock.sleep(wait);
     }
   }
 
+  /** `undefined` when nobody answers. A stream that is gone counts as empty: that too is believed only when it stays so. */
   async #last(): Promise<LastOutput | undefined> {
     try {
       return await this.#options.stream.last();
     } catch (error) {
+      if (isTidemarkError(error, "OUTPUTS_TRUNCATED")) return GONE;
       this.#options.notice(`${this.#options.stream.stream}: ${error instanceof Error ? error.message : String(error)}`);
       return undefined;
     }
@@ -231,4 +245,8 @@ export class OutputFlow {
     this.#waiting = this.#waiting.slice(this.#head);
     this.#head = 0;
   }
+}
+
+function endOf(last: LastOutput): string {
+  return last === GONE ? "is gone" : `ends at ${last.sequence}`;
 }

@@ -56,14 +56,14 @@ export function reportOf(shard: Shard): ShardReport {
   };
 }
 
-/** A shard that could not start. */
-export function failedReport(job: string, shard: number, owner: string, error: ErrorRecord): ShardReport {
+/** A shard that is starting, or with `error` could not start. */
+export function unstartedReport(job: string, shard: number, owner: string, error: ErrorRecord | undefined): ShardReport {
   return {
     job,
     shard,
     owner,
     role: "owner",
-    status: "halted",
+    status: error === undefined ? "starting" : "halted",
     contested: false,
     position: formatPosition(shard, 0, 0),
     logEnd: 0,
@@ -78,6 +78,6 @@ export function failedReport(job: string, shard: number, owner: string, error: E
     stateHash: null,
     lastSnapshot: null,
     counts: {},
-    error,
+    ...(error === undefined ? {} : { error }),
   };
 }

@@ -16,7 +16,7 @@ import { openLmdbStore } from "../store/lmdb-store.ts";
 import { committed, type ShardStore } from "../store/shard-store.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
 import { installGuards } from "./guards.ts";
-import { failedReport, reportOf, type ShardReport } from "./report.ts";
+import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
 import { Shard } from "./shard.ts";
 import { SkipList } from "./skips.ts";
 
@@ -77,8 +77,7 @@ export class ShardHost {
   reports(): ShardReport[] {
     return this.#hosted.map(({ job, partition, shard, error }) => {
       if (shard !== undefined) return reportOf(shard);
-      if (error !== undefined) return failedReport(job, partition, this.#options.nodeId, error.toRecord());
-      return { ...failedReport(job, partition, this.#options.nodeId, { code: "WORKER_LOST", detail: "" }), status: "starting" };
+      return unstartedReport(job, partition, this.#options.nodeId, error?.toRecord());
     });
   }
 

@@ -11,58 +11,16 @@
 import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
-import type { Guard } from "../../actors/fold/fold-options.ts";
 import { writeOwner } from "../../actors/fold/journal.ts";
-import { META_ROW } from "../../actors/fold/keys.ts";
-import { type CodeIdentity, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
 import type { SealedGroup } from "../../actors/fold/shard-state.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
-import type { Job } from "../../actors/model/job.ts";
-import type { Clock } from "../clock.ts";
-import { TidemarkError } from "../errors.ts";
-import type { LogReader, PartitionLog } from "../log/partition-log.ts";
-import type { OutputStream } from "../outputs/output-stream.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
+import type { LogReader } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
-import type { ShardStore } from "../store/shard-store.ts";
-import type { CrashMarks } from "./crash-marks.ts";
-import { openEpochs } from "./epochs.ts";
-import { DOUBT_MS, OutputFlow } from "./output-flow.ts";
+import { OutputFlow } from "./output-flow.ts";
+import { recoverMeta } from "./recovery.ts";
+import type { ShardParts, ShardTuning } from "./shard-parts.ts";
 import { TICK_EVERY_MS, tickDue } from "./ticks.ts";
-
-export interface ShardTuning {
-  /** Entries of one step. Default 512. */
-  readonly stepEntriesMax?: number;
-  /** A group is sealed when so many rows changed, at the latest. Default 2,000, and up to 50,000 behind a backlog. */
-  readonly groupRowsMax?: number;
-  readonly backlogGroupRowsMax?: number;
-  /** … or when so much time has passed since the last seal. Default 500 ms. */
-  readonly groupMs?: number;
-  readonly liveRowsMax?: number;
-  readonly doubtMs?: number;
-}
-
-export interface ShardParts {
-  readonly job: Job;
-  readonly partition: number;
-  readonly partitions: number;
-  readonly identity: CodeIdentity;
-  readonly profile: "development" | "production";
-  readonly node: string;
-  readonly log: PartitionLog;
-  readonly store: ShardStore;
-  readonly outputs: OutputStream;
-  readonly marks: CrashMarks;
-  readonly skips: ReadonlyMap<string, string>;
-  readonly guard: Guard;
-  readonly clock: Clock;
-  /** A fresh random token for the owner entry. */
-  readonly ownerToken: string;
-  readonly notice: (message: string) => void;
-  readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
-  /** Development only: empties the store and the output stream, so that the history can begin anew. */
-  readonly wipe: () => Promise<void>;
-  readonly tuning?: ShardTuning;
-}
 
 export type ShardStatus = "starting" | "running" | "stopping" | "stopped" | "halted";
 
@@ -135,18 +93,7 @@ export class Shard {
   /** Recovery, which is the path of every start. Throws a TidemarkError when the shard must not go on. */
   static async start(parts: ShardParts): Promise<Shard> {
     const { log, job, partition, clock } = parts;
-    const setting = { log: job.log, partition, job: job.name, identity: parts.identity, profile: parts.profile };
-    const { plan, restarted } = await openEpochs(log, setting);
-    let meta = loadMeta(parts);
-    if (restarted || (meta !== undefined && meta.epochRoot !== plan.root.sequence)) {
-      parts.notice(
-        `${job.name}/${partition}: the code changed; outputs and state are deleted and the log is folded again from ${plan.from}`,
-      );
-      await parts.wipe();
-      meta = undefined;
-    }
-    meta ??= newMeta(plan.root, plan.root.sequence, plan.from);
-    await checkLog(parts, meta);
+    const meta = await recoverMeta(parts);
     const options = {
       stream: parts.outputs,
       clock,
@@ -168,7 +115,7 @@ export class Shard {
       ...(parts.tuning?.liveRowsMax === undefined ? {} : { liveRowsMax: parts.tuning.liveRowsMax }),
       ...(parts.onFailure === undefined ? {} : { onFailure: parts.onFailure }),
     });
-    const term = await log.append(journalSubject(job.log, partition, job.name), Buffer.from(writeOwner(parts.ownerToken, parts.node)));
+    const term = await appendOwner(parts);
     const shard = new Shard(parts, fold, flow, endAtCompare, term);
     shard.status = "running";
     return shard;
@@ -186,8 +133,10 @@ export class Shard {
     }
     const blocked = this.#foldBatch();
     this.#publish();
+    this.#checkEnd();
     this.#sealWhenDue();
     this.#commit();
+    this.#noteOwner();
     return blocked ? "blocked" : "progress";
   }
 
@@ -234,7 +183,20 @@ export class Shard {
 
   async recover(): Promise<void> {
     await this.#flow.recover();
-    this.#endAtCompare = this.#flow.comparingUntil === undefined ? undefined : (await this.parts.log.bounds()).lastSequence;
+    this.#endAtCompare = this.#flow.comparingUntil === undefined ? undefined : await this.#logEnd();
+  }
+
+  /** A broker that is away for a while is waited for. */
+  async #logEnd(): Promise<number> {
+    for (;;) {
+      try {
+        return (await this.parts.log.bounds()).lastSequence;
+      } catch (error) {
+        if (this.#stopping || !isTidemarkError(error, "NATS_UNREACHABLE")) throw error;
+        this.parts.notice(error.message);
+        await this.parts.clock.sleep(RETRY_MS);
+      }
+    }
   }
 
   /** Appends a tick when a timer waits for log time and nothing else brings it. */
@@ -351,17 +313,21 @@ export class Shard {
   }
 
   #idle(): StepResult {
-    const end = this.#endAtCompare;
-    if (end !== undefined && this.#flow.comparingUntil !== undefined && this.fold.meta.cursor.sequence > end) {
-      throw new TidemarkError(
-        "LOG_TRUNCATED",
-        `The log ends at ${end}; folded to there it gives ${this.fold.meta.outputs} outputs, and ${this.parts.outputs.stream} has ${this.#flow.comparingUntil}.`,
-      );
-    }
     this.#publish();
+    this.#checkEnd();
     this.#sealWhenDue();
     this.#commit();
     return "idle";
+  }
+
+  /** What the stream has was made of the log up to its end as asked behind it: folded past that, the own count must be there. */
+  #checkEnd(): void {
+    const end = this.#endAtCompare;
+    if (end === undefined || this.#flow.comparingUntil === undefined || this.fold.meta.cursor.sequence <= end) return;
+    throw new TidemarkError(
+      "LOG_TRUNCATED",
+      `The log ended at ${end}; folded to there it gives at most ${this.fold.meta.outputs} outputs, and ${this.parts.outputs.stream} has ${this.#flow.comparingUntil}.`,
+    );
   }
 
   async #waitFor(result: StepResult): Promise<void> {
@@ -371,7 +337,6 @@ export class Shard {
     else {
       await this.#reader.readable(WAIT_MS);
       await this.tick();
-      this.#noteOwner();
     }
   }
 
@@ -403,40 +368,19 @@ export class Shard {
   }
 }
 
-function loadMeta(parts: ShardParts): Meta | undefined {
-  const row = parts.store.get(META_ROW);
-  if (row === undefined) return undefined;
-  const meta = readMeta(row);
-  if (meta === undefined)
-    throw new TidemarkError("STATE_FORMAT", `The state of ${parts.job.name}/${parts.partition} has format ${row[0]}.`);
-  return meta;
-}
-
-/** LOG_TRIMMED at once; LOG_TRUNCATED only when the log's end stays behind the state, for a new leader may answer too low. */
-async function checkLog(parts: ShardParts, meta: Meta): Promise<void> {
-  const { clock, log } = parts;
-  const doubtMs = parts.tuning?.doubtMs ?? DOUBT_MS;
-  const since = clock.monotonic();
-  for (let told = false; ; ) {
-    const { firstSequence, lastSequence } = await log.bounds();
-    if (firstSequence > meta.cursor.sequence) {
-      throw new TidemarkError("LOG_TRIMMED", `${log.stream} begins at ${firstSequence}, the shard goes on at ${meta.cursor.sequence}.`);
-    }
-    if (lastSequence >= meta.last.sequence) return;
-    if (clock.monotonic() - since >= doubtMs) {
-      throw new TidemarkError("LOG_TRUNCATED", `${log.stream} ends at ${lastSequence}, the shard has folded ${meta.last.sequence}.`);
-    }
-    if (!told)
-      parts.notice(
-        `${log.stream} answers last sequence ${lastSequence}, the shard has folded ${meta.last.sequence}; waiting ${doubtMs} ms before believing it`,
-      );
-    told = true;
-    await clock.sleep(Math.min(RETRY_MS, doubtMs));
-  }
-}
-
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
+}
+
+/** The sequence of the own owner entry; of the log's end when the log is full, for a full log is still folded. */
+async function appendOwner({ job, partition, log, ownerToken, node, notice }: ShardParts): Promise<number> {
+  try {
+    return await log.append(journalSubject(job.log, partition, job.name), Buffer.from(writeOwner(ownerToken, node)));
+  } catch (error) {
+    if (!isTidemarkError(error, "LOG_FULL")) throw error;
+    notice(`${job.name}/${partition}: no owner entry could be appended: ${error.message}`);
+    return (await log.bounds()).lastSequence;
+  }
 }

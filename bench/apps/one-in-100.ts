@@ -1,0 +1,3 @@
+import { counterJob } from "./counter.ts";
+
+export default counterJob(100);

@@ -1,0 +1,66 @@
+/**
+ * What a shard finds at its start, and whether it may go on from there. Nothing is appended, and nothing deleted,
+ * before the log was found to hold all that was folded: one that lost its tail must not be taken for a new one.
+ */
+import { META_ROW } from "../../actors/fold/keys.ts";
+import { type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
+import { TidemarkError } from "../errors.ts";
+import { openEpochs } from "./epochs.ts";
+import { DOUBT_MS } from "./output-flow.ts";
+import type { ShardParts } from "./shard-parts.ts";
+
+const RETRY_MS = 500;
+
+/** The meta row to go on with: the committed one, or a new one. Throws a TidemarkError when the shard must not go on. */
+export async function recoverMeta(parts: ShardParts): Promise<Meta> {
+  const { job, partition, identity, profile, log } = parts;
+  const stored = loadMeta(parts);
+  if (stored !== undefined) await checkLogEnd(parts, stored);
+  const { plan, restarted } = await openEpochs(log, { log: job.log, partition, job: job.name, identity, profile });
+  const anew = restarted || (stored !== undefined && stored.epochRoot !== plan.root.sequence);
+  if (anew && profile === "production") {
+    throw new TidemarkError(
+      "CODE_UNAVAILABLE",
+      `${job.name}/${partition}: the log begins this history at epoch entry ${plan.root.sequence}, the state at ${stored?.epochRoot ?? 0}.`,
+    );
+  }
+  if (anew) {
+    parts.notice(`${job.name}/${partition}: the code changed; outputs and state are deleted and the log is folded again from ${plan.from}`);
+    await parts.wipe();
+  }
+  const meta = stored === undefined || anew ? newMeta(plan.root, plan.root.sequence, plan.from) : stored;
+  const { firstSequence } = await log.bounds();
+  if (firstSequence > meta.cursor.sequence) {
+    throw new TidemarkError("LOG_TRIMMED", `${log.stream} begins at ${firstSequence}, the shard goes on at ${meta.cursor.sequence}.`);
+  }
+  return meta;
+}
+
+function loadMeta(parts: ShardParts): Meta | undefined {
+  const row = parts.store.get(META_ROW);
+  if (row === undefined) return undefined;
+  const meta = readMeta(row);
+  if (meta === undefined)
+    throw new TidemarkError("STATE_FORMAT", `The state of ${parts.job.name}/${parts.partition} has format ${row[0]}.`);
+  return meta;
+}
+
+/** LOG_TRUNCATED only when the log's end stays behind the state, for a new leader may answer too low for a moment. */
+async function checkLogEnd(parts: ShardParts, meta: Meta): Promise<void> {
+  const { clock, log } = parts;
+  const doubtMs = parts.tuning?.doubtMs ?? DOUBT_MS;
+  const since = clock.monotonic();
+  for (let told = false; ; ) {
+    const { lastSequence } = await log.bounds();
+    if (lastSequence >= meta.last.sequence) return;
+    if (clock.monotonic() - since >= doubtMs) {
+      throw new TidemarkError("LOG_TRUNCATED", `${log.stream} ends at ${lastSequence}, the shard has folded ${meta.last.sequence}.`);
+    }
+    if (!told)
+      parts.notice(
+        `${log.stream} answers last sequence ${lastSequence}, the shard has folded ${meta.last.sequence}; waiting ${doubtMs} ms before believing it`,
+      );
+    told = true;
+    await clock.sleep(Math.min(RETRY_MS, doubtMs));
+  }
+}

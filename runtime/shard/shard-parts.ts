@@ -1,0 +1,44 @@
+/** What a shard is made of: its job and place, and every implementation of the world around it. Plain records. */
+import type { Guard } from "../../actors/fold/fold-options.ts";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import type { Job } from "../../actors/model/job.ts";
+import type { Clock } from "../clock.ts";
+import type { PartitionLog } from "../log/partition-log.ts";
+import type { OutputStream } from "../outputs/output-stream.ts";
+import type { ShardStore } from "../store/shard-store.ts";
+import type { CrashMarks } from "./crash-marks.ts";
+
+export interface ShardTuning {
+  /** Entries of one step. Default 512. */
+  readonly stepEntriesMax?: number;
+  /** A group is sealed when so many rows changed, at the latest. Default 2,000, and up to 50,000 behind a backlog. */
+  readonly groupRowsMax?: number;
+  readonly backlogGroupRowsMax?: number;
+  /** … or when so much time has passed since the last seal. Default 500 ms. */
+  readonly groupMs?: number;
+  readonly liveRowsMax?: number;
+  readonly doubtMs?: number;
+}
+
+export interface ShardParts {
+  readonly job: Job;
+  readonly partition: number;
+  readonly partitions: number;
+  readonly identity: CodeIdentity;
+  readonly profile: "development" | "production";
+  readonly node: string;
+  readonly log: PartitionLog;
+  readonly store: ShardStore;
+  readonly outputs: OutputStream;
+  readonly marks: CrashMarks;
+  readonly skips: ReadonlyMap<string, string>;
+  readonly guard: Guard;
+  readonly clock: Clock;
+  /** A fresh random token for the owner entry. */
+  readonly ownerToken: string;
+  readonly notice: (message: string) => void;
+  readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
+  /** Development only: empties the store and the output stream, so that the history can begin anew. */
+  readonly wipe: () => Promise<void>;
+  readonly tuning?: ShardTuning;
+}
