@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
-import { ensureLogStreams } from "../runtime/log/log-streams.ts";
 import { openLogPublisher } from "../runtime/log/log-publisher.ts";
+import { ensureLogStreams } from "../runtime/log/log-streams.ts";
 import { openSlotMap } from "../runtime/log/slot-map.ts";
 import { findNatsServer } from "../runtime/node/nats-binary.ts";
 import { startNatsServer } from "../runtime/node/nats-server.ts";
@@ -62,7 +62,11 @@ export async function onePartition(options: OnePartitionOptions): Promise<Row> {
     const seconds = (performance.now() - from) / 1000;
     const used = process.cpuUsage(cpu);
     await host.drain();
-    return { benchmark: options.name, "events/s": Math.round(events / seconds), "CPU us/event": Math.round((used.user + used.system) / events * 100) / 100 };
+    return {
+      benchmark: options.name,
+      "events/s": Math.round(events / seconds),
+      "CPU us/event": Math.round(((used.user + used.system) / events) * 100) / 100,
+    };
   } finally {
     await nc.close();
     await server.stop("SIGKILL");

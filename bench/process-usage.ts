@@ -13,7 +13,10 @@ export function usageOf(pid: number): Usage {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
     const status = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-    return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, rssMiB: Math.round(Number(status?.[1] ?? 0) / 1024) };
+    return {
+      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+      rssMiB: Math.round(Number(status?.[1] ?? 0) / 1024),
+    };
   } catch {
     return { cpuSeconds: Number.NaN, rssMiB: Number.NaN };
   }

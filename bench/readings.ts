@@ -1,6 +1,7 @@
 /** The events of the benchmarks: about 200 bytes each, keys in a scattered order, in event-time order. */
-import type { KeyedEvent } from "../runtime/log/log-publisher.ts";
+
 import { formatInstant } from "../actors/model/time.ts";
+import type { KeyedEvent } from "../runtime/log/log-publisher.ts";
 
 const START = Date.UTC(2026, 5, 1);
 /** Coprime to every key count used: consecutive events hit distant keys. */

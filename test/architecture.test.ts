@@ -73,7 +73,7 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
       "runtime/node/a.ts": [
         'import { x } from "../../actors/model/key.ts"; import { connect } from "@nats-io/transport-node"; import fs from "node:fs";',
       ],
-      "api/server.ts": ['import { x } from "../runtime/node/a.ts";'],
+      "api/server.ts": ['import { x } from "../runtime/node/a.ts";\n// The shape.\nimport type { X } from "../runtime/shard/report.ts";'],
       "setup/a.mjs": ['import { x } from "./b.mjs"; import fs from "node:fs";'],
     },
   },
@@ -112,8 +112,12 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
         `class A { g() {\n${long(69)}\n} }`,
         `const o = { g() {\n${long(69)}\n} };`,
       ],
+      "test/a.contract.ts": [`export function contract() {\n  const g = () => {\n${long(69)}\n  };\n}`],
     },
-    good: { "actors/a.ts": [`/** One. */\n\nexport function g() {\n${long(68)}\n}`, `suite("s", () => {\n${long(80)}\n});`] },
+    good: {
+      "test/a.contract.ts": [`export function contract() {\n${long(80)}\n}`],
+      "actors/a.ts": [`/** One. */\n\nexport function g() {\n${long(68)}\n}`, `suite("s", () => {\n${long(80)}\n});`],
+    },
   },
   "nothing is left to do": {
     bad: { "actors/a.ts": [`// ${"TO"}DO: more`, `const s = "${"FIX"}ME";`] },
@@ -126,7 +130,7 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
   },
   "names are kebab-case": {
     bad: { "actors/myFile.ts": [""], "actors/My-file.ts": [""], "actors/my_file.ts": [""], "actors/myModel/a.ts": [""] },
-    good: { "actors/my-file.ts": [""], "test/my-file.test.ts": [""], "setup/a.mjs": [""] },
+    good: { "actors/my-file.ts": [""], "test/my-log.contract.ts": [""], "test/my-file.test.ts": [""], "setup/a.mjs": [""] },
   },
   "there are no barrels": {
     bad: { "actors/a.ts": ['export * from "./b.ts";', 'export {} from "./b.ts";', 'import { b } from "./b.ts";\nexport { b as c };'] },

@@ -176,7 +176,7 @@ async function start(t: TestContext, options: { storeDir: string; logs?: string[
 /** Another process starts the server and is killed: nobody holds its handle any more. */
 async function startElsewhereAndDie(t: TestContext, storeDir: string, log: string): Promise<{ pid: number; url: string }> {
   const module = new URL("../runtime/node/nats-server.ts", import.meta.url);
-  const first = await inProcessThatIsKilled(`
+  const first = await inProcessThatIsKilled<{ pid: number; url: string }>(`
     const { startNatsServer } = await import(${JSON.stringify(module)});
     const { pid, url } = await startNatsServer(${JSON.stringify({ binary, storeDir, logs: [log] })});
     console.log(JSON.stringify({ pid, url }));`);

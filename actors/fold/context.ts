@@ -57,6 +57,8 @@ export class Unit {
   randomState = 0;
   randomDraws = 0;
   readonly undo: (() => void)[] = [];
+  /** Sections whose timers this unit has copied, to change the copy. */
+  readonly copied = new Set<Section>();
 
   begin(row: KeyRow, now: number, cause: string, position: string, seed: string): void {
     this.row = row;
@@ -68,6 +70,7 @@ export class Unit {
     this.outputChars = 0;
     this.randomDraws = 0;
     this.undo.length = 0;
+    this.copied.clear();
   }
 
   rollBack(): void {
@@ -178,7 +181,10 @@ export class ActorContext implements Context {
       this.#shard.changed(row);
     };
     const handle: Value<unknown> = {
-      get: () => (this.#row().sections[this.#number]?.cells[i] ?? cell.initial) as never,
+      get: () => {
+        const kept = this.#row().sections[this.#number]?.cells[i];
+        return (kept === undefined ? cell.initial : kept) as never; // A kept null is a value, not the lack of one.
+      },
       set: (value) => store(keep(cell.schema.layout, value, path)),
       update: (change) => handle.set(change(handle.get()) as never),
       delete: () => store(undefined),
@@ -210,7 +216,14 @@ export class ActorContext implements Context {
       }
       const time = options?.time ?? unit.now;
       checkInstant(time, `out.${output.name}: time`);
-      unit.outputs.push({ type: output.type, time, dataJson, idempotencyKey: options?.idempotencyKey });
+      const idempotencyKey = options?.idempotencyKey;
+      if (idempotencyKey !== undefined && !(idempotencyKey.length <= bound.IDEMPOTENCY_KEY_MAX_CHARS)) {
+        throw new HandlerError(
+          "IDEMPOTENCY_KEY",
+          `out.${output.name}: an idempotency key has at most ${bound.IDEMPOTENCY_KEY_MAX_CHARS} characters.`,
+        );
+      }
+      unit.outputs.push({ type: output.type, time, dataJson, idempotencyKey });
     };
   }
 
@@ -239,17 +252,15 @@ export class ActorContext implements Context {
   /** Puts a timer in, in place of one of its name and id. One that only moves later keeps its index row. */
   setTimer(row: KeyRow, wanted: TimerRecord): void {
     const section = this.#section(row);
-    const old = section.timers;
-    const at = old.findIndex((record) => record.timer === wanted.timer && record.id === wanted.id);
-    if (at === -1 && old.length >= bound.TIMERS_MAX) {
+    const at = section.timers.findIndex((record) => record.timer === wanted.timer && record.id === wanted.id);
+    if (at === -1 && section.timers.length >= bound.TIMERS_MAX) {
       throw new HandlerError("TOO_MANY_TIMERS", `An actor may have ${bound.TIMERS_MAX} timers. Cancel some, or spread them over keys.`);
     }
-    const known = old[at];
+    const known = section.timers[at];
     const record = known !== undefined && known.indexedAt <= wanted.at ? { ...wanted, indexedAt: known.indexedAt } : wanted;
-    section.timers = at === -1 ? [...old, record] : old.with(at, record);
-    this.#unit.undo.push(() => {
-      section.timers = old;
-    });
+    const timers = this.#copyTimers(section);
+    if (at === -1) timers.push(record);
+    else timers[at] = record;
     if (record.indexedAt !== known?.indexedAt) {
       if (known !== undefined) this.#index(row, known, false);
       this.#index(row, record, true);
@@ -259,14 +270,24 @@ export class ActorContext implements Context {
 
   /** Takes a timer out. */
   dropTimer(row: KeyRow, record: TimerRecord): void {
-    const section = this.#section(row);
-    const old = section.timers;
-    section.timers = old.filter((other) => other !== record);
-    this.#unit.undo.push(() => {
-      section.timers = old;
-    });
+    const timers = this.#copyTimers(this.#section(row));
+    timers.splice(timers.indexOf(record), 1);
     this.#index(row, record, false);
     this.#shard.changed(row);
+  }
+
+  /** The section's timers, to be changed in place: copied once a unit, for an actor may arm thousands in one call. */
+  #copyTimers(section: Section): TimerRecord[] {
+    const { copied, undo } = this.#unit;
+    if (!copied.has(section)) {
+      copied.add(section);
+      const old = section.timers;
+      section.timers = old.slice();
+      undo.push(() => {
+        section.timers = old;
+      });
+    }
+    return section.timers;
   }
 
   #index(row: KeyRow, record: TimerRecord, add: boolean): void {
@@ -313,10 +334,11 @@ function timerId(id: string, path: string): string {
   return token;
 }
 
-const INSTANT_MAX = 253_402_300_799_999; // 9999-12-31T23:59:59.999Z
-
 function checkInstant(time: number, path: string): void {
-  if (!Number.isSafeInteger(time) || Math.abs(time) > INSTANT_MAX) {
-    throw new HandlerError("BAD_TIME", `${path}: ${time} is no instant. Give whole milliseconds, as from ctx.now.`);
+  if (!Number.isSafeInteger(time) || time < bound.INSTANT_MIN || time > bound.INSTANT_MAX) {
+    throw new HandlerError(
+      "BAD_TIME",
+      `${path}: ${time} is no instant of the years 0000 to 9999. Give whole milliseconds, as from ctx.now.`,
+    );
   }
 }

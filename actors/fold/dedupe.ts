@@ -6,7 +6,7 @@
  * with many events does not rewrite them all at each commit. An id counts until the watermark passes its time +
  * horizon; what has expired is dropped when the tail is full, which is a function of the fold alone.
  */
-import type { ByteReader, ByteWriter } from "../model/bytes.ts";
+import { ByteReader, ByteWriter } from "../model/bytes.ts";
 
 export const PAGE_IDS = 64;
 const WORDS = 10;
@@ -136,7 +136,7 @@ export class DedupeSet {
 
   write(writer: ByteWriter): void {
     writer.uint(this.#count);
-    for (let i = 0; i < this.#count * WORDS; i++) writer.u32(this.#tail[i]!);
+    writer.words(this.#tail, this.#count * WORDS);
     writer.uint(this.#nextPage);
     writer.uint(this.#pages.length);
     for (const page of this.#pages) {
@@ -151,7 +151,7 @@ export class DedupeSet {
     let room = 2;
     while (room < set.#count) room *= 2;
     set.#tail = new Uint32Array(room * WORDS);
-    for (let i = 0; i < set.#count * WORDS; i++) set.#tail[i] = reader.u32();
+    reader.words(set.#tail, set.#count * WORDS);
     set.#nextPage = reader.uint();
     const pages = reader.uint();
     for (let i = 0; i < pages; i++) set.#pages.push({ number: reader.uint(), maxTime: reader.f64(), words: undefined });
@@ -237,17 +237,14 @@ function timeAt(words: Uint32Array, i: number): number {
   return words[i * WORDS + 6]! * 2 ** 32 + words[i * WORDS + 7]! - TIME_OFFSET;
 }
 
-/** Little-endian on every machine: the bytes are hashed and compared between replicas. */
 function bytesOf(words: Uint32Array): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < words.length; i++) view.setUint32(i * 4, words[i]!, true);
-  return bytes;
+  const writer = new ByteWriter();
+  writer.words(words, words.length);
+  return writer.finish();
 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {
   const words = new Uint32Array(bytes.length / 4);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let i = 0; i < words.length; i++) words[i] = view.getUint32(i * 4, true);
+  new ByteReader(bytes).words(words, words.length);
   return words;
 }

@@ -5,9 +5,10 @@
  * Source: CloudEvents 1.0.2, JSON format 1.0.2 (sections 3 and 4), NATS protocol binding 1.0.2.
  */
 import { parseInstant } from "../model/time.ts";
-import { ATTRIBUTE_MAX_CHARS, BATCH_MAX_EVENTS, EVENT_MAX_BYTES } from "./bounds.ts";
+import { ATTRIBUTE_MAX_CHARS, BATCH_MAX_EVENTS, EVENT_MAX_BYTES, INSTANT_MAX, INSTANT_MIN } from "./bounds.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { LogEntry } from "./entry.ts";
+import { jsonBytes } from "./json-text.ts";
 import type { Primitives } from "./primitives.ts";
 
 /** An event whose envelope is sound; its data is not yet checked against a schema. */
@@ -35,8 +36,8 @@ export interface Refused {
   readonly subject: string | undefined;
 }
 
-/** One item of an entry, not yet judged: its JSON value, or why there is none. */
-export type Item = { readonly value: unknown } | { readonly refused: Refused };
+/** One item of an entry, not yet judged: its JSON value, or why there is none. `bytes`: its size, where that could be over the bound. */
+export type Item = { readonly value: unknown; readonly bytes?: number } | { readonly refused: Refused };
 
 export type Attributes = Readonly<Record<string, unknown>>;
 
@@ -63,7 +64,8 @@ export function readItems(entry: LogEntry, primitives: Primitives): Item[] {
     return [{ value }];
   }
   if (value.length > BATCH_MAX_EVENTS) return [refuse("oversize", `the batch has ${value.length} events, at most ${BATCH_MAX_EVENTS}`)];
-  return value.map((item: unknown) => ({ value: item }));
+  if (entry.payload.length <= EVENT_MAX_BYTES) return value.map((item: unknown) => ({ value: item }));
+  return value.map((item: unknown) => ({ value: item, bytes: jsonBytes(item, primitives.encodeUtf8) }));
 }
 
 /** Reads one item's envelope. */
@@ -72,14 +74,17 @@ export function readEnvelope(item: Item): Envelope | Refused {
   const event = item.value;
   if (typeof event !== "object" || event === null || Array.isArray(event)) return refuse("not-cloudevent", "not a JSON object").refused;
   const { specversion, id, source, type, time, subject, sequence, effectivetime, data } = event as Attributes;
-  const known = { id: typeof id === "string" ? id : undefined, subject: typeof subject === "string" ? subject : undefined };
+  // An id that is none goes nowhere: over-long in a side output, it would make that too large for any stream.
+  const known = { id: isAttribute(id) ? id : undefined, subject: typeof subject === "string" ? subject : undefined };
   const no = (code: string, reason: string, at?: number): Refused => ({ ok: false, code, reason, time: at, ...known });
+  if (item.bytes !== undefined && item.bytes > EVENT_MAX_BYTES)
+    return no("oversize", `the event has ${item.bytes} bytes, at most ${EVENT_MAX_BYTES}`);
   if (specversion !== "1.0") return no("not-cloudevent", 'specversion is not "1.0"');
   if (!isAttribute(id)) return no("missing-attribute", `id is missing, empty or over ${ATTRIBUTE_MAX_CHARS} characters`);
   if (!isAttribute(source)) return no("missing-attribute", `source is missing, empty or over ${ATTRIBUTE_MAX_CHARS} characters`);
   if (typeof type !== "string" || type === "") return no("missing-attribute", "type is missing");
   if (typeof time !== "string") return no("missing-attribute", "time is missing");
-  const instant = parseInstant(time);
+  const instant = readInstant(time);
   if (instant === undefined) return no("bad-time", "time is not an RFC 3339 date-time");
   if (subject !== undefined && subject !== null && typeof subject !== "string")
     return no("bad-attribute", "subject is not a string", instant);
@@ -158,7 +163,13 @@ function readSequence(value: unknown): string | undefined | null {
 }
 
 function parseEffective(value: unknown): number | null {
-  return typeof value === "string" ? (parseInstant(value) ?? null) : null;
+  return typeof value === "string" ? (readInstant(value) ?? null) : null;
+}
+
+/** An offset may carry a text of the years 0000 to 9999 out of them; no output could say such a time. */
+function readInstant(text: string): number | undefined {
+  const instant = parseInstant(text);
+  return instant !== undefined && instant >= INSTANT_MIN && instant <= INSTANT_MAX ? instant : undefined;
 }
 
 function mediaType(header: string | undefined): string {

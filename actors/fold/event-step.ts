@@ -12,6 +12,7 @@ import type { LogEntry } from "./entry.ts";
 import { type Envelope, type Item, type Refused, readEnvelope, readItems } from "./envelope.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { Call, CallResult, HandlerRunner } from "./handler-runner.ts";
+import { jsonText } from "./json-text.ts";
 import type { KeyRow } from "./key-row.ts";
 import { raiseWatermark } from "./meta.ts";
 import { NO_KEY, type OutputWriter } from "./output-writer.ts";
@@ -132,10 +133,11 @@ export class EventStep {
       if (result === "done") applied = true;
       else failed = true;
     }
-    if (isLate) {
+    if (failed) counts.deadLettered++;
+    else if (isLate) {
       counts.late++;
-      if (!applied && !failed) this.#side(late(event, watermark!, "late", this.#excerpt(index)), event.id, row);
-    } else if (!failed) {
+      if (!applied) this.#side(late(event, watermark!, "late", this.#excerpt(index)), event.id, row);
+    } else {
       counts.applied++;
       if (behind) counts.behind++;
     }
@@ -261,6 +263,6 @@ export class EventStep {
   #excerpt(index: number): string {
     const item = this.#items[index]!;
     if (this.#items.length === 1 || "refused" in item) return excerptOf(this.#options.primitives.decodeUtf8(this.#entry!.payload) ?? "");
-    return excerptOf(JSON.stringify(item.value));
+    return excerptOf(jsonText(item.value));
   }
 }

@@ -15,14 +15,14 @@ import type { LogEntry } from "./entry.ts";
 import { EventStep } from "./event-step.ts";
 import { type FoldOptions, LIVE_ROWS, skipName } from "./fold-options.ts";
 import { HandlerRunner } from "./handler-runner.ts";
-import { type EpochEntry, readJournalEntry } from "./journal.ts";
+import { type EpochEntry, type JournalEntry, readJournalEntry } from "./journal.ts";
 import { readTimerRow } from "./keys.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import { type SealedGroup, ShardState } from "./shard-state.ts";
 import { excerptOf, quarantine } from "./side-outputs.ts";
-import { readSubject, type SubjectKind } from "./subject.ts";
+import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
 import { TimerStep } from "./timer-step.ts";
 
 export class Fold {
@@ -205,6 +205,8 @@ export class Fold {
     const text = this.#primitives.decodeUtf8(entry.payload);
     const journal = text === undefined ? undefined : readJournalEntry(text);
     if (journal === undefined) this.#refuse(entry, "bad-journal-entry", "the journal holds something that this build does not know");
+    else if (!mayHold(this.#subject, journal.kind))
+      this.#refuse(entry, "bad-journal-entry", `an entry "${journal.kind}" stands on another subject`);
     else if (journal.kind === "owner") this.meta.owner = { token: journal.token, term: entry.sequence };
     else if (journal.kind === "epoch") this.#foldEpoch(entry, journal);
     else if (journal.kind === "watermark") {
@@ -233,4 +235,11 @@ export class Fold {
     this.meta.counts.in++;
     this.meta.counts.quarantined++;
   }
+}
+
+/** Epochs are found by their own subject before a fold starts, and what stands in the log's journal binds every job of the log. */
+function mayHold(subject: SubjectKind, kind: JournalEntry["kind"]): boolean {
+  if (kind === "tick") return true;
+  if (subject.kind === "control") return kind === "watermark";
+  return subject.kind === "journal" && (kind === "epoch") === (subject.part === EPOCH_PART);
 }

@@ -33,7 +33,6 @@ export type CallResult = "done" | "dead-lettered" | QuarantineRequest;
 export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
   readonly #job: Job;
-  readonly #state: ShardState;
   readonly #outputs: OutputWriter;
   readonly #guard: Guard;
   readonly #unit = new Unit();
@@ -48,7 +47,6 @@ export class HandlerRunner {
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
-    this.#state = state;
     this.#outputs = outputs;
     this.#guard = guard;
     this.#onFailure = onFailure;
@@ -63,6 +61,8 @@ export class HandlerRunner {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
       const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
       if (isThenable(returned)) {
+        // What it does later can only fail, and nobody else waits for it: unheard, that would end the process.
+        if (returned instanceof Promise) returned.catch(() => {});
         throw new HandlerError(
           "ASYNC_HANDLER",
           "A handler returned a promise. Handlers are synchronous; calls outside go through effects.",
@@ -71,7 +71,7 @@ export class HandlerRunner {
     } catch (thrown) {
       unit.rollBack();
       if (thrown instanceof QuarantineRequest) return thrown;
-      this.#onFailure(call.position, call.handler, thrown);
+      this.#tell(call, thrown);
       this.#deadLetter(call, thrown);
       return "dead-lettered";
     }
@@ -112,6 +112,14 @@ export class HandlerRunner {
     }
   }
 
+  #tell(call: Call, thrown: unknown): void {
+    try {
+      this.#onFailure(call.position, call.handler, thrown);
+    } catch {
+      // A thrown value may throw again when it is printed; the node's log is then without it.
+    }
+  }
+
   #deadLetter(call: Call, thrown: unknown): void {
     const { timer } = call;
     const draft = deadLetter(call.now, {
@@ -125,7 +133,6 @@ export class HandlerRunner {
       excerpt: call.excerpt(),
     });
     this.#outputs.write(draft, originOf(call), 0);
-    this.#state.meta.counts.deadLettered++;
   }
 }
 

@@ -31,7 +31,7 @@ export interface Counts {
   behind: number;
   late: number;
   quarantined: number;
-  /** Events and timers. */
+  /** Events, and timers beside them. */
   deadLettered: number;
 }
 

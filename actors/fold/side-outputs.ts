@@ -54,12 +54,15 @@ export function deadLetter(time: number, data: DeadLetter): DraftOutput {
 
 /** What a dead letter says of a thrown value. */
 export function failureOf(thrown: unknown): FailureRecord {
-  if (!(thrown instanceof Error)) return { name: typeof thrown, message: bounded(printed(thrown)), code: "HANDLER_FAILED" };
-  const code = (thrown as { readonly code?: unknown }).code;
+  if (!(thrown instanceof Error)) return { name: typeof thrown, message: textOf(() => thrown), code: "HANDLER_FAILED" };
+  const code = textOf(() => {
+    const given = (thrown as { readonly code?: unknown }).code;
+    return typeof given === "string" ? given : "";
+  });
   return {
-    name: bounded(String(thrown.name)),
-    message: bounded(String(thrown.message)),
-    code: typeof code === "string" && code.length <= 64 ? code.toWellFormed() : "HANDLER_FAILED",
+    name: textOf(() => thrown.name),
+    message: textOf(() => thrown.message),
+    code: code !== "" && code.length <= 64 ? code : "HANDLER_FAILED",
   };
 }
 
@@ -82,15 +85,11 @@ function draft(type: string, time: number, data: object): DraftOutput {
   return { type, time, dataJson: JSON.stringify(data), idempotencyKey: undefined };
 }
 
-/** A thrown value that is no error may be anything, also something whose printing throws. */
-function printed(thrown: unknown): string {
+/** What was thrown may be anything, also something that throws when it is looked at or printed. */
+function textOf(read: () => unknown): string {
   try {
-    return String(thrown);
+    return String(read()).slice(0, ERROR_TEXT_MAX_CHARS).toWellFormed();
   } catch {
     return "a value that cannot be printed";
   }
-}
-
-function bounded(text: string): string {
-  return text.slice(0, ERROR_TEXT_MAX_CHARS).toWellFormed();
 }

@@ -21,13 +21,16 @@ const VERSION = /^[1-9]\d{0,9}$/;
 /** Last token of the log's own journal, which every job of the log folds. Not a job's name: those start with a letter. */
 export const CONTROL_JOURNAL = "_log";
 
+/** Last token of the subject of a job's epochs. */
+export const EPOCH_PART = "epoch";
+
 export function journalSubject(log: string, partition: number, job: string): string {
   return `${log}.p${partition}.j.${job}`;
 }
 
 /** Epochs stand beside the journal, under it, so that the first and the last are found by subject without reading ticks. */
 export function epochSubject(log: string, partition: number, job: string): string {
-  return `${journalSubject(log, partition, job)}.epoch`;
+  return `${journalSubject(log, partition, job)}.${EPOCH_PART}`;
 }
 
 export function controlSubject(log: string, partition: number): string {

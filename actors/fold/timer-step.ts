@@ -51,6 +51,7 @@ export class TimerStep {
     };
     const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
     const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));
+    if (result !== "done") this.#state.meta.counts.deadLettered++;
     if (typeof result === "object") {
       this.#runner.run(
         call,

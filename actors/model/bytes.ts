@@ -6,6 +6,7 @@
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const LONG_STRING = 48;
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 export class ByteWriter {
   #bytes = new Uint8Array(1024);
@@ -51,6 +52,14 @@ export class ByteWriter {
     this.#room(4);
     this.#view.setUint32(this.#length, value);
     this.#length += 4;
+  }
+
+  /** The first `count` words, each little-endian on every machine. */
+  words(values: Uint32Array, count: number): void {
+    this.#room(count * 4);
+    if (LITTLE_ENDIAN) this.#bytes.set(new Uint8Array(values.buffer, values.byteOffset, count * 4), this.#length);
+    else for (let i = 0; i < count; i++) this.#view.setUint32(this.#length + i * 4, values[i]!, true);
+    this.#length += count * 4;
   }
 
   text(value: string): void {
@@ -128,6 +137,14 @@ export class ByteReader {
     const value = this.#view.getUint32(this.#at);
     this.#at += 4;
     return value;
+  }
+
+  /** Reads `count` words into the start of `into`. */
+  words(into: Uint32Array, count: number): void {
+    if (this.#at + count * 4 > this.#bytes.length) throw new RangeError("a row ends inside its words");
+    if (LITTLE_ENDIAN) new Uint8Array(into.buffer, into.byteOffset).set(this.#bytes.subarray(this.#at, this.#at + count * 4));
+    else for (let i = 0; i < count; i++) into[i] = this.#view.getUint32(this.#at + i * 4, true);
+    this.#at += count * 4;
   }
 
   text(): string {

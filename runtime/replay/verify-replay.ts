@@ -17,7 +17,9 @@ export interface Difference {
   readonly actual: string;
 }
 
-export type Verdict = { readonly ok: true; readonly outputs: number; readonly stateHash: string } | { readonly ok: false; readonly difference: Difference };
+export type Verdict =
+  | { readonly ok: true; readonly outputs: number; readonly stateHash: string }
+  | { readonly ok: false; readonly difference: Difference };
 
 const STRAIGHT: Interruptions = {};
 const CRASHES: Interruptions = { commitEveryUnits: 1, crash: true };

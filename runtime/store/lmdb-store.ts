@@ -70,7 +70,10 @@ class LmdbStore implements ShardStore {
 
   commit(changes: readonly RowChange[], done: (error?: Error) => void): void {
     checkRowChanges(changes);
-    if (changes.length === 0) return done();
+    if (changes.length === 0) {
+      done();
+      return;
+    }
     // LMDB's own writer thread does the work and the fsync; this thread only hands the rows over (1.3 us a row, not 20).
     const batch = this.#db.batch(() => {
       for (const { key, value } of changes) {

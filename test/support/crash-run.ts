@@ -63,7 +63,9 @@ export async function crashRun(t: TestContext, options: CrashRunOptions): Promis
   const lines = [...meterReadings({ seed: options.seed, devices: 40, events: options.events, start: START })];
   const slices = sliced(lines, options.kills + 1);
   const publisher = openLogPublisher(nc, job.log, (await readSlotMap(nc, job.log))!, { tries: 100 });
-  const restartAt = new Set(Array.from({ length: options.brokerRestarts }, (_, i) => Math.floor(((i + 1) * options.kills) / (options.brokerRestarts + 1))));
+  const restartAt = new Set(
+    Array.from({ length: options.brokerRestarts }, (_, i) => Math.floor(((i + 1) * options.kills) / (options.brokerRestarts + 1))),
+  );
   for (const [i, slice] of slices.entries()) {
     const publishing = publish(slice, (line) => publisher.publish(line.key, payloadOf(line)));
     if (i < options.kills) {
@@ -78,7 +80,9 @@ export async function crashRun(t: TestContext, options: CrashRunOptions): Promis
   publisher.close();
   const ends = await endLog(nc);
   const apiUrl = await node.ready;
-  await untilShards(apiUrl, (shards) => shards.every((shard) => sequenceOf(shard.position) >= ends[shard.shard]! && shard.outputsStored >= shard.outputs));
+  await untilShards(apiUrl, (shards) =>
+    shards.every((shard) => sequenceOf(shard.position) >= ends[shard.shard]! && shard.outputsStored >= shard.outputs),
+  );
   return { nats, nc, lines, ends };
 }
 
@@ -110,9 +114,14 @@ export async function assertEqualsUndisturbedRun(t: TestContext, run: CrashRun):
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const { entries } = await storedHistory(run.nc, job, partition, PARTITIONS);
     const log = new NatsPartitionLog(nc, job.log, partition);
-    for (const entry of entries.filter(isInput)) ends[partition] = await log.append(entry.subject, entry.payload, { ...(entry.headers === undefined ? {} : { headers: entry.headers }) });
+    for (const entry of entries.filter(isInput))
+      ends[partition] = await log.append(entry.subject, entry.payload, {
+        ...(entry.headers === undefined ? {} : { headers: entry.headers }),
+      });
   }
-  await untilShards(apiUrl, (shards) => shards.every((shard) => sequenceOf(shard.position) >= ends[shard.shard]! && shard.outputsStored >= shard.outputs));
+  await untilShards(apiUrl, (shards) =>
+    shards.every((shard) => sequenceOf(shard.position) >= ends[shard.shard]! && shard.outputsStored >= shard.outputs),
+  );
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const disturbed = byKey(readOutputs(await storedOutputs(run.nc, job.name, partition)));
     const calm = byKey(readOutputs(await storedOutputs(nc, job.name, partition)));
@@ -147,7 +156,10 @@ export async function assertSumsAgree(run: CrashRun): Promise<number> {
     }
   }
   const actual = [...last].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([, total]) => total);
-  assert.deepEqual(actual, expected.map((row) => ({ ...row })));
+  assert.deepEqual(
+    actual,
+    expected.map((row) => ({ ...row })),
+  );
   return actual.length;
 }
 
@@ -183,7 +195,12 @@ function byKey(outputs: readonly ReadOutput[]): Record<string, unknown[]> {
   const keys: Record<string, unknown[]> = {};
   for (const output of outputs) {
     if (output.type === "meter.silent") continue;
-    const { id: _id, position: _position, idempotencykey: _key, ...rest } = output.type === "tidemark.quarantine" ? { ...output, time: "" } : output;
+    const {
+      id: _id,
+      position: _position,
+      idempotencykey: _key,
+      ...rest
+    } = output.type === "tidemark.quarantine" ? { ...output, time: "" } : output;
     const { position: _at, firstPosition: _first, ...data } = rest.data;
     keys[output.subject ?? "%"] ??= [];
     keys[output.subject ?? "%"]!.push({ ...rest, data });
@@ -191,7 +208,9 @@ function byKey(outputs: readonly ReadOutput[]): Record<string, unknown[]> {
   return keys;
 }
 
-function readOrNothing(text: string): { readonly id: string; readonly type?: string; readonly time: string; readonly data?: { readonly value?: unknown } } | undefined {
+function readOrNothing(
+  text: string,
+): { readonly id: string; readonly type?: string; readonly time: string; readonly data?: { readonly value?: unknown } } | undefined {
   try {
     return JSON.parse(text) as { id: string; type?: string; time: string; data?: { value?: unknown } };
   } catch {

@@ -69,7 +69,7 @@ function startReaper(storeDir: string): () => void {
     pid=$(cat "$0/nats-server.pid" 2>/dev/null) &&
       { cat "/proc/$pid/cmdline" 2>/dev/null || ps -ww -o command= -p "$pid"; } | grep -qaF "$0" &&
       kill -9 "$pid"
-    rm -rf "$0"`;
+    rm -rf "$0" || rm -rf "$0"`;
   const reaper = spawn("sh", ["-c", script, storeDir], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
   reaper.unref();
   // A pipe would keep this process from ending.

@@ -37,7 +37,10 @@ export class NodeProcess {
     this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.log += text;
     });
-    this.exited = once(this.child, "exit").then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
+    this.exited = once(this.child, "exit").then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+    }));
     this.ready = new Promise((resolve, reject) => {
       this.child.on("message", (message: NodeReady) => resolve(message.apiUrl));
       void this.exited.then(({ code, signal }) => reject(new Error(`the node ended (${signal ?? code}):\n${this.log}`)));

@@ -50,7 +50,7 @@ export function walk(node: Node, visit: (node: Node, parent: Node) => void): voi
 
 /** Line of a node's first token, from 1. */
 export function lineOf(source: ParsedSource, node: Node): number {
-  return source.text.slice(0, node.pos + leadingSpace(source.text, node.pos)).split("\n").length;
+  return source.text.slice(0, startOf(source, node)).split("\n").length;
 }
 
 /** Lines from a node's first token to its last. */
@@ -58,7 +58,7 @@ export function linesOf(source: ParsedSource, node: Node): number {
   return source.text.slice(0, node.end).split("\n").length - lineOf(source, node) + 1;
 }
 
-/** A node begins where the one before it ended: the space and comments between are no part of it. */
-function leadingSpace(text: string, from: number): number {
-  return /^(?:\s|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/.exec(text.slice(from))?.[0].length ?? 0;
+/** Where a node's first token begins: the node itself begins where the one before it ended, with the space and comments between. */
+export function startOf(source: ParsedSource, node: Node): number {
+  return node.pos + (/^(?:\s|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/.exec(source.text.slice(node.pos))?.[0].length ?? 0);
 }

@@ -1,0 +1,74 @@
+/**
+ * `npm run bench [-- --full] [-- name…]`: the benchmarks, small by default. Prints tables, writes JSON beside them.
+ * Figures of one machine in one run: use the ratios between them. What each does not measure stands in its file.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus } from "node:os";
+import { foldAlone } from "./fold-alone.ts";
+import { latency } from "./latency.ts";
+import { onePartition } from "./one-partition.ts";
+import { storeAlone } from "./store-alone.ts";
+import { formatTable, type Row } from "./table.ts";
+import { type DrainOptions, drain } from "./whole-node.ts";
+
+const args = process.argv.slice(2);
+const full = args.includes("--full");
+const wanted = args.filter((arg) => !arg.startsWith("--"));
+const scale = full ? 10 : 1;
+const million = full ? 1_000_000 : 100_000;
+
+const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
+  fold: async () => [
+    foldAlone({ name: "single, 1 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1, every: 100 }),
+    foldAlone({ name: "batches of 50, 1 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 50, every: 100 }),
+    foldAlone({ name: "single, 100 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1, every: 1 }),
+    foldAlone({ name: `single, 1 % outputs, ${million} keys cold`, events: million, keys: million, batch: 1, every: 100 }),
+  ],
+  store: async () => [
+    await storeAlone({ name: "5,000 rows a commit, 10 K keys", keys: 10_000, rowsPerCommit: 5_000, commits: 4 * scale }),
+    await storeAlone({ name: `5,000 rows a commit, ${million} keys`, keys: million, rowsPerCommit: 5_000, commits: 4 * scale }),
+    await storeAlone({ name: `50,000 rows a commit, ${million} keys`, keys: million, rowsPerCommit: 50_000, commits: scale }),
+  ],
+  partition: async () => [
+    await onePartition({ name: "single, 1 % outputs", events: 100_000 * scale, keys: 10_000, batch: 1, every: 100 }),
+    await onePartition({ name: "batches of 50, 1 % outputs", events: 200_000 * scale, keys: 10_000, batch: 50, every: 100 }),
+    await onePartition({ name: "single, 100 % outputs", events: 50_000 * scale, keys: 10_000, batch: 1, every: 1 }),
+  ],
+  node: async () => {
+    const rows: Row[] = [];
+    const runs: Omit<DrainOptions, "workers">[] = [
+      { name: "single, 1 % outputs, 10 K keys", events: 200_000 * scale, keys: 10_000, batch: 1, app: "one-in-100" },
+      { name: "batches of 50, 1 % outputs, 10 K keys", events: 400_000 * scale, keys: 10_000, batch: 50, app: "one-in-100" },
+      { name: "single, 100 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1, app: "every-event" },
+      { name: `single, 1 % outputs, ${million} keys cold`, events: million, keys: million, batch: 1, app: "one-in-100" },
+    ];
+    for (const run of runs) rows.push(await drain({ ...run, workers: availableParallelism() }));
+    return rows;
+  },
+  latency: async () => [
+    await latency({ name: "1,000 events/s", rate: 1_000, seconds: full ? 30 : 5, keys: 10_000 }),
+    await latency({ name: "10,000 events/s", rate: 10_000, seconds: full ? 30 : 5, keys: 10_000 }),
+  ],
+};
+
+const unknown = wanted.find((name) => !(name in benches));
+if (unknown !== undefined) {
+  process.stderr.write(`There is no benchmark "${unknown}". Known: ${Object.keys(benches).join(", ")}\n`);
+  process.exit(2);
+}
+process.stdout.write(
+  `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} cores, Node ${process.version}; one run, the broker on the same cores\n`,
+);
+const results: Record<string, Row[]> = {};
+for (const [name, run] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  process.stderr.write(`${name} …\n`);
+  results[name] = await run();
+  process.stdout.write(`\n${name}\n${formatTable(results[name])}\n`);
+}
+const folder = new URL("./results/", import.meta.url);
+mkdirSync(folder, { recursive: true });
+const file = new URL(`${new Date().toISOString().replaceAll(":", "-")}.json`, folder);
+writeFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), node: process.version, full, results }, null, 2)}\n`);
+process.stdout.write(`\nwritten to ${file.pathname}\n`);
+process.exit(0);
