@@ -6,6 +6,9 @@ import { hash } from "node:crypto";
 import type { Primitives } from "../actors/fold/primitives.ts";
 import { chainOf } from "./outputs/chain.ts";
 
+/** Of Node's Buffer, and good for any bytes; its types do not name it. */
+const { utf8Slice } = Buffer.prototype as unknown as { utf8Slice(this: Uint8Array, start: number, end: number): string };
+
 let scratch = Buffer.allocUnsafe(64 * 1024);
 
 export const primitives: Primitives = {
@@ -20,9 +23,7 @@ export const primitives: Primitives = {
     return BigInt(`0x${hash("sha256", scratch.subarray(0, length), "hex").slice(0, 32)}`);
   },
   chain: chainOf,
-  decodeUtf8(bytes) {
-    if (!isUtf8(bytes)) return undefined;
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
-  },
+  // Called on the bytes as they are: a Buffer around them would be one more object per event.
+  decodeUtf8: (bytes) => (isUtf8(bytes) ? utf8Slice.call(bytes, 0, bytes.length) : undefined),
   encodeUtf8: (text) => Buffer.from(text, "utf8"),
 };

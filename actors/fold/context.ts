@@ -43,34 +43,40 @@ export class QuarantineRequest extends Error {
   }
 }
 
+/** Texts that few handlers ask for, made when one does. */
+export interface UnitNaming {
+  /** Position of the entry being folded. */
+  position(): string;
+  /** Names the unit among all of the shard; seeds its randomness. */
+  seed(): string;
+}
+
+/** Of changes that no handler makes. */
+export const UNNAMED: UnitNaming = { position: () => "", seed: () => "" };
+
 /** The unit in hand, shared by all contexts of a shard. */
 export class Unit {
   row: KeyRow | undefined;
   now = 0;
   /** Id of the event that the unit was called for. */
   cause = "";
-  position = "";
-  /** Names the unit among all of the shard; seeds its randomness. */
-  seed = "";
+  /** What position and randomness are made of, when a handler asks for them. */
+  naming = UNNAMED;
   outputs: DraftOutput[] = [];
   outputChars = 0;
   randomState = 0;
   randomDraws = 0;
-  readonly undo: (() => void)[] = [];
-  /** Sections whose timers this unit has copied, to change the copy. */
-  readonly copied = new Set<Section>();
+  readonly undo: (() => unknown)[] = [];
 
-  begin(row: KeyRow, now: number, cause: string, position: string, seed: string): void {
+  begin(row: KeyRow, now: number, cause: string, naming: UnitNaming): void {
     this.row = row;
     this.now = now;
     this.cause = cause;
-    this.position = position;
-    this.seed = seed;
+    this.naming = naming;
     this.outputs = [];
     this.outputChars = 0;
     this.randomDraws = 0;
     this.undo.length = 0;
-    this.copied.clear();
   }
 
   rollBack(): void {
@@ -127,13 +133,13 @@ export class ActorContext implements Context {
 
   get position(): string {
     this.#row();
-    return this.#unit.position;
+    return this.#unit.naming.position();
   }
 
   random(): number {
     this.#row();
     const unit = this.#unit;
-    if (unit.randomDraws++ === 0) unit.randomState = Number.parseInt(this.#sha256(unit.seed).slice(0, 8), 16);
+    if (unit.randomDraws++ === 0) unit.randomState = Number.parseInt(this.#sha256(unit.naming.seed()).slice(0, 8), 16);
     // mulberry32: small, well spread, and enough for sampling; nothing secret may hang on it.
     unit.randomState = (unit.randomState + 0x6d2b79f5) | 0;
     let mixed = Math.imul(unit.randomState ^ (unit.randomState >>> 15), 1 | unit.randomState);
@@ -143,7 +149,7 @@ export class ActorContext implements Context {
 
   uuid(): string {
     this.#row();
-    const hex = this.#sha256(`${this.#unit.seed}|uuid|${this.#unit.randomDraws++}`);
+    const hex = this.#sha256(`${this.#unit.naming.seed()}|uuid|${this.#unit.randomDraws++}`);
     const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16);
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
   }
@@ -258,9 +264,16 @@ export class ActorContext implements Context {
     }
     const known = section.timers[at];
     const record = known !== undefined && known.indexedAt <= wanted.at ? { ...wanted, indexedAt: known.indexedAt } : wanted;
-    const timers = this.#copyTimers(section);
-    if (at === -1) timers.push(record);
-    else timers[at] = record;
+    const { timers } = section;
+    if (known === undefined) {
+      timers.push(record);
+      this.#unit.undo.push(() => timers.pop());
+    } else {
+      timers[at] = record;
+      this.#unit.undo.push(() => {
+        timers[at] = known;
+      });
+    }
     if (record.indexedAt !== known?.indexedAt) {
       if (known !== undefined) this.#index(row, known, false);
       this.#index(row, record, true);
@@ -270,24 +283,12 @@ export class ActorContext implements Context {
 
   /** Takes a timer out. */
   dropTimer(row: KeyRow, record: TimerRecord): void {
-    const timers = this.#copyTimers(this.#section(row));
-    timers.splice(timers.indexOf(record), 1);
+    const { timers } = this.#section(row);
+    const at = timers.indexOf(record);
+    timers.splice(at, 1);
+    this.#unit.undo.push(() => timers.splice(at, 0, record));
     this.#index(row, record, false);
     this.#shard.changed(row);
-  }
-
-  /** The section's timers, to be changed in place: copied once a unit, for an actor may arm thousands in one call. */
-  #copyTimers(section: Section): TimerRecord[] {
-    const { copied, undo } = this.#unit;
-    if (!copied.has(section)) {
-      copied.add(section);
-      const old = section.timers;
-      section.timers = old.slice();
-      undo.push(() => {
-        section.timers = old;
-      });
-    }
-    return section.timers;
   }
 
   #index(row: KeyRow, record: TimerRecord, add: boolean): void {

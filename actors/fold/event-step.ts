@@ -11,7 +11,7 @@ import { type EventIdentity, identityOf } from "./dedupe.ts";
 import type { LogEntry } from "./entry.ts";
 import { type Envelope, type Item, type Refused, readEnvelope, readItems } from "./envelope.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
-import type { Call, CallResult, HandlerRunner } from "./handler-runner.ts";
+import type { Call, CallResult, CallSite, HandlerRunner } from "./handler-runner.ts";
 import { jsonText } from "./json-text.ts";
 import type { KeyRow } from "./key-row.ts";
 import { raiseWatermark } from "./meta.ts";
@@ -35,7 +35,7 @@ interface Accepted {
   readonly identity: EventIdentity;
 }
 
-export class EventStep {
+export class EventStep implements CallSite {
   readonly #options: FoldOptions;
   readonly #state: ShardState;
   readonly #runner: HandlerRunner;
@@ -146,23 +146,32 @@ export class EventStep {
     this.#state.changed(row);
   }
 
+  /** Of the event in hand. */
+  position(): string {
+    return this.#position(this.#state.meta.last.index);
+  }
+
+  /** Of the event in hand: at most 4 KiB of its text. */
+  excerpt(): string {
+    return this.#excerpt(this.#state.meta.last.index);
+  }
+
   #call(index: number, event: Envelope, row: KeyRow, offer: Offer, handler: Handler, behind: boolean): CallResult {
-    const position = this.#position(index);
     const call: Call = {
       row,
       actor: offer.actor,
       handler: offer.name,
       now: event.time,
       cause: event.id,
-      position,
+      site: this,
       unit: event.id,
       eventId: event.id,
-      excerpt: () => this.#excerpt(index),
     };
     const { id, source, type, time, effectiveTime, sequence } = event;
     const info = { id, source, type, time, effectiveTime, sequence, behind };
     const run = (ctx: ActorContext): unknown => handler(ctx, event.data as never, info);
-    return this.#runner.run(call, run, this.#options.skips.get(skipName(position, undefined)));
+    const { skips } = this.#options;
+    return this.#runner.run(call, run, skips.size === 0 ? undefined : skips.get(skipName(this.#position(index), undefined)));
   }
 
   /** The key's row, or why there is none for this event. */
@@ -239,7 +248,7 @@ export class EventStep {
   }
 
   #side(draft: Parameters<OutputWriter["write"]>[0], cause: string | undefined, row: KeyRow | undefined): void {
-    const position = this.#position(this.#state.meta.last.index);
+    const position = this.position();
     const about = row === undefined ? NO_KEY : { token: row.token, key: row.key };
     this.#outputs.write(draft, { ...about, cause, position, unit: `${position}|${cause ?? ""}` }, 0);
   }

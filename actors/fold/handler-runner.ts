@@ -3,7 +3,7 @@
  */
 import type { Job } from "../model/job.ts";
 import { formatInstant } from "../model/time.ts";
-import { ActorContext, HandlerError, QuarantineRequest, Unit } from "./context.ts";
+import { ActorContext, HandlerError, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
 import type { Guard } from "./fold-options.ts";
 import type { KeyRow, TimerRecord } from "./key-row.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
@@ -19,12 +19,16 @@ export interface Call {
   readonly handler: string;
   readonly now: number;
   readonly cause: string;
-  readonly position: string;
+  readonly site: CallSite;
   /** See {@link Origin.unit}. */
   readonly unit: string;
   readonly eventId?: string;
   readonly timer?: { readonly name: string; readonly record: TimerRecord };
-  /** Called only for a dead letter. */
+}
+
+/** Texts of the entry in hand, made only when an output or a handler asks for them. */
+export interface CallSite {
+  position(): string;
   excerpt(): string;
 }
 
@@ -56,7 +60,10 @@ export class HandlerRunner {
   /** Calls `handler` with the actor's context. `skip` is the reason of a skip: then the handler is not called at all. */
   run(call: Call, handler: (ctx: ActorContext) => unknown, skip: string | undefined): CallResult {
     const unit = this.#unit;
-    unit.begin(call.row, call.now, call.cause, call.position, `${call.position}|${call.row.token}|${call.handler}|${call.unit}`);
+    unit.begin(call.row, call.now, call.cause, {
+      position: () => call.site.position(),
+      seed: () => `${call.site.position()}|${call.row.token}|${call.handler}|${call.unit}`,
+    });
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
       const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
@@ -98,7 +105,7 @@ export class HandlerRunner {
   }
 
   #outside(row: KeyRow, change: () => void): void {
-    this.#unit.begin(row, 0, "", "", "");
+    this.#unit.begin(row, 0, "", UNNAMED);
     change();
     this.#unit.end();
   }
@@ -114,7 +121,7 @@ export class HandlerRunner {
 
   #tell(call: Call, thrown: unknown): void {
     try {
-      this.#onFailure(call.position, call.handler, thrown);
+      this.#onFailure(call.site.position(), call.handler, thrown);
     } catch {
       // A thrown value may throw again when it is printed; the node's log is then without it.
     }
@@ -124,20 +131,20 @@ export class HandlerRunner {
     const { timer } = call;
     const draft = deadLetter(call.now, {
       key: call.row.key,
-      position: call.position,
+      position: call.site.position(),
       jobVersion: this.#job.version,
       handler: call.handler,
       error: failureOf(thrown),
       ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
       ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
-      excerpt: call.excerpt(),
+      excerpt: call.site.excerpt(),
     });
     this.#outputs.write(draft, originOf(call), 0);
   }
 }
 
 function originOf(call: Call): Origin {
-  return { token: call.row.token, key: call.row.key, cause: call.cause, position: call.position, unit: call.unit };
+  return { token: call.row.token, key: call.row.key, cause: call.cause, position: call.site.position(), unit: call.unit };
 }
 
 function isThenable(value: unknown): boolean {

@@ -27,7 +27,7 @@ export interface TimerRecord {
 export interface Section {
   /** By the cell's number; `undefined` is the initial value. */
   readonly cells: unknown[];
-  timers: TimerRecord[];
+  readonly timers: TimerRecord[];
 }
 
 export class KeyRow {

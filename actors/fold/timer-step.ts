@@ -44,10 +44,9 @@ export class TimerStep {
       handler: `${address.actor}.${address.name}`,
       now: record.at,
       cause: record.armedBy,
-      position,
+      site: { position: () => position, excerpt: () => "" },
       unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
       timer: { name: address.name, record },
-      excerpt: () => "",
     };
     const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
     const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));
