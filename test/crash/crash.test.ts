@@ -1,5 +1,11 @@
 import { test } from "node:test";
-import { assertEqualsFreshFold, assertEqualsUndisturbedRun, assertSumsAgree, crashRun } from "../support/crash-run.ts";
+import {
+  assertEqualsFreshFold,
+  assertEqualsUndisturbedRun,
+  assertStateEqualsFreshFold,
+  assertSumsAgree,
+  crashRun,
+} from "../support/crash-run.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
 const KILLS = Number(process.env.CRASH_KILLS ?? 4);
@@ -11,6 +17,7 @@ test(`a node killed ${KILLS} times and a broker restarted ${BROKER_RESTARTS} tim
   await t.test("the outputs are what a fresh fold of the same log gives, byte for byte", async (s) => {
     s.diagnostic(`${await assertEqualsFreshFold(run.nc)} outputs`);
   });
+  await t.test("the rows in LMDB are those of a fresh fold in memory", () => assertStateEqualsFreshFold(run));
   await t.test("key by key they are those of an undisturbed run", () => assertEqualsUndisturbedRun(t, run));
   await t.test("plain SQL agrees with the sums", async (s) => {
     s.diagnostic(`${await assertSumsAgree(run)} totals`);

@@ -8,6 +8,7 @@ import { output, stream } from "../../actors/model/stream.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import { readOutputs, T0, TestLog } from "../support/entries.ts";
 import { bytesOf, INTERRUPTED, outputsOf, runEvent, ScriptLog, type Step, scriptedJob } from "../support/scripted.ts";
+import { aScriptedHistory } from "../support/scripted-history.ts";
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 60);
 const HOUR = 3_600_000;
@@ -285,52 +286,12 @@ suite("a storm", () => {
   });
 });
 
-const aStep: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      arm: fc.constantFrom("tick", "alarm"),
-      at: fc.integer({ min: T0 - 20, max: T0 + 120 }),
-      id: fc.constantFrom("", "a", "b"),
-      steps: fc.constantFrom<readonly Step[]>(
-        [],
-        [{ add: 1 }],
-        [{ fail: "no" }],
-        [{ cancel: "tick", id: "a" }],
-        [{ arm: "tick", at: T0 + 60, id: "b" }],
-        [{ arm: "alarm", at: T0 + 70, id: "a" }],
-      ),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ cancel: fc.constantFrom("tick", "alarm"), id: fc.constantFrom("", "a", "b") }) },
-  { weight: 2, arbitrary: fc.record({ say: fc.constantFrom("x", "y") }) },
-  { weight: 1, arbitrary: fc.constantFrom<Step>({ fail: "no" }, { quarantine: "not-this" }, { promise: true }) },
-);
-const aLog = fc
-  .array(
-    fc.record({
-      key: fc.constantFrom("a", "b", "C"),
-      time: fc.integer({ min: 0, max: 100 }),
-      advance: fc.integer({ min: -3, max: 9 }),
-      steps: fc.array(aStep, { maxLength: 5 }),
-      batch: fc.boolean(),
-    }),
-    { maxLength: 25 },
-  )
-  .map((entries) => {
-    const log = new ScriptLog();
-    entries.forEach(({ key, time, advance, steps, batch }, i) => {
-      const event = runEvent({ id: `n${i}`, key, time: T0 + time, steps });
-      if (batch) log.batch([event, runEvent({ id: `m${i}`, key: "a", time: T0 + time + 1, steps })], advance);
-      else log.event(event, advance);
-    });
-    return log.watermark(T0 + 1_000).tick(10_000);
-  });
-
 for (const [name, way] of Object.entries(INTERRUPTED)) {
   test(`any timers armed, moved, cancelled and failing give the same bytes with ${name}`, () => {
     fc.assert(
-      fc.property(aLog, (log) => assert.deepEqual(bytesOf(foldHistory(log.history(of), way)), bytesOf(foldHistory(log.history(of))))),
+      fc.property(aScriptedHistory, (log) =>
+        assert.deepEqual(bytesOf(foldHistory(log.history(of), way)), bytesOf(foldHistory(log.history(of)))),
+      ),
       { numRuns: RUNS },
     );
   });
@@ -338,7 +299,7 @@ for (const [name, way] of Object.entries(INTERRUPTED)) {
 
 test("after any history that ended, no timer is left in any row", () => {
   fc.assert(
-    fc.property(aLog, (log) => {
+    fc.property(aScriptedHistory, (log) => {
       const folded = foldHistory(log.history(of));
       assert.equal(folded.meta.timers, 0);
       assert.equal(folded.store.scan("t", "u", 1).length, 0);

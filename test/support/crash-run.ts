@@ -11,6 +11,8 @@ import type { TestContext } from "node:test";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { writeWatermark } from "../../actors/fold/journal.ts";
+import { META_ROW, TABLE } from "../../actors/fold/keys.ts";
+import { readMeta } from "../../actors/fold/meta.ts";
 import { controlSubject } from "../../actors/fold/subject.ts";
 import { type MeterLine, meterReadings } from "../../actors/meter/generate.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -21,6 +23,8 @@ import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import type { Output } from "../../runtime/outputs/output-stream.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import { storedHistory, storedOutputs } from "../../runtime/replay/stored-history.ts";
+import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
+import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { type ReadOutput, readOutputs } from "./entries.ts";
 import job from "./meter-hold.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
@@ -43,6 +47,9 @@ export interface CrashRun {
   readonly nc: NatsConnection;
   readonly lines: readonly MeterLine[];
   readonly ends: readonly number[];
+  readonly dataDir: string;
+  /** Drains the last node. */
+  stop(): Promise<void>;
 }
 
 /** Publishes all events while the node is killed, and waits until the last node has folded and stored everything. */
@@ -83,7 +90,8 @@ export async function crashRun(t: TestContext, options: CrashRunOptions): Promis
   await untilShards(apiUrl, (shards) =>
     shards.every((shard) => sequenceOf(shard.position) >= ends[shard.shard]! && shard.outputsStored >= shard.outputs),
   );
-  return { nats, nc, lines, ends };
+  const stop = async (): Promise<void> => assert.equal(await node.stop(), 0);
+  return { nats, nc, lines, ends, dataDir, stop };
 }
 
 /** The published outputs are, byte for byte, what one fresh fold makes of the same log. */
@@ -96,6 +104,30 @@ export async function assertEqualsFreshFold(nc: NatsConnection, ofJob: Job = job
     count += published.length;
   }
   return count;
+}
+
+/** What LMDB holds after all the kills is, row by row, what a fresh fold in memory comes to at the same position. */
+export async function assertStateEqualsFreshFold(run: CrashRun): Promise<void> {
+  await run.stop();
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const store = openLmdbStore(join(run.dataDir, "shards", `${job.name}-${partition}`));
+    try {
+      const { sequence } = readMeta(store.get(META_ROW)!)!.last;
+      const history = await storedHistory(run.nc, job, partition, PARTITIONS);
+      const folded = foldHistory({ ...history, entries: history.entries.filter((entry) => entry.sequence <= sequence) });
+      assert.deepEqual(rowsOf(store), rowsOf(folded.store));
+    } finally {
+      await store.close();
+    }
+  }
+}
+
+/** Every row but the marks, which stand where a commit fell. */
+function rowsOf(store: ShardStore): string[] {
+  return store
+    .scan("\0", "\xff", 1_000_000)
+    .filter(({ key }) => !key.startsWith(TABLE.mark))
+    .map(({ key, value }) => `${Buffer.from(key, "latin1").toString("hex")} ${Buffer.from(value).toString("hex")}`);
 }
 
 /** Key by key the outputs are those of an undisturbed node that is fed the log's events in their order. */
