@@ -20,6 +20,8 @@ export const ERRORS = {
   LOG_TRIMMED: "The log was trimmed past the shard's position. Restore the shard from a snapshot at or behind the first stored sequence.",
   LOG_TRUNCATED:
     "The log ends before what the shard has folded. Restore the log's tail, or restore the shard from a snapshot at or before the log's end.",
+  NATS_STORAGE:
+    "The NATS account cannot reserve the streams' max_bytes. Lower TIDEMARK_STREAM_MAX_BYTES, or raise the server's max_file_store or the account's limit.",
   NATS_TOO_OLD: "The NATS server is older than 2.12. Use 2.15 or newer.",
   NATS_UNREACHABLE: "The NATS server does not answer. Check TIDEMARK_NATS_URL and that JetStream is enabled.",
   OUTPUT_DIVERGED:

@@ -25,9 +25,6 @@ export const TIMERS_MAX = 10_000;
 export const TIMER_ID_MAX_BYTES = 256;
 /** Length of an output's own idempotency key, in UTF-16 units. */
 export const IDEMPOTENCY_KEY_MAX_CHARS = 512;
-/** Instants that RFC 3339 can write: 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z. */
-export const INSTANT_MIN = -62_167_219_200_000;
-export const INSTANT_MAX = 253_402_300_799_999;
 /** How much of an event a side output carries. */
 export const EXCERPT_MAX_BYTES = 4 * 1024;
 /** Message of an error in a dead letter. */

@@ -4,9 +4,10 @@
  * A unit is one handler call. Whatever it does is written down so that it can be undone exactly: cells and timers by
  * an undo list, outputs by not having been numbered yet. After the call every handle of the context refuses.
  */
-import type { Actor, Context, OutputOptions, TimerHandle, Value } from "../model/actor.ts";
+import type { Actor, Clock, Context, OutputOptions, TimerHandle, Value } from "../model/actor.ts";
 import { isCodeText } from "../model/code-text.ts";
 import { writeKey } from "../model/key.ts";
+import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
@@ -62,6 +63,8 @@ export class Unit {
   cause = "";
   /** What position and randomness are made of, when a handler asks for them. */
   naming = UNNAMED;
+  /** The timer that the unit was called for. */
+  firing: { readonly clock: Clock; readonly at: number } | undefined;
   outputs: DraftOutput[] = [];
   outputChars = 0;
   randomState = 0;
@@ -76,18 +79,19 @@ export class Unit {
     this.outputs = [];
     this.outputChars = 0;
     this.randomDraws = 0;
-    this.undo.length = 0;
   }
 
-  rollBack(): void {
-    for (let i = this.undo.length - 1; i >= 0; i--) this.undo[i]!();
+  /** Undoes what was done since the undo list had that length. */
+  rollBack(to: number): void {
+    while (this.undo.length > to) this.undo.pop()!();
     this.outputs = [];
     this.end();
   }
 
+  /** From here on every handle of the contexts refuses. */
   end(): void {
     this.row = undefined;
-    this.undo.length = 0;
+    this.firing = undefined;
   }
 }
 
@@ -240,6 +244,13 @@ export class ActorContext implements Context {
       at: (time: number, data?: unknown, id = "") => {
         const row = this.#row();
         checkInstant(time, `${path}.at`);
+        const { firing } = this.#unit;
+        if (firing !== undefined && firing.clock === declared.clock && time <= firing.at) {
+          throw new HandlerError(
+            "TIMER_NOT_LATER",
+            `${path}.at: a timer's handler may set timers of its clock for later times only; this one would fire at once, for ever.`,
+          );
+        }
         if (declared.schema !== undefined && !declared.schema.check(data)) {
           throw new HandlerError("TIMER_SCHEMA", `${path}: ${declared.schema.explain(data)}. Give the data that the timer declares.`);
         }
@@ -336,7 +347,7 @@ function timerId(id: string, path: string): string {
 }
 
 function checkInstant(time: number, path: string): void {
-  if (!Number.isSafeInteger(time) || time < bound.INSTANT_MIN || time > bound.INSTANT_MAX) {
+  if (!Number.isSafeInteger(time) || time < INSTANT_MIN || time > INSTANT_MAX) {
     throw new HandlerError(
       "BAD_TIME",
       `${path}: ${time} is no instant of the years 0000 to 9999. Give whole milliseconds, as from ctx.now.`,

@@ -5,7 +5,7 @@
  * Source: CloudEvents 1.0.2, JSON format 1.0.2 (sections 3 and 4), NATS protocol binding 1.0.2.
  */
 import { parseInstant } from "../model/time.ts";
-import { ATTRIBUTE_MAX_CHARS, BATCH_MAX_EVENTS, EVENT_MAX_BYTES, INSTANT_MAX, INSTANT_MIN } from "./bounds.ts";
+import { ATTRIBUTE_MAX_CHARS, BATCH_MAX_EVENTS, EVENT_MAX_BYTES } from "./bounds.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { LogEntry } from "./entry.ts";
 import { jsonBytes } from "./json-text.ts";
@@ -84,7 +84,7 @@ export function readEnvelope(item: Item): Envelope | Refused {
   if (!isAttribute(source)) return no("missing-attribute", `source is missing, empty or over ${ATTRIBUTE_MAX_CHARS} characters`);
   if (typeof type !== "string" || type === "") return no("missing-attribute", "type is missing");
   if (typeof time !== "string") return no("missing-attribute", "time is missing");
-  const instant = readInstant(time);
+  const instant = parseInstant(time);
   if (instant === undefined) return no("bad-time", "time is not an RFC 3339 date-time");
   if (subject !== undefined && subject !== null && typeof subject !== "string")
     return no("bad-attribute", "subject is not a string", instant);
@@ -163,13 +163,7 @@ function readSequence(value: unknown): string | undefined | null {
 }
 
 function parseEffective(value: unknown): number | null {
-  return typeof value === "string" ? (readInstant(value) ?? null) : null;
-}
-
-/** An offset may carry a text of the years 0000 to 9999 out of them; no output could say such a time. */
-function readInstant(text: string): number | undefined {
-  const instant = parseInstant(text);
-  return instant !== undefined && instant >= INSTANT_MIN && instant <= INSTANT_MAX ? instant : undefined;
+  return typeof value === "string" ? (parseInstant(value) ?? null) : null;
 }
 
 function mediaType(header: string | undefined): string {

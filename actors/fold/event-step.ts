@@ -121,18 +121,23 @@ export class EventStep implements CallSite {
     counts.in++;
     let applied = false;
     let failed = false;
-    for (const offer of this.#offers.get(event.type)!) {
+    const offers = this.#offers.get(event.type)!;
+    // Alone, an actor may do with the event what it likes; the next one must see what came.
+    if (offers.length > 1) freeze(event.data);
+    for (const offer of offers) {
       const handler = isLate ? offer.late : offer.handler;
       if (handler === undefined) continue;
       const result = this.#call(index, event, row, offer, handler, behind);
       if (typeof result === "object") {
         counts.in--;
+        this.#runner.abandon();
         this.#refuse(index, result.code, result.reason, event, row);
         return;
       }
       if (result === "done") applied = true;
       else failed = true;
     }
+    this.#runner.settle();
     if (failed) counts.deadLettered++;
     else if (isLate) {
       counts.late++;
@@ -274,4 +279,11 @@ export class EventStep implements CallSite {
     if (this.#items.length === 1 || "refused" in item) return excerptOf(this.#options.primitives.decodeUtf8(this.#entry!.payload) ?? "");
     return excerptOf(jsonText(item.value));
   }
+}
+
+/** Deep; what nests deeper than data may was refused before. */
+function freeze(value: unknown): void {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const part of Object.values(value)) freeze(part);
 }

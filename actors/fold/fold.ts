@@ -111,11 +111,16 @@ export class Fold {
 
   /** Outputs numbered since the last call, in order. */
   takeOutputs(): NumberedOutput[] {
-    return this.#outputs.ready.splice(0);
+    return this.#outputs.take();
   }
 
   get pendingOutputs(): number {
-    return this.#outputs.ready.length;
+    return this.#outputs.readyCount;
+  }
+
+  /** Payload bytes of the pending outputs. */
+  get pendingBytes(): number {
+    return this.#outputs.readyBytes;
   }
 
   get changedRows(): number {

@@ -1,9 +1,12 @@
 /**
- * Runs one handler call as a unit: it succeeds as a whole, or leaves nothing but a dead letter.
+ * Runs handler calls as units: each succeeds as a whole, or leaves nothing but a dead letter. The calls for one event
+ * make a group: `settle` numbers their outputs, `abandon` undoes them all, for an event that one actor quarantines was
+ * applied by none.
  */
+import type { Clock } from "../model/actor.ts";
 import type { Job } from "../model/job.ts";
 import { formatInstant } from "../model/time.ts";
-import { ActorContext, HandlerError, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
+import { ActorContext, type DraftOutput, HandlerError, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
 import type { Guard } from "./fold-options.ts";
 import type { KeyRow, TimerRecord } from "./key-row.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
@@ -23,7 +26,7 @@ export interface Call {
   /** See {@link Origin.unit}. */
   readonly unit: string;
   readonly eventId?: string;
-  readonly timer?: { readonly name: string; readonly record: TimerRecord };
+  readonly timer?: { readonly name: string; readonly clock: Clock; readonly record: TimerRecord };
 }
 
 /** Texts of the entry in hand, made only when an output or a handler asks for them. */
@@ -40,6 +43,8 @@ export class HandlerRunner {
   readonly #outputs: OutputWriter;
   readonly #guard: Guard;
   readonly #unit = new Unit();
+  /** Of the open group, in order. */
+  #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number }[] = [];
   readonly #onFailure: (position: string, handler: string, thrown: unknown) => void;
 
   constructor(
@@ -60,10 +65,12 @@ export class HandlerRunner {
   /** Calls `handler` with the actor's context. `skip` is the reason of a skip: then the handler is not called at all. */
   run(call: Call, handler: (ctx: ActorContext) => unknown, skip: string | undefined): CallResult {
     const unit = this.#unit;
+    const savepoint = unit.undo.length;
     unit.begin(call.row, call.now, call.cause, {
       position: () => call.site.position(),
       seed: () => `${call.site.position()}|${call.row.token}|${call.handler}|${call.unit}`,
     });
+    if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
       const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
@@ -76,7 +83,7 @@ export class HandlerRunner {
         );
       }
     } catch (thrown) {
-      unit.rollBack();
+      unit.rollBack(savepoint);
       if (thrown instanceof QuarantineRequest) return thrown;
       this.#tell(call, thrown);
       this.#deadLetter(call, thrown);
@@ -84,11 +91,22 @@ export class HandlerRunner {
     }
     const outputs = unit.outputs;
     unit.end();
-    if (outputs.length > 0) {
-      const origin = originOf(call);
-      for (let i = 0; i < outputs.length; i++) this.#outputs.write(outputs[i]!, origin, i);
-    }
+    for (let ordinal = 0; ordinal < outputs.length; ordinal++) this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal });
     return "done";
+  }
+
+  /** What the calls since the last `settle` did stands; their outputs are numbered. */
+  settle(): void {
+    this.#unit.undo.length = 0;
+    if (this.#drafts.length === 0) return;
+    for (const { draft, call, ordinal } of this.#drafts) this.#outputs.write(draft, originOf(call), ordinal);
+    this.#drafts = [];
+  }
+
+  /** What the calls since the last `settle` did is undone. */
+  abandon(): void {
+    this.#unit.rollBack(0);
+    this.#drafts = [];
   }
 
   /** Takes the timer out of the row; it is consumed whether or not its handler succeeds. */
@@ -108,6 +126,7 @@ export class HandlerRunner {
     this.#unit.begin(row, 0, "", UNNAMED);
     change();
     this.#unit.end();
+    this.#unit.undo.length = 0;
   }
 
   #guarded(call: () => unknown): unknown {
@@ -139,12 +158,18 @@ export class HandlerRunner {
       ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
       excerpt: call.site.excerpt(),
     });
-    this.#outputs.write(draft, originOf(call), 0);
+    this.#drafts.push({ draft, call, ordinal: 0 });
   }
 }
 
 function originOf(call: Call): Origin {
-  return { token: call.row.token, key: call.row.key, cause: call.cause, position: call.site.position(), unit: call.unit };
+  return {
+    token: call.row.token,
+    key: call.row.key,
+    cause: call.cause,
+    position: call.site.position(),
+    unit: `${call.handler}|${call.unit}`,
+  };
 }
 
 function isThenable(value: unknown): boolean {

@@ -4,7 +4,6 @@
  */
 import type { FoldSettings } from "../model/job.ts";
 import { parseInstant } from "../model/time.ts";
-import { INSTANT_MAX, INSTANT_MIN } from "./bounds.ts";
 import type { CodeIdentity } from "./meta.ts";
 
 export interface EpochEntry extends CodeIdentity {
@@ -68,7 +67,7 @@ export function readJournalEntry(text: string): JournalEntry | undefined {
       return { kind: "tick" };
     case "watermark": {
       const time = typeof entry.time === "string" ? parseInstant(entry.time) : undefined;
-      return time === undefined || time < INSTANT_MIN || time > INSTANT_MAX ? undefined : { kind: "watermark", time };
+      return time === undefined ? undefined : { kind: "watermark", time };
     }
     case "owner":
       return typeof entry.token === "string" && typeof entry.node === "string"

@@ -29,7 +29,8 @@ export interface Origin {
 
 export class OutputWriter {
   /** Numbered and not yet taken by the publisher, in order. */
-  readonly ready: NumberedOutput[] = [];
+  readonly #ready: NumberedOutput[] = [];
+  #readyBytes = 0;
   readonly #meta: Meta;
   readonly #primitives: Primitives;
   readonly #prefix: string;
@@ -60,7 +61,21 @@ export class OutputWriter {
     const chain = this.#primitives.chain(meta.chain, subject, payload);
     meta.outputs = k;
     meta.chain = chain;
-    this.ready.push({ k, subject, payload, chain });
+    this.#ready.push({ k, subject, payload, chain });
+    this.#readyBytes += payload.length;
+  }
+
+  get readyCount(): number {
+    return this.#ready.length;
+  }
+
+  get readyBytes(): number {
+    return this.#readyBytes;
+  }
+
+  take(): NumberedOutput[] {
+    this.#readyBytes = 0;
+    return this.#ready.splice(0);
   }
 }
 

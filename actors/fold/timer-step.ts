@@ -46,7 +46,7 @@ export class TimerStep {
       cause: record.armedBy,
       site: { position: () => position, excerpt: () => "" },
       unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
-      timer: { name: address.name, record },
+      timer: { name: address.name, clock: address.clock, record },
     };
     const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
     const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));
@@ -60,5 +60,6 @@ export class TimerStep {
         undefined,
       );
     }
+    this.#runner.settle();
   }
 }

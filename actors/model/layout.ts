@@ -76,7 +76,8 @@ function arrayLayout(item: Layout): Layout {
     normalize(value, path, size) {
       if (!Array.isArray(value)) throw new TypeError(`${path}: expected an array`);
       size.bytes += 4;
-      return Object.freeze(value.map((element, i) => item.normalize(element, `${path}/${i}`, size)));
+      // By index: `map` would step over holes.
+      return Object.freeze(Array.from(value, (element: unknown, i) => item.normalize(element, `${path}/${i}`, size)));
     },
     write(writer, value) {
       const array = value as readonly unknown[];
@@ -96,6 +97,8 @@ interface Field {
   readonly name: string;
   readonly layout: Layout;
   readonly optional: boolean;
+  /** Named like a member of Object.prototype: absent, it must not be read from there. */
+  readonly inherited: boolean;
 }
 
 function objectLayout(schema: JsonSchema): Layout {
@@ -104,7 +107,10 @@ function objectLayout(schema: JsonSchema): Layout {
     name,
     layout: layoutOf(property),
     optional: !required.has(name),
+    inherited: name in Object.prototype,
   }));
+  const partOf = (object: Record<string, unknown>, { name, inherited }: Field): unknown =>
+    inherited && !Object.hasOwn(object, name) ? undefined : object[name];
   const names = new Set(fields.map((field) => field.name));
   return {
     normalize(value, path, size) {
@@ -114,7 +120,7 @@ function objectLayout(schema: JsonSchema): Layout {
       }
       const copy: Record<string, unknown> = {};
       for (const field of fields) {
-        const part = source[field.name];
+        const part = partOf(source, field);
         if (part !== undefined) copy[field.name] = field.layout.normalize(part, `${path}/${field.name}`, size);
         else if (!field.optional) throw new TypeError(`${path}/${field.name}: missing`);
       }
@@ -124,7 +130,7 @@ function objectLayout(schema: JsonSchema): Layout {
     write(writer, value) {
       const object = value as Record<string, unknown>;
       for (const field of fields) {
-        const part = object[field.name];
+        const part = partOf(object, field);
         if (field.optional) writer.u8(part === undefined ? 0 : 1);
         if (part !== undefined) field.layout.write(writer, part);
       }
@@ -164,7 +170,8 @@ function keepAny(value: unknown, path: string, size: Size, depth: number): unkno
     case "object": {
       size.bytes += 4;
       if (value === null) return null;
-      if (Array.isArray(value)) return Object.freeze(value.map((element, i) => keepAny(element, `${path}/${i}`, size, depth + 1)));
+      if (Array.isArray(value))
+        return Object.freeze(Array.from(value, (element: unknown, i) => keepAny(element, `${path}/${i}`, size, depth + 1)));
       const source = plainObject(value, path);
       const copy: Record<string, unknown> = {};
       for (const name of Object.keys(source).sort()) {

@@ -7,6 +7,10 @@ export const SECOND_MS = 1_000;
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
+/** 0000-01-01T00:00:00.000Z: the earliest instant that has an RFC 3339 text. */
+export const INSTANT_MIN = -62_167_219_200_000;
+/** 9999-12-31T23:59:59.999Z: the last one. */
+export const INSTANT_MAX = 253_402_300_799_999;
 
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const DURATION = /^(0|[1-9]\d{0,8})(ms|s|m|h|d)$/;
@@ -38,7 +42,10 @@ export function parseInstant(text: string): number | undefined {
   }
   const offset = offsetMs(text, at);
   if (offset === undefined) return undefined;
-  return daysFromCivil(year, month, day) * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + milliseconds - offset;
+  const local = daysFromCivil(year, month, day) * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + milliseconds;
+  // An offset may carry a text of those years out of them.
+  const instant = local - offset;
+  return instant >= INSTANT_MIN && instant <= INSTANT_MAX ? instant : undefined;
 }
 
 /** Writes an instant as `YYYY-MM-DDTHH:MM:SS.mmmZ`. */

@@ -33,21 +33,23 @@ export class DerivedOutputs {
     this.#write = write;
   }
 
-  /** Prints what is new in each shard. */
-  async poll(shards: RunningShards): Promise<void> {
+  /** Prints what is new in each shard. True when it has seen all. */
+  async poll(shards: RunningShards): Promise<true> {
     for (const { job, shard } of shards) {
       const name = `${job}/${shard}`;
       for (;;) {
         const page = await this.#reader.page(job, shard, { from: this.#next.get(name) ?? 1, limit: PAGE });
         for (const output of page.items) {
+          this.#next.set(name, output.k + 1);
+          if (output.chain === "") continue; // Not Tidemark's: the shard halts for it.
           const text = Buffer.from(output.payload).toString();
           this.#count(job, shard, JSON.parse(text) as OutputEvent);
           this.#write(`${text}\n`);
-          this.#next.set(name, output.k + 1);
         }
         if (page.next === undefined) break;
       }
     }
+    return true;
   }
 
   /** True when every shard has folded its sample, and what came of it is stored and was seen here. */

@@ -5,16 +5,18 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { SAMPLES } from "../../actors/samples.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { loadApp, SHIPPED_APP } from "../../runtime/node/app.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
 import { findNatsServer } from "../../runtime/node/nats-binary.ts";
+import { connectNats } from "../../runtime/node/nats-connect.ts";
 import { type NatsServer, startNatsServer } from "../../runtime/node/nats-server.ts";
 import { NodeRefused, Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
+import { lockDataDir } from "../../runtime/store/data-dir-lock.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { readShards } from "./api-client.ts";
 import { DerivedOutputs } from "./derived-outputs.ts";
@@ -23,6 +25,12 @@ import { type PublishedSample, publishSample } from "./samples.ts";
 const POLL_MS = 100;
 
 export async function startCommand(args: readonly string[]): Promise<number> {
+  if (args.includes("--help")) {
+    process.stdout.write(
+      "Usage: tidemark start [--exit]\n--exit: stop when the samples are drained; the last line of stdout is the summary.\n",
+    );
+    return 0;
+  }
   const unknown = args.find((arg) => arg !== "--exit");
   if (unknown !== undefined) {
     process.stderr.write(`tidemark start: unknown argument "${unknown}". Usage: tidemark start [--exit]\n`);
@@ -53,7 +61,7 @@ async function start(config: Config, exit: boolean, cleanUp: (() => Promise<void
   });
   const { apiUrl } = await supervisor.start();
   cleanUp.push(() => supervisor.stop());
-  const nc = await connect({ servers: natsUrl, maxReconnectAttempts: -1 });
+  const nc = await connectNats(natsUrl, "tidemark start");
   cleanUp.push(() => nc.close());
 
   const samples: PublishedSample[] = [];
@@ -75,12 +83,17 @@ async function follow(nc: NatsConnection, apiUrl: string, samples: readonly Publ
   });
   let told = false;
   while (running) {
+    await Promise.race([systemClock.sleep(POLL_MS), stopped]);
     const shards = await readShards(apiUrl);
     const halted = shards?.find((shard) => shard.error !== undefined);
     if (exit && halted?.error !== undefined)
       throw new TidemarkError(halted.error.code, `${halted.job}/${halted.shard}: ${halted.error.detail}`);
     if (shards !== undefined) {
-      await outputs.poll(shards);
+      const seen = await outputs.poll(shards).catch((error: unknown) => {
+        if (!isTidemarkError(error, "NATS_UNREACHABLE")) throw error;
+        return false; // The server is away; the node waits for it, and so do we.
+      });
+      if (!seen) continue;
       if (!told && outputs.complete(shards)) {
         if (exit) break;
         told = true;
@@ -88,7 +101,6 @@ async function follow(nc: NatsConnection, apiUrl: string, samples: readonly Publ
         process.stderr.write(`tidemark: look at ${apiUrl}/v1/shards or ${apiUrl}/v1/actors/meter; Ctrl-C ends it\n`);
       }
     }
-    await Promise.race([systemClock.sleep(POLL_MS), stopped]);
   }
   return outputs.summary(published);
 }
@@ -103,7 +115,12 @@ async function ownServer(config: Config, cleanUp: (() => Promise<void>)[]): Prom
       cause: error,
     });
   }
-  const server = await startNatsServer({ binary, storeDir: join(config.dataDir, "nats"), logs });
+  const storeDir = join(config.dataDir, "nats");
+  mkdirSync(storeDir, { recursive: true });
+  // Another start that still runs owns its server: taking it over, and stopping it in the end, would take it away.
+  const lock = await lockDataDir(storeDir, () => ({ pid: process.pid, startedAt: new Date().toISOString(), nodeId: "its nats-server" }));
+  cleanUp.push(() => lock.release());
+  const server = await startNatsServer({ binary, storeDir, logs });
   process.stderr.write(`tidemark: nats-server ${server.version} ${server.adopted ? "found running" : "started"} on ${server.url}\n`);
   cleanUp.push(() => server.stop());
   return server;

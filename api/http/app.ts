@@ -21,11 +21,7 @@ export function buildApi(node: Node): FastifyInstance {
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
   });
-  app.setErrorHandler(async (error, _request, reply) => {
-    if ((error as { readonly statusCode?: number }).statusCode === undefined)
-      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    await sendProblem(reply, error);
-  });
+  app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
   app.setNotFoundHandler(async (request, reply) => {
     await sendProblem(reply, notFound(`There is no ${request.method} ${request.url.split("?")[0]}.`));
   });

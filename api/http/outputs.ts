@@ -41,7 +41,8 @@ async function readPage(
         continue;
       }
       const page = await node.outputs.page(job.name, partition, { from, limit: limit - items.length, ...filter });
-      for (const output of page.items) items.push(JSON.parse(Buffer.from(output.payload).toString()));
+      // What bears no chain was not written by Tidemark; the shard halts for it, and this page shows outputs only.
+      for (const output of page.items) if (output.chain !== "") items.push(JSON.parse(Buffer.from(output.payload).toString()));
       const last = page.items.at(-1);
       next[shard] = page.next ?? (last === undefined ? from : last.k + 1);
       if (page.next !== undefined) more = true;

@@ -24,6 +24,7 @@ export function badRequest(detail: string): HttpProblem {
 /** Answers with a problem; what was not foreseen shows no inside to the caller. */
 export async function sendProblem(reply: FastifyReply, error: unknown): Promise<void> {
   const { status, code, detail } = problemOf(error);
+  if (status === 500) process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   await reply
     .code(status)
     .type("application/problem+json")

@@ -9,7 +9,7 @@ export function shardRoutes(app: FastifyInstance, node: Node): void {
 
   app.get("/readyz", async (_request, reply) => {
     const reasons = node.stopping ? ["the node is stopping"] : (await node.shards()).flatMap(whyNotReady);
-    if (node.nc.isClosed()) reasons.push("the connection to NATS is closed");
+    if (!node.connected) reasons.push("NATS does not answer");
     return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons });
   });
 

@@ -90,6 +90,7 @@ export async function askStream<T>(nc: NatsConnection, stream: string, path: str
 }
 
 export function refusalOf(error: ApiError, stream: string): TidemarkError {
+  if (error.err_code === SERVER_ERROR.storageExceeded) return new TidemarkError("NATS_STORAGE", `Stream ${stream}: ${error.description}.`);
   if (error.err_code === SERVER_ERROR.streamNotFound) return new TidemarkError("LOG_MISSING", `There is no stream ${stream}.`);
   return new TidemarkError("NATS_UNREACHABLE", `Stream ${stream}: ${error.description} (${error.err_code}).`);
 }

@@ -43,7 +43,7 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   profile: { env: "TIDEMARK_PROFILE", fallback: () => "development", read: profile },
   hangMs: { env: "TIDEMARK_HANG_AFTER", fallback: () => 10_000, read: (text) => durationMs(text) },
   drainMs: { env: "TIDEMARK_DRAIN_WITHIN", fallback: () => 10_000, read: (text) => durationMs(text) },
-  streamMaxBytes: { env: "TIDEMARK_STREAM_MAX_BYTES", fallback: () => 8 * 1024 ** 3, read: whole(1024 * 1024, 2 ** 50) },
+  streamMaxBytes: { env: "TIDEMARK_STREAM_MAX_BYTES", fallback: () => 1024 ** 3, read: whole(1024 * 1024, 2 ** 50) },
 };
 
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -83,8 +83,8 @@ function loopback(text: string): string {
 }
 
 function nodeId(text: string): string {
-  if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return text;
-  throw new TypeError("write 1 to 64 of A-Z a-z 0-9 _ -");
+  if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(text)) return text;
+  throw new TypeError("write 1 to 64 of A-Z a-z 0-9 _ -, beginning with a letter or digit");
 }
 
 function profile(text: string): "development" | "production" {

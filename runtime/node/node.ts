@@ -5,7 +5,7 @@
  * Crash-only: when a thread ends or hangs, the process kills itself and the supervisor starts it again.
  */
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import type { Job } from "../../actors/model/job.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
@@ -20,6 +20,7 @@ import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
 import { type App, loadApp } from "./app.ts";
 import type { Config } from "./config.ts";
+import { connectNats } from "./nats-connect.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
 import { watch } from "./watchdog.ts";
 
@@ -46,6 +47,8 @@ export class Node {
   readonly nc: NatsConnection;
   readonly outputs: OutputReader;
   readonly reader: Thread<StateReader>;
+  /** False while the main thread's connection to NATS is down. */
+  connected = true;
   readonly #dataDir: DataDir;
   readonly #workers: readonly Thread<ShardWorker>[];
   readonly #drainMs: number;
@@ -71,13 +74,22 @@ export class Node {
     this.#workers = parts.workers;
     this.#drainMs = parts.drainMs;
     this.#stopWatching = parts.stopWatching;
+    void this.#followConnection();
+  }
+
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.nc.status()) {
+      if (type === "disconnect" || type === "staleConnection") this.connected = false;
+      else if (type === "reconnect") this.connected = true;
+    }
+    this.connected = false;
   }
 
   static async start(options: NodeOptions): Promise<Node> {
     const { config, notice } = options;
     const app = await loadApp(options.app);
     const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
-    const nc = await connectNats(options.natsUrl, dataDir.nodeId);
+    const nc = await connectNats(options.natsUrl, `tidemark ${dataDir.nodeId} main`);
     const jobs = await ensureStreams(nc, app, config, notice);
     const workers: Thread<ShardWorker>[] = [];
     let ending = false;
@@ -128,14 +140,6 @@ export class Node {
     this.#stopWatching();
     await this.nc.close();
     await this.#dataDir.release();
-  }
-}
-
-async function connectNats(url: string, nodeId: string): Promise<NatsConnection> {
-  try {
-    return await connect({ servers: url, name: `tidemark ${nodeId} main`, maxReconnectAttempts: -1, reconnectTimeWait: 250 });
-  } catch (error) {
-    throw new TidemarkError("NATS_UNREACHABLE", `${url}: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
   }
 }
 

@@ -120,10 +120,7 @@ export class Supervisor {
   }
 
   #end(error: Error | undefined): void {
-    if (error !== undefined) {
-      this.#options.notice(error.message);
-      this.#failed?.(error);
-    }
+    if (error !== undefined) this.#failed?.(error);
     this.#ended?.();
   }
 }

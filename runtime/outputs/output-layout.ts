@@ -22,6 +22,9 @@ export function outputSubjectRoot(job: string, partition: number): string {
 /** 100 ms: enough for the server to know the id of the last message, too short to cost memory. */
 const DUPLICATE_WINDOW_NS = 100_000_000;
 
+/** Of nats-server (server/errors.json): the account or the disk cannot reserve max_bytes. */
+const STORAGE_EXCEEDED = 10047;
+
 /** Fails with `OUTPUT_LAYOUT` when the stream is there and laid out otherwise. */
 export async function ensureOutputStream(jsm: JetStreamManager, job: string, partition: number, sizes: OutputStreamSizes): Promise<void> {
   const name = outputStreamName(job, partition);
@@ -49,6 +52,8 @@ export async function ensureOutputStream(jsm: JetStreamManager, job: string, par
   } catch (error) {
     // Another node may have created it in between, with other sizes.
     const created = await findConfig(jsm, name);
+    if (created === undefined && error instanceof JetStreamApiError && error.code === STORAGE_EXCEEDED)
+      throw new TidemarkError("NATS_STORAGE", `Stream ${name}: ${error.message}.`, { cause: error });
     if (created === undefined)
       throw new TidemarkError("OUTPUT_LAYOUT", `Stream ${name} cannot be created: ${String(error)}.`, { cause: error });
     checkLayout(name, wanted, created);

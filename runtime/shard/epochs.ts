@@ -33,6 +33,8 @@ export interface EpochSetting {
   readonly identity: CodeIdentity;
   /** `production` never folds a history anew by itself. */
   readonly profile: "development" | "production";
+  /** The epoch of the committed state, in force also when the log was trimmed past every epoch entry. */
+  readonly committed?: { readonly epoch: Epoch; readonly root: number };
 }
 
 interface Found extends EpochEntry {
@@ -45,8 +47,14 @@ export async function openEpochs(
   setting: EpochSetting,
 ): Promise<{ readonly plan: EpochPlan; readonly restarted: boolean }> {
   for (;;) {
+    const { firstSequence } = await log.bounds();
     const epochs = await readEpochs(log, setting);
-    const decision = decideEpoch(epochs, setting, (await log.bounds()).firstSequence);
+    const { committed } = setting;
+    const trimmed = epochs.length === 0 && committed !== undefined && committed.root < firstSequence;
+    const decision = decideEpoch(trimmed ? [committed.epoch] : epochs, setting, firstSequence);
+    if (trimmed && decision.do === "go") {
+      return { plan: { root: { ...committed.epoch, sequence: committed.root }, from: firstSequence, later: [] }, restarted: false };
+    }
     if (decision.do === "refuse") throw decision.error;
     if (decision.do === "go") return { plan: planOf(epochs), restarted: false };
     const last = epochs.at(-1)?.sequence ?? 0;
@@ -57,7 +65,7 @@ export async function openEpochs(
       if (isTidemarkError(error, "LOG_CONFLICT")) continue; // Another node was first: its epoch is read in the next round.
       throw error;
     }
-    if (epochs.length > 0) return { plan: planOf(await readEpochs(log, setting)), restarted: true };
+    if (epochs.length > 0 || trimmed) return { plan: planOf(await readEpochs(log, setting)), restarted: true };
   }
 }
 

@@ -16,7 +16,8 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
   const { job, partition, identity, profile, log } = parts;
   const stored = loadMeta(parts);
   if (stored !== undefined) await checkLogEnd(parts, stored);
-  const { plan, restarted } = await openEpochs(log, { log: job.log, partition, job: job.name, identity, profile });
+  const committed = stored === undefined ? {} : { committed: { epoch: stored.epoch, root: stored.epochRoot } };
+  const { plan, restarted } = await openEpochs(log, { log: job.log, partition, job: job.name, identity, profile, ...committed });
   const anew = restarted || (stored !== undefined && stored.epochRoot !== plan.root.sequence);
   if (anew && profile === "production") {
     throw new TidemarkError(

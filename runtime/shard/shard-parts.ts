@@ -11,9 +11,8 @@ import type { CrashMarks } from "./crash-marks.ts";
 export interface ShardTuning {
   /** Entries of one step. Default 512. */
   readonly stepEntriesMax?: number;
-  /** A group is sealed when so many rows changed, at the latest. Default 2,000, and up to 50,000 behind a backlog. */
+  /** A group is sealed when so many rows changed, at the latest: the bound of both overlays. Default 50,000. */
   readonly groupRowsMax?: number;
-  readonly backlogGroupRowsMax?: number;
   /** … or when so much time has passed since the last seal. Default 500 ms. */
   readonly groupMs?: number;
   readonly liveRowsMax?: number;

@@ -38,12 +38,13 @@ export type StepResult =
   | "handed-over";
 
 const STEP_ENTRIES = 512;
-const GROUP_ROWS = 2_000;
-const BACKLOG_GROUP_ROWS = 50_000;
-const BACKLOG_ENTRIES = 5_000;
+const GROUP_ROWS = 50_000;
 const GROUP_MS = 500;
 /** Entries without a changed row after which the position alone is worth a commit. */
 const POSITION_ENTRIES = 1_000;
+/** Numbered outputs are handed on in the middle of a step when there are so many, or so many bytes. */
+const PENDING_OUTPUTS = 256;
+const PENDING_BYTES = 1024 * 1024;
 const WAIT_MS = 50;
 const RETRY_MS = 500;
 
@@ -68,7 +69,7 @@ export class Shard {
   #lastSealed: SealedGroup | undefined;
   #lastTick = 0;
   #lastMark = 0;
-  /** Entries folded since the last seal. */
+  /** Entries finished since the last seal. */
   #unsealed = 0;
   /** While comparing: the log's end, asked after the stream's last message was read. */
   #endAtCompare: number | undefined;
@@ -83,7 +84,6 @@ export class Shard {
     this.#tuning = {
       stepEntriesMax: parts.tuning?.stepEntriesMax ?? STEP_ENTRIES,
       groupRowsMax: parts.tuning?.groupRowsMax ?? GROUP_ROWS,
-      backlogGroupRowsMax: parts.tuning?.backlogGroupRowsMax ?? BACKLOG_GROUP_ROWS,
       groupMs: parts.tuning?.groupMs ?? GROUP_MS,
     };
     this.#groupSince = parts.clock.monotonic();
@@ -230,12 +230,14 @@ export class Shard {
           break;
         }
         this.#at++;
-        this.#unsealed++;
         fold.open(entry);
       }
       do {
         if (marks.stepping) marks.unit(fold.nextUnit, fold.meta.outputs);
-        if (!fold.unit()) break;
+        if (!fold.unit()) {
+          this.#unsealed++;
+          break;
+        }
         blocked = this.#mustPause();
       } while (!blocked);
       blocked ||= this.#mustPause();
@@ -247,10 +249,9 @@ export class Shard {
   /** Between two units: whether the bounds of memory ask for a commit or an acknowledgement first. */
   #mustPause(): boolean {
     const { fold } = this;
-    if (fold.pendingOutputs >= 256) this.#publish();
+    if (fold.pendingOutputs >= PENDING_OUTPUTS || fold.pendingBytes >= PENDING_BYTES) this.#publish();
     if (this.#flow.full || this.#flow.refused) return true;
     if (fold.changedRows < this.#tuning.groupRowsMax) return false;
-    if (fold.changedRows < this.#rowsMax()) return false;
     if (fold.sealed) this.#commit();
     if (fold.sealed) return true;
     this.#seal();
@@ -275,14 +276,10 @@ export class Shard {
     this.#flow.pump();
   }
 
-  #rowsMax(): number {
-    return this.lag > BACKLOG_ENTRIES ? this.#tuning.backlogGroupRowsMax : this.#tuning.groupRowsMax;
-  }
-
   #sealWhenDue(): void {
     if (this.fold.sealed || (this.fold.changedRows === 0 && this.#unsealed < POSITION_ENTRIES)) return;
     const old = this.parts.clock.monotonic() - this.#groupSince >= this.#tuning.groupMs;
-    if (old || this.fold.changedRows >= this.#rowsMax()) this.#seal();
+    if (old || this.fold.changedRows >= this.#tuning.groupRowsMax) this.#seal();
   }
 
   #seal(mark?: number): void {

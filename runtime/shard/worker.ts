@@ -3,11 +3,11 @@
  * transaction freezes the next open of that environment.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { connect } from "@nats-io/transport-node";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { type FoldSettings, withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../node/app.ts";
+import { connectNats } from "../node/nats-connect.ts";
 import { installGuards } from "./guards.ts";
 import type { ShardReport } from "./report.ts";
 import { ShardHost, type ShardPlace } from "./shard-host.ts";
@@ -41,7 +41,7 @@ async function main(setup: WorkerSetup): Promise<void> {
   };
   setInterval(beat, BEAT_MS);
   const app = await loadApp(setup.app);
-  const nc = await connect({ servers: setup.natsUrl, name: `tidemark ${setup.nodeId}`, maxReconnectAttempts: -1, reconnectTimeWait: 250 });
+  const nc = await connectNats(setup.natsUrl, `tidemark ${setup.nodeId}`);
   const { nodeId, profile, streamMaxBytes, replicas } = setup;
   const host = new ShardHost(nc, { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas }, beat, (message) => {
     process.stderr.write(`${message}\n`);

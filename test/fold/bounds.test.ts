@@ -5,6 +5,7 @@ import * as bound from "../../actors/fold/bounds.ts";
 import { actor, type Context, timer, value } from "../../actors/model/actor.ts";
 import { job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
+import { INSTANT_MAX, INSTANT_MIN } from "../../actors/model/time.ts";
 import { type Folded, foldHistory } from "../../runtime/replay/fold-history.ts";
 import { readOutputs, T0, TestLog } from "../support/entries.ts";
 
@@ -93,12 +94,8 @@ const BOUNDS: Readonly<Record<string, readonly [(ctx: Ctx) => unknown, (ctx: Ctx
     (ctx) => times(bound.TIMERS_MAX + 1, (i) => ctx.timers.t.at(T0 + i, null, `t${i}`)),
     "TOO_MANY_TIMERS",
   ],
-  "the first instant": [(ctx) => ctx.timers.t.at(bound.INSTANT_MIN, 1), (ctx) => ctx.timers.t.at(bound.INSTANT_MIN - 1, 1), "BAD_TIME"],
-  "the last instant": [
-    (ctx) => ctx.out.free(1, { time: bound.INSTANT_MAX }),
-    (ctx) => ctx.out.free(1, { time: bound.INSTANT_MAX + 1 }),
-    "BAD_TIME",
-  ],
+  "the first instant": [(ctx) => ctx.timers.t.at(INSTANT_MIN, 1), (ctx) => ctx.timers.t.at(INSTANT_MIN - 1, 1), "BAD_TIME"],
+  "the last instant": [(ctx) => ctx.out.free(1, { time: INSTANT_MAX }), (ctx) => ctx.out.free(1, { time: INSTANT_MAX + 1 }), "BAD_TIME"],
 };
 
 suite("a bound", () => {
