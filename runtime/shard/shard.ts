@@ -38,6 +38,8 @@ export type StepResult =
   | "handed-over";
 
 const STEP_ENTRIES = 512;
+/** Units of one step: a batch or a storm of timers is folded in several, so that the thread answers in between. */
+const STEP_UNITS = 2_048;
 const GROUP_ROWS = 50_000;
 const GROUP_MS = 500;
 /** Entries without a changed row after which the position alone is worth a commit. */
@@ -221,7 +223,8 @@ export class Shard {
     if (this.#mustPause()) return true;
     marks.begin(fold.meta.cursor, this.#entries.at(-1)?.sequence ?? fold.meta.cursor.sequence);
     let blocked = false;
-    while (!blocked) {
+    let left = STEP_UNITS;
+    while (!blocked && left > 0) {
       if (!fold.inEntry) {
         const entry = this.#entries[this.#at];
         if (entry === undefined || fold.handedOver) break;
@@ -239,8 +242,9 @@ export class Shard {
           break;
         }
         blocked = this.#mustPause();
-      } while (!blocked);
+      } while (!blocked && --left > 0);
       blocked ||= this.#mustPause();
+      left--;
     }
     marks.end();
     return blocked;
