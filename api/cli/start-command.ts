@@ -2,8 +2,6 @@
  * `tidemark start`: everything on one machine. A real nats-server unless one is named, one supervised node with all
  * shipped jobs, the bundled samples, the outputs as NDJSON on stdout, and a summary.
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SAMPLES } from "../../actors/samples.ts";
@@ -11,12 +9,10 @@ import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { loadApp, SHIPPED_APP } from "../../runtime/node/app.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
-import { findNatsServer } from "../../runtime/node/nats-binary.ts";
 import { connectNats } from "../../runtime/node/nats-connect.ts";
-import { type NatsServer, startNatsServer } from "../../runtime/node/nats-server.ts";
+import { startOwnServer } from "../../runtime/node/own-server.ts";
 import { NodeRefused, Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
-import { lockDataDir } from "../../runtime/store/data-dir-lock.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { readShards } from "./api-client.ts";
 import { DerivedOutputs } from "./derived-outputs.ts";
@@ -51,7 +47,7 @@ export async function startCommand(args: readonly string[]): Promise<number> {
 
 async function start(config: Config, exit: boolean, cleanUp: (() => Promise<void>)[]): Promise<number> {
   const stopped = stopSignal();
-  const natsUrl = config.natsUrl ?? (await ownServer(config, cleanUp)).url;
+  const natsUrl = config.natsUrl ?? (await ownServerUrl(config, cleanUp));
   const supervisor = new Supervisor({
     module: moduleUrl("./tidemark.ts", import.meta.url).pathname,
     args: ["node", SHIPPED_APP],
@@ -105,25 +101,12 @@ async function follow(nc: NatsConnection, apiUrl: string, samples: readonly Publ
   return outputs.summary(published);
 }
 
-async function ownServer(config: Config, cleanUp: (() => Promise<void>)[]): Promise<NatsServer> {
-  const { binary } = findNatsServer();
+async function ownServerUrl(config: Config, cleanUp: (() => Promise<void>)[]): Promise<string> {
   const logs = [...new Set((await loadApp(SHIPPED_APP)).jobs.map((job) => job.log))];
-  try {
-    mkdirSync(config.dataDir, { recursive: true });
-  } catch (error) {
-    throw new TidemarkError("DATA_DIR_UNWRITABLE", `${config.dataDir}: ${error instanceof Error ? error.message : String(error)}.`, {
-      cause: error,
-    });
-  }
-  const storeDir = join(config.dataDir, "nats");
-  mkdirSync(storeDir, { recursive: true });
-  // Another start that still runs owns its server: taking it over, and stopping it in the end, would take it away.
-  const lock = await lockDataDir(storeDir, () => ({ pid: process.pid, startedAt: new Date().toISOString(), nodeId: "its nats-server" }));
-  cleanUp.push(() => lock.release());
-  const server = await startNatsServer({ binary, storeDir, logs });
+  const { server, stop } = await startOwnServer(config.dataDir, logs);
+  cleanUp.push(stop);
   process.stderr.write(`tidemark: nats-server ${server.version} ${server.adopted ? "found running" : "started"} on ${server.url}\n`);
-  cleanUp.push(() => server.stop());
-  return server;
+  return server.url;
 }
 
 /** Resolves at the first Ctrl-C or SIGTERM; the second ends the process at once. */

@@ -13,6 +13,12 @@ function loop(): void {
   }
 }
 
+/** The signal comes a moment later: until then the handler must not return. */
+function die(): void {
+  process.kill(process.pid, "SIGKILL");
+  loop();
+}
+
 const poison = actor("poison", {
   in: { dose: stream("poison.dose", { schema: Dose }) },
   out: { said: output("poison.said", { schema: Said }) },
@@ -20,12 +26,11 @@ const poison = actor("poison", {
   on: {
     dose(ctx, { act }) {
       if (act === "loop") loop();
-      else if (act === "kill") process.kill(process.pid, "SIGKILL");
+      else if (act === "kill") die();
       else if (act === "arm") ctx.timers.deadly.at(ctx.now);
-      if (act === "kill") loop();
       ctx.out.said({ key: ctx.key });
     },
-    deadly: () => loop(),
+    deadly: () => die(),
   },
 });
 

@@ -28,7 +28,7 @@ const byArrival = new Map<string, true>();
 export default [
   planted("clean", (key) => key.length),
   planted("clock", () => Date.now()),
-  planted("new-date", () => new Date().getTime()),
+  planted("new-date", () => new Date().toISOString()),
   planted("randomness", () => Math.random()),
   planted("counter", () => ++counter),
   planted("unordered", (key) => {

@@ -1,0 +1,39 @@
+/**
+ * The nats-server of a data directory, for running everything on one machine: found, started, or adopted from a run
+ * that was killed. One process owns it at a time: another start that still runs must not lose its server.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { TidemarkError } from "../errors.ts";
+import { lockDataDir } from "../store/data-dir-lock.ts";
+import { findNatsServer } from "./nats-binary.ts";
+import { type NatsServer, startNatsServer } from "./nats-server.ts";
+
+export interface OwnServer {
+  readonly server: NatsServer;
+  /** Ends the server and gives the directory back. */
+  stop(): Promise<void>;
+}
+
+/** Fails with DATA_DIR_LOCKED, DATA_DIR_UNWRITABLE, NATS_UNREACHABLE or NATS_TOO_OLD. */
+export async function startOwnServer(dataDir: string, logs: readonly string[]): Promise<OwnServer> {
+  const { binary } = findNatsServer();
+  const storeDir = join(dataDir, "nats");
+  try {
+    mkdirSync(storeDir, { recursive: true });
+  } catch (error) {
+    throw new TidemarkError("DATA_DIR_UNWRITABLE", `${dataDir}: ${error instanceof Error ? error.message : String(error)}.`, {
+      cause: error,
+    });
+  }
+  const holder = { pid: process.pid, startedAt: new Date().toISOString(), nodeId: "its nats-server" };
+  const lock = await lockDataDir(storeDir, () => holder);
+  const server = await startNatsServer({ binary, storeDir, logs });
+  return {
+    server,
+    async stop() {
+      await server.stop();
+      await lock.release();
+    },
+  };
+}
