@@ -199,3 +199,10 @@ export class ShardState {
     }
   }
 }
+
+/** State hash of what the store holds; `undefined` when nothing was committed. */
+export function committedStateHash(committed: CommittedRows, primitives: Primitives): string | undefined {
+  const meta = committed.get(META_ROW);
+  const sums = committed.get(SUMS_ROW);
+  return meta === undefined || sums === undefined ? undefined : stateHash(StateSums.read(sums), META_ROW, meta, primitives);
+}

@@ -52,6 +52,10 @@ export class OutputFlow {
   /** The last refusal, behind which output, and how long a second one of the kind is waited for. */
   #refusedAt = { code: "", k: -1, waitMs: 0 };
   #stopped = false;
+  /** Highest k that this flow ever sent. */
+  #sentUpTo = 0;
+  /** The stream was found ahead of what was sent from here: another owner writes the same outputs. */
+  othersWrote = false;
 
   private constructor(options: OutputFlowOptions, count: number, chain: string) {
     this.#options = options;
@@ -200,6 +204,7 @@ export class OutputFlow {
         `Message ${last.sequence} of ${this.#options.stream.stream} is gone or was not written by Tidemark.`,
       );
     }
+    if (this.#sentUpTo > 0 && last.sequence > this.#sentUpTo) this.othersWrote = true;
     if (last.sequence > this.#count) {
       // Another owner, or this shard before a crash, is ahead: fold until the own count is there, and compare there.
       this.#target = { sequence: last.sequence, chain: last.chain };

@@ -49,7 +49,7 @@ export function reportOf(shard: Shard): ShardReport {
     timers: meta.timers,
     pendingCalls: 0,
     stateBytes: store.bytes(),
-    stateHash: shard.lastSealed?.stateHash ?? null,
+    stateHash: shard.stateHash ?? null,
     lastSnapshot: null,
     counts: { ...meta.counts },
     ...(shard.error === undefined ? {} : { error: shard.error.toRecord() }),

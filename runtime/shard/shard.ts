@@ -17,6 +17,7 @@ import { journalSubject } from "../../actors/fold/subject.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { LogReader } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
+import { CommitGroups } from "./commit-groups.ts";
 import { OutputFlow } from "./output-flow.ts";
 import { recoverMeta } from "./recovery.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
@@ -64,15 +65,11 @@ export class Shard {
   /** Sequence of the own owner entry. */
   readonly #term: number;
   readonly #flow: OutputFlow;
+  readonly #groups: CommitGroups;
   readonly #tuning: Required<Omit<ShardTuning, "liveRowsMax" | "doubtMs">>;
   #reader: LogReader;
   #entries: LogEntry[] = [];
   #at = 0;
-  #group: SealedGroup | undefined;
-  #groupSince = 0;
-  #committing = false;
-  #storeError: TidemarkError | undefined;
-  #lastSealed: SealedGroup | undefined;
   #lastTick = 0;
   #lastMark = 0;
   /** Entries finished since the last seal. */
@@ -92,7 +89,7 @@ export class Shard {
       groupRowsMax: parts.tuning?.groupRowsMax ?? GROUP_ROWS,
       groupMs: parts.tuning?.groupMs ?? GROUP_MS,
     };
-    this.#groupSince = parts.clock.monotonic();
+    this.#groups = new CommitGroups(parts, fold, flow);
     this.#reader = parts.log.read(fold.meta.cursor.sequence);
   }
 
@@ -129,7 +126,7 @@ export class Shard {
 
   /** One bounded batch. Never waits. */
   step(): StepResult {
-    this.#commit();
+    this.#groups.commit();
     if (this.#flow.refused) return "refused";
     if (this.fold.handedOver) return "handed-over";
     if (this.#at === this.#entries.length && !this.fold.inEntry) {
@@ -141,7 +138,7 @@ export class Shard {
     this.#publish();
     this.#checkEnd();
     this.#sealWhenDue();
-    this.#commit();
+    this.#groups.commit();
     this.#noteOwner();
     return blocked ? "blocked" : "progress";
   }
@@ -183,8 +180,13 @@ export class Shard {
     return this.#flow.stored;
   }
 
+  get stateHash(): string | undefined {
+    return this.#groups.stateHash;
+  }
+
+  /** The group that this process committed last. */
   get lastSealed(): SealedGroup | undefined {
-    return this.#lastSealed;
+    return this.#groups.last;
   }
 
   async recover(): Promise<void> {
@@ -260,7 +262,7 @@ export class Shard {
     if (fold.pendingOutputs >= PENDING_OUTPUTS || fold.pendingBytes >= PENDING_BYTES) this.#publish();
     if (this.#flow.full || this.#flow.refused) return true;
     if (fold.changedRows < this.#tuning.groupRowsMax) return false;
-    if (fold.sealed) this.#commit();
+    if (fold.sealed) this.#groups.commit();
     if (fold.sealed) return true;
     this.#seal();
     return false;
@@ -272,7 +274,7 @@ export class Shard {
     const { cursor } = this.fold.meta;
     if (mark < cursor.sequence - 1 || mark === 0 || mark === this.#lastMark) return true;
     this.#publish();
-    this.#commit();
+    this.#groups.commit();
     if (this.fold.sealed) return false;
     this.#lastMark = mark;
     this.#seal(mark);
@@ -288,43 +290,22 @@ export class Shard {
   #sealWhenDue(): void {
     const { fold } = this;
     if (fold.sealed || (fold.changedRows === 0 && this.#unsealed < POSITION_ENTRIES)) return;
-    const old = this.parts.clock.monotonic() - this.#groupSince >= this.#tuning.groupMs;
+    const old = this.#groups.ageMs >= this.#tuning.groupMs;
     const rowsMax = this.lag < BACKLOG_ENTRIES ? Math.min(QUICK_ROWS, this.#tuning.groupRowsMax) : this.#tuning.groupRowsMax;
     if (old || fold.changedRows >= rowsMax) this.#seal();
   }
 
   #seal(mark?: number): void {
     this.#publish();
-    this.#group = this.fold.seal(mark);
+    this.#groups.seal(mark);
     this.#unsealed = 0;
-    this.#groupSince = this.parts.clock.monotonic();
-  }
-
-  /** Commits the sealed group once the stream has all its outputs: never before. */
-  #commit(): void {
-    this.#flow.pump();
-    if (this.#storeError !== undefined) throw this.#storeError;
-    const group = this.#group;
-    if (group === undefined || this.#committing || this.#flow.stored < group.outputs) return;
-    this.#committing = true;
-    this.parts.store.commit(group.changes, (error) => {
-      this.#committing = false;
-      if (error !== undefined) {
-        const { job, partition } = this.parts;
-        this.#storeError = new TidemarkError("STORE_FAILED", `${job.name}/${partition}: ${error.message}.`, { cause: error });
-        return;
-      }
-      this.fold.committed();
-      this.#lastSealed = group;
-      this.#group = undefined;
-    });
   }
 
   #idle(): StepResult {
     this.#publish();
     this.#checkEnd();
     this.#sealWhenDue();
-    this.#commit();
+    this.#groups.commit();
     return "idle";
   }
 
@@ -340,7 +321,7 @@ export class Shard {
 
   async #waitFor(result: StepResult): Promise<void> {
     if (result === "progress") await nextTurn();
-    else if (result === "blocked") await (this.#committing ? nextTurn() : this.#flow.changed(WAIT_MS));
+    else if (result === "blocked") await (this.#groups.committing ? nextTurn() : this.#flow.changed(WAIT_MS));
     else if (result === "refused") await this.recover();
     else {
       await this.#reader.readable(WAIT_MS);
@@ -351,11 +332,13 @@ export class Shard {
   #noteOwner(): void {
     const { owner } = this.fold.meta;
     const { job, partition } = this.parts;
-    if (this.contested || owner === undefined || owner.term <= this.#term) return;
+    const takenOver = owner !== undefined && owner.term > this.#term;
+    if (this.contested || !(takenOver || this.#flow.othersWrote)) return;
     this.contested = true;
-    this.parts.notice(
-      `${job.name}/${partition}: another owner took this shard over at entry ${owner.term}. Both write the same bytes; nothing is doubled.`,
-    );
+    const what = takenOver
+      ? `another owner took this shard over at entry ${owner.term}`
+      : "another owner still writes this shard's outputs";
+    this.parts.notice(`${job.name}/${partition}: ${what}. Both write the same bytes; nothing is doubled.`);
   }
 
   async #drain(): Promise<void> {
@@ -363,13 +346,13 @@ export class Shard {
     for (;;) {
       this.#publish();
       if (this.#flow.refused) await this.recover();
-      this.#commit();
-      if (this.#group === undefined) {
+      this.#groups.commit();
+      if (!this.#groups.pending) {
         if (this.#unsealed === 0 && this.fold.changedRows === 0) break;
         this.#seal();
       }
-      this.#commit();
-      if (this.#group !== undefined && !this.#committing) await this.#flow.changed(WAIT_MS);
+      this.#groups.commit();
+      if (this.#groups.pending && !this.#groups.committing) await this.#flow.changed(WAIT_MS);
       else await clock.sleep(1);
     }
     await this.parts.store.flushed();

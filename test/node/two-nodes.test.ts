@@ -61,8 +61,10 @@ suite("two nodes on one job", () => {
     await publish(1);
     const second = start({ dataDir: dataDir() });
     await second.ready;
-    for (let seed = 2; seed <= 6; seed++) await publish(seed);
-    const reports = [await caughtUp(first, 6 * EVENTS)(), await caughtUp(second, 6 * EVENTS)()];
+    // The second sees the first only where it was the slower one: now and then, and sooner or later.
+    let seed = 1;
+    while (seed < 4 || !second.log.includes("a publish was refused")) await publish(++seed);
+    const reports = [await caughtUp(first, seed * EVENTS)(), await caughtUp(second, seed * EVENTS)()];
     assert.deepEqual(
       reports.map((shards) => shards.map(({ outputs }) => outputs))[0],
       reports.map((shards) => shards.map(({ outputs }) => outputs))[1],
@@ -70,7 +72,6 @@ suite("two nodes on one job", () => {
     assert((await assertEqualsFreshFold(nc)) > 100);
     assert((await shardsOf(await first.ready)).every(({ contested }) => contested));
     assert.match(first.log, /another owner took this shard over/);
-    t.diagnostic(`first ${first.log.match(/refused/g)?.length ?? 0} second ${second.log.match(/refused/g)?.length ?? 0}`);
   });
 
   test("with one data directory: the second is refused and names the first", { timeout: 60_000 }, async (t) => {
