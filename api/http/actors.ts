@@ -6,7 +6,7 @@ import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import type { ActorReport } from "../../runtime/node/state-reader.ts";
 import { isCount, readCursor, writeCursor } from "./cursor.ts";
 import { badRequest, notFound } from "./problem.ts";
-import { readLimit } from "./query.ts";
+import { type Query, readLimit, readText } from "./query.ts";
 
 interface KeyCursor {
   readonly partition: number;
@@ -15,9 +15,12 @@ interface KeyCursor {
 }
 
 export function actorRoutes(app: FastifyInstance, node: Node): void {
-  app.get<{ Params: { type: string }; Querystring: Record<string, string> }>("/v1/actors/:type", async (request) => {
+  app.get<{ Params: { type: string }; Querystring: Query }>("/v1/actors/:type", async (request) => {
     const { type } = request.params;
-    const { key, prefix, limit, cursor } = request.query;
+    const key = readText(request.query, "key");
+    const prefix = readText(request.query, "prefix");
+    const limit = readText(request.query, "limit");
+    const cursor = readText(request.query, "cursor");
     const running = jobOf(node, type);
     if (key !== undefined) return await readActor(node, running, type, key);
     return await listKeys(node, running, type, prefix ?? "", readLimit(limit), readCursor(cursor, isKeyCursor));

@@ -20,6 +20,10 @@ export function buildApi(node: Node): FastifyInstance {
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
+    // What the router itself refuses: a path that is no UTF-8, or a parameter beyond its bound.
+    frameworkErrors: (error, _request, reply) => {
+      void sendProblem(reply, error);
+    },
   });
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
   app.setNotFoundHandler(async (request, reply) => {

@@ -6,14 +6,17 @@ import { partitionOf } from "../../runtime/log/slot-map.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { isCount, readCursor, writeCursor } from "./cursor.ts";
 import { badRequest } from "./problem.ts";
-import { readLimit } from "./query.ts";
+import { type Query, readLimit, readText } from "./query.ts";
 
 /** `<job>/<partition>` to the next sequence; a shard that is missing is read to its end. */
 type OutputCursor = Readonly<Record<string, number>>;
 
 export function outputRoutes(app: FastifyInstance, node: Node): void {
-  app.get<{ Querystring: Record<string, string> }>("/v1/outputs", async (request) => {
-    const { type, key, limit, cursor } = request.query;
+  app.get<{ Querystring: Query }>("/v1/outputs", async (request) => {
+    const type = readText(request.query, "type");
+    const key = readText(request.query, "key");
+    const limit = readText(request.query, "limit");
+    const cursor = readText(request.query, "cursor");
     if (type !== undefined && !isType(type)) throw badRequest("type: dot-joined tokens of A-Z a-z 0-9 _ -, at most 128 bytes.");
     const token = key === undefined ? undefined : writeKey(key);
     if (key !== undefined && token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");

@@ -76,12 +76,13 @@ async function untilListed(): Promise<void> {
 function raw(request: string): Promise<{ readonly status: number; readonly type: string; readonly body: string }> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
-    const socket = connectSocket(Number(port), hostname, () => socket.end(request));
+    const socket = connectSocket(Number(port), hostname, () => socket.write(request));
     let text = "";
     socket.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
     });
-    socket.on("error", reject);
+    // A server that will not read on may reset the connection behind its answer.
+    socket.on("error", (error) => (text === "" ? reject(error) : undefined));
     socket.on("close", () => {
       const [head = "", body = ""] = text.split("\r\n\r\n", 2);
       resolve({ status: Number(head.split(" ")[1]), type: /content-type: (.*)/i.exec(head)?.[1] ?? "", body });
@@ -284,7 +285,7 @@ const HOSTILE = [
   "/v1/actors/meter?key=a&key=b",
   "/v1/actors/meter?key[]=a",
   "/v1/actors/meter?prefix=a&prefix=b",
-  `/v1/actors/meter?prefix=${"€".repeat(200)}`,
+  `/v1/actors/meter?prefix=${"%E2%82%AC".repeat(200)}`,
   "/v1/actors/meter?limit=1&limit=2",
   "/v1/actors/meter?__proto__=x&constructor=y",
   "/v1/actors/meter/",
@@ -329,7 +330,8 @@ suite("hostile input", () => {
     "half a JSON body":
       "POST /v1/outputs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{",
     "no HTTP at all": "HELLO\r\n\r\n",
-    "a header that is too long": `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(100_000)}\r\n\r\n`,
+    "bytes in the path that had to be escaped": "GET /v1/actors/meter/€ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "a header that is too long": `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`,
   };
   for (const [name, request] of Object.entries(REQUESTS)) {
     test(`${name} is refused`, async () => {
