@@ -3,8 +3,7 @@
  * A retired code is never used again. What crosses a thread is the record, not the class.
  */
 export const ERRORS = {
-  CODE_UNAVAILABLE:
-    "The code of the epoch that governs the next entry is not this build. Start the old build to drain the shard, or restore to an epoch that this build has.",
+  CODE_UNAVAILABLE: "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names.",
   CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
   CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
@@ -13,19 +12,18 @@ export const ERRORS = {
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
   LOG_CONFLICT: "Another writer was first. Read again and decide anew.",
-  LOG_FULL: "The log's stream has reached max_bytes. Raise it, or trim the log behind the oldest snapshot that you need.",
+  LOG_FULL: "The log's stream has reached max_bytes. Raise it.",
   LOG_LAYOUT:
     "A stream of the log is laid out otherwise than its slot map says. Compare the stream's subjects and limits with docs/errors/LOG_LAYOUT.md.",
   LOG_MISSING: "No stream takes this subject. Create the log by starting a job that reads it, or correct the log's name.",
-  LOG_TRIMMED: "The log was trimmed past the shard's position. Restore the shard from a snapshot at or behind the first stored sequence.",
-  LOG_TRUNCATED:
-    "The log ends before what the shard has folded. Restore the log's tail, or restore the shard from a snapshot at or before the log's end.",
+  LOG_TRIMMED: "The log was trimmed past the shard's position. Restore the trimmed part of the log from a backup of its stream.",
+  LOG_TRUNCATED: "The log ends before what the shard has folded. Restore the log's tail from a replica or a backup.",
   NATS_STORAGE:
     "The NATS account cannot reserve the streams' max_bytes. Lower TIDEMARK_STREAM_MAX_BYTES, or raise the server's max_file_store or the account's limit.",
   NATS_TOO_OLD: "The NATS server is older than 2.12. Use 2.15 or newer.",
   NATS_UNREACHABLE: "The NATS server does not answer. Check TIDEMARK_NATS_URL and that JetStream is enabled.",
   OUTPUT_DIVERGED:
-    "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or start a new generation.",
+    "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or delete it with the shard's state to fold again.",
   OUTPUTS_TRUNCATED:
     "The output stream ends before what the shard has committed. Delete the shard's state, and what is left of the stream, to fold again from the log.",
   OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with docs/errors/OUTPUT_LAYOUT.md.",
