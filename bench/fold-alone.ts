@@ -6,7 +6,7 @@ import type { LogEntry } from "../actors/fold/entry.ts";
 import { Fold } from "../actors/fold/fold.ts";
 import { newMeta } from "../actors/fold/meta.ts";
 import { slotOf } from "../actors/model/key.ts";
-import { identityOf } from "../runtime/node/app.ts";
+import { identityOf } from "../runtime/app.ts";
 import { primitives } from "../runtime/primitives.ts";
 import { MemoryStore } from "../runtime/store/memory-store.ts";
 import { counterJob } from "./apps/counter.ts";

@@ -4,8 +4,8 @@
  */
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
+import { SHIPPED_APP } from "../../runtime/app.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
-import { SHIPPED_APP } from "../../runtime/node/app.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";

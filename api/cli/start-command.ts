@@ -5,11 +5,11 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SAMPLES } from "../../actors/samples.ts";
+import { loadApp, SHIPPED_APP } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
-import { loadApp, SHIPPED_APP } from "../../runtime/node/app.ts";
+import { connectNats } from "../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
-import { connectNats } from "../../runtime/node/nats-connect.ts";
 import { startOwnServer } from "../../runtime/node/own-server.ts";
 import { NodeRefused, Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";

@@ -7,10 +7,12 @@
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Job } from "../../actors/model/job.ts";
+import { type App, loadApp } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
+import { connectNats } from "../nats-connect.ts";
 import { ensureOutputStream } from "../outputs/output-layout.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
 import type { ShardReport } from "../shard/report.ts";
@@ -18,9 +20,7 @@ import { SkipList } from "../shard/skips.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
-import { type App, loadApp } from "./app.ts";
 import type { Config } from "./config.ts";
-import { connectNats } from "./nats-connect.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
 import { watch } from "./watchdog.ts";
 

@@ -13,9 +13,9 @@ import type { Job } from "../../actors/model/job.ts";
 import { readKey, SLOTS, slotOf } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
+import { loadApp } from "../app.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
-import { loadApp } from "./app.ts";
 
 export interface ReaderSetup {
   readonly app: string;

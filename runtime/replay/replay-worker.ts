@@ -5,7 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { withSettings } from "../../actors/model/job.ts";
-import { loadApp } from "../node/app.ts";
+import { loadApp } from "../app.ts";
 import { installGuards } from "../shard/guards.ts";
 import { foldHistory, type Interruptions } from "./fold-history.ts";
 

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isTidemarkError } from "../../runtime/errors.ts";
+import { connectNats, readNatsUrl } from "../../runtime/nats-connect.ts";
 import { findNatsServer } from "../../runtime/node/nats-binary.ts";
-import { connectNats, readNatsUrl } from "../../runtime/node/nats-connect.ts";
 
 test("user and password of a URL are taken out of it, percent-decoded", () => {
   assert.deepEqual(readNatsUrl("nats://runtime:p%40ss:word@host:4222"), { server: "nats://host:4222", user: "runtime", pass: "p@ss:word" });

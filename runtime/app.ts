@@ -10,9 +10,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { CodeIdentity } from "../../actors/fold/meta.ts";
-import type { Job } from "../../actors/model/job.ts";
-import { TidemarkError } from "../errors.ts";
+import type { CodeIdentity } from "../actors/fold/meta.ts";
+import type { Job } from "../actors/model/job.ts";
+import { TidemarkError } from "./errors.ts";
 
 export interface App {
   readonly jobs: readonly Job[];

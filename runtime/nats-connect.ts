@@ -2,7 +2,7 @@
  * Connections to NATS: they never give up reconnecting, and take user and password from the URL, which nats.js ignores.
  */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { TidemarkError } from "../errors.ts";
+import { TidemarkError } from "./errors.ts";
 
 const RECONNECT_MS = 250;
 
