@@ -37,17 +37,18 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   node: async () => {
     const rows: Row[] = [];
     const runs: Omit<DrainOptions, "workers">[] = [
-      { name: "single, 1 % outputs, 10 K keys", events: 200_000 * scale, keys: 10_000, batch: 1, app: "one-in-100" },
-      { name: "batches of 50, 1 % outputs, 10 K keys", events: 400_000 * scale, keys: 10_000, batch: 50, app: "one-in-100" },
-      { name: "single, 100 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1, app: "every-event" },
+      { name: "single, 1 % outputs, 10 K keys", events: 400_000 * (full ? 4 : 1), keys: 10_000, batch: 1, app: "one-in-100" },
+      { name: "batches of 50, 1 % outputs, 10 K keys", events: 1_000_000 * (full ? 4 : 1), keys: 10_000, batch: 50, app: "one-in-100" },
+      { name: "single, 100 % outputs, 10 K keys", events: 200_000 * (full ? 4 : 1), keys: 10_000, batch: 1, app: "every-event" },
       { name: `single, 1 % outputs, ${million} keys cold`, events: million, keys: million, batch: 1, app: "one-in-100" },
     ];
     for (const run of runs) rows.push(await drain({ ...run, workers: availableParallelism() }));
     return rows;
   },
   latency: async () => [
-    await latency({ name: "1,000 events/s", rate: 1_000, seconds: full ? 30 : 5, keys: 10_000 }),
-    await latency({ name: "10,000 events/s", rate: 10_000, seconds: full ? 30 : 5, keys: 10_000 }),
+    await latency({ name: "1,000 events/s, 100 % outputs", app: "every-event", rate: 1_000, seconds: full ? 40 : 10, keys: 10_000 }),
+    await latency({ name: "10,000 events/s, 1 % outputs", app: "one-in-100", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
+    await latency({ name: "10,000 events/s, 100 % outputs", app: "every-event", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
   ],
 };
 

@@ -42,10 +42,6 @@ const STEP_ENTRIES = 512;
 /** Units of one step: a batch or a storm of timers is folded in several, so that the thread answers in between. */
 const STEP_UNITS = 2_048;
 const GROUP_ROWS = 50_000;
-/** Rows of a group while the shard keeps up: sealing them takes a few milliseconds. */
-const QUICK_ROWS = 400;
-/** Entries waiting from which on a shard is behind. */
-const BACKLOG_ENTRIES = 1_000;
 const GROUP_MS = 500;
 /** Entries without a changed row after which the position alone is worth a commit. */
 const POSITION_ENTRIES = 1_000;
@@ -286,13 +282,10 @@ export class Shard {
     this.#flow.pump();
   }
 
-  /** By age behind a backlog, where large groups are cheap; by rows without one, where a long seal would be felt. */
   #sealWhenDue(): void {
     const { fold } = this;
     if (fold.sealed || (fold.changedRows === 0 && this.#unsealed < POSITION_ENTRIES)) return;
-    const old = this.#groups.ageMs >= this.#tuning.groupMs;
-    const rowsMax = this.lag < BACKLOG_ENTRIES ? Math.min(QUICK_ROWS, this.#tuning.groupRowsMax) : this.#tuning.groupRowsMax;
-    if (old || fold.changedRows >= rowsMax) this.#seal();
+    if (this.#groups.ageMs >= this.#tuning.groupMs || fold.changedRows >= this.#tuning.groupRowsMax) this.#seal();
   }
 
   #seal(mark?: number): void {
