@@ -48,6 +48,8 @@ const aNumber = fc.oneof(
   fc.integer(),
   fc.constantFrom(0, -0, 2 ** 52, -(2 ** 52), 2 ** 53 - 1, -(2 ** 53) + 1, 2 ** 53, 5e-324, 1e308, 0.1, -1),
 );
+/** Names that may be kept: the two that no row takes have tests of their own. */
+const aName = aText.filter((name) => name !== "__proto__" && name !== "constructor");
 const aJson = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },
@@ -56,7 +58,7 @@ const aJson = fc.letrec((tie) => ({
     fc.boolean(),
     fc.constant(null),
     fc.array(tie("value"), { maxLength: 4 }),
-    fc.dictionary(aText, tie("value"), { maxKeys: 4, noNullPrototype: true }),
+    fc.dictionary(aName, tie("value"), { maxKeys: 4, noNullPrototype: true }),
   ),
 })).value;
 

@@ -226,18 +226,27 @@ suite("idleness", () => {
 
 suite("the log's clock", () => {
   test("stepping back moves processing time nowhere", () => {
-    const log = new ScriptLog()
-      .run([{ arm: "alarm", at: T0 + 5 }])
-      .tick(4)
-      .tick(-HOUR)
-      .tick(HOUR)
-      .tick(1);
-    const outputs = outputsOf(log, scriptedJob());
+    const processingTimeOf = (log: ScriptLog) => foldHistory(log.history(scriptedJob())).meta.processingTime;
+    const log = new ScriptLog().run([{ arm: "alarm", at: T0 + 5 }]).tick(4);
+    assert.equal(processingTimeOf(log.tick(-HOUR)), T0 + 4);
+    assert.equal(processingTimeOf(log.tick(HOUR)), T0 + 4);
+    assert.deepEqual(outputsOf(log, scriptedJob()), []);
     assert.deepEqual(
-      outputs.map((output) => output.position),
+      outputsOf(log.tick(1).tick(-HOUR), scriptedJob()).map((output) => output.position),
       ["0:5.0"],
     );
-    assert.equal(foldHistory(log.history(scriptedJob())).meta.processingTime, T0 + 5);
+    assert.equal(processingTimeOf(log), T0 + 5);
+  });
+
+  test("stepping back sets off what is armed for a time that processing time has reached", () => {
+    const log = new ScriptLog()
+      .tick(HOUR)
+      .run([{ arm: "alarm", at: T0 + HOUR }], { advance: -HOUR })
+      .tick();
+    assert.deepEqual(
+      outputsOf(log, scriptedJob()).map((output) => output.position),
+      ["0:3.0"],
+    );
   });
 
   test("stepping back does not re-fire, and idleness does not count it twice", () => {

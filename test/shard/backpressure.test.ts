@@ -4,14 +4,15 @@ import { UNIT_OUTPUTS_MAX } from "../../actors/fold/bounds.ts";
 import { WAITING_BYTES_MAX, WAITING_MAX } from "../../runtime/shard/output-flow.ts";
 import type { Shard } from "../../runtime/shard/shard.ts";
 import { T0 } from "../support/entries.ts";
-import { MemoryWorld, turn } from "../support/memory-world.ts";
+import { MemoryWorld, STEPS_MAX, turn } from "../support/memory-world.ts";
 import { runEvent, ScriptLog, type Step, scriptedJob } from "../support/scripted.ts";
 
 const job = scriptedJob();
 
 /** Steps until nothing moves any more. */
 async function untilStuck(shard: Shard): Promise<void> {
-  for (let still = 0, at = ""; still < 5; ) {
+  for (let still = 0, at = "", steps = 0; still < 5; steps++) {
+    assert(steps < STEPS_MAX, "the shard never stops reading");
     const result = shard.step();
     await turn();
     still = result === "blocked" && at === shard.fold.position ? still + 1 : 0;

@@ -6,7 +6,7 @@ import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import type { LogBounds, PartitionLog } from "../../runtime/log/partition-log.ts";
 import type { Shard } from "../../runtime/shard/shard.ts";
 import { identityFor } from "../support/entries.ts";
-import { MemoryWorld, WatchedStore } from "../support/memory-world.ts";
+import { MemoryWorld, turn, WatchedStore } from "../support/memory-world.ts";
 import { ScriptLog, scriptedJob } from "../support/scripted.ts";
 
 const job = scriptedJob();
@@ -186,7 +186,7 @@ suite("a log whose end gives fewer outputs than the stream has", () => {
     await world.feed(events(10, 10));
     await world.settle(second);
     // The first has made nothing of that yet: its first publish is refused, for the stream is ahead of it.
-    while (running.step() !== "refused") await Promise.resolve();
+    while (running.step() !== "refused") await turn();
     away = 5;
     await running.recover();
     await world.settle(running);

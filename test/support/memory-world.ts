@@ -20,6 +20,9 @@ import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import type { Row, RowChange, ShardStore } from "../../runtime/store/shard-store.ts";
 import { identityFor, type TestLog } from "./entries.ts";
 
+/** Far more than any test needs: a broken shard is to fail, not to run for ever. */
+export const STEPS_MAX = 100_000;
+
 /** Waiting takes no time, and moves the clock. */
 export class SleepClock implements Clock {
   #now = 0;
@@ -163,7 +166,8 @@ export class MemoryWorld {
 
   /** Steps until all that is in the log is folded and stored. */
   async settle(shard: Shard): Promise<void> {
-    for (;;) {
+    for (let steps = 0; ; steps++) {
+      assert(steps < STEPS_MAX, "the shard does not come to rest");
       const result = shard.step();
       if (result === "refused") await shard.recover();
       if (result === "idle" && shard.stored >= shard.fold.meta.outputs) return;
