@@ -118,7 +118,9 @@ export class OutputFlow {
       window.send(this.#waiting[this.#head + this.#sent++]!);
       sent = true;
     }
-    if (sent) window.flush();
+    if (!sent) return;
+    window.flush();
+    this.#sentUpTo = this.#stored.k + this.#sent;
   }
 
   /** Resolves when acknowledgements or a refusal came, or after `timeoutMs`. */

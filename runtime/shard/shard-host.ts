@@ -45,6 +45,7 @@ interface Hosted {
 }
 
 const WIPE_CHUNK_ROWS = 10_000;
+const START_RETRY_MS = 1_000;
 
 export class ShardHost {
   readonly #nc: NatsConnection;
@@ -52,6 +53,7 @@ export class ShardHost {
   readonly #beat: () => void;
   readonly #notice: (message: string) => void;
   readonly #hosted: Hosted[] = [];
+  #draining = false;
 
   constructor(nc: NatsConnection, options: HostOptions, beat: () => void, notice: (message: string) => void) {
     this.#nc = nc;
@@ -83,6 +85,7 @@ export class ShardHost {
 
   /** Stops all shards: what was folded is published and committed. */
   async drain(): Promise<void> {
+    this.#draining = true;
     for (const { shard } of this.#hosted) shard?.stop();
     await Promise.all(this.#hosted.map((hosted) => hosted.finished));
     for (const hosted of this.#hosted) await hosted.close();
@@ -90,7 +93,8 @@ export class ShardHost {
 
   async #run(hosted: Hosted, job: Job, place: ShardPlace): Promise<void> {
     try {
-      const shard = await this.#build(hosted, job, place);
+      const shard = await this.#buildPatiently(hosted, job, place);
+      if (shard === undefined) return;
       hosted.shard = shard;
       await shard.run(this.#beat);
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${shard.error.message}`);
@@ -101,10 +105,30 @@ export class ShardHost {
     }
   }
 
+  /** A server that is away is waited for: a shard that starts is no different from one that runs. `undefined` when drained meanwhile. */
+  async #buildPatiently(hosted: Hosted, job: Job, place: ShardPlace): Promise<Shard | undefined> {
+    while (!this.#draining) {
+      try {
+        return await this.#build(hosted, job, place);
+      } catch (error) {
+        if (!isTidemarkError(error, "NATS_UNREACHABLE")) throw error;
+        this.#notice(`${job.name}/${place.partition} waits for NATS: ${error.message}`);
+        await hosted.close();
+        hosted.close = async () => {};
+        await systemClock.sleep(START_RETRY_MS);
+      }
+    }
+    return undefined;
+  }
+
   async #build(hosted: Hosted, job: Job, place: ShardPlace): Promise<Shard> {
     const { partition, partitions, folder } = place;
     const store = openLmdbStore(folder);
     const marks = new FileCrashMarks(join(folder, "crash-mark"));
+    hosted.close = async () => {
+      marks.close();
+      await store.close();
+    };
     const outputs = await this.#openOutputs(job, partition);
     hosted.close = async () => {
       outputs.close();

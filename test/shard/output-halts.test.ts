@@ -105,6 +105,11 @@ suite("other bytes under a shard's number", () => {
     assert.equal(world.broker.lastSequence, 5);
   });
 
+  test("is found also when the shard has nothing to add to the stream", async () => {
+    const world = await (await writtenByAnother(10)).feed(tenMore());
+    assert.equal(await haltOf(await world.start(DOUBT)), "OUTPUT_DIVERGED");
+  });
+
   test("is found at the start, where the state is as far as the stream", async () => {
     const { world, shard } = await settled();
     await world.drain(shard);

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import meter from "../../actors/meter/meter.ts";
+import { ensureLogStreams } from "../../runtime/log/log-streams.ts";
+import { openSlotMap } from "../../runtime/log/slot-map.ts";
+import { connectNats } from "../../runtime/nats-connect.ts";
+import { ShardHost } from "../../runtime/shard/shard-host.ts";
+import { SkipList } from "../../runtime/shard/skips.ts";
+import { startTestNats } from "../support/nats.ts";
+
+test("a shard that starts while the server is away waits for it", async (t) => {
+  const nats = await startTestNats(t, { logs: ["meter"] });
+  const folder = mkdtempSync(join(tmpdir(), "tidemark-patient-"));
+  const nc = await connectNats(nats.url, "test");
+  const { map } = await openSlotMap(nc, "meter", 1);
+  await ensureLogStreams(nc, "meter", map, { maxBytes: 1 << 30 });
+  await SkipList.ensure(nc, "meter", 1);
+  let waits: () => void = () => {};
+  const waiting = new Promise<void>((resolve) => {
+    waits = resolve;
+  });
+  const options = { nodeId: "n", profile: "development", codeHash: "c", streamMaxBytes: 1 << 30, replicas: 1 } as const;
+  const host = new ShardHost(
+    nc,
+    options,
+    () => {},
+    (message) => {
+      if (message.includes("waits for NATS")) waits();
+    },
+  );
+  t.after(async () => {
+    await host.drain();
+    await nc.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await nats.kill();
+  host.host(meter, { partition: 0, partitions: 1, folder: join(folder, "shard") });
+  await waiting;
+  assert.equal(host.reports()[0]?.status, "starting");
+  await nats.restart();
+  while (host.reports()[0]?.status === "starting") await new Promise(setImmediate);
+  assert.equal(host.reports()[0]?.status, "running");
+});
