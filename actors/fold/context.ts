@@ -7,6 +7,7 @@
 import type { Actor, Clock, Context, OutputOptions, TimerHandle, Value } from "../model/actor.ts";
 import { isCodeText } from "../model/code-text.ts";
 import { writeKey } from "../model/key.ts";
+import type { Layout } from "../model/layout.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
@@ -173,6 +174,25 @@ export class ActorContext implements Context {
     return row;
   }
 
+  /** A value as a row may keep it, within its bound. */
+  #keep(layout: Layout, value: unknown, path: string): unknown {
+    const size = { bytes: 0 };
+    let kept: unknown;
+    try {
+      kept = layout.normalize(value, path, size);
+    } catch (error) {
+      throw new HandlerError("STATE_SHAPE", error instanceof Error ? error.message : path);
+    }
+    if (size.bytes > bound.CELL_MAX_BYTES) {
+      throw new HandlerError(
+        "STATE_TOO_LARGE",
+        `${path}: ${size.bytes} bytes, at most ${bound.CELL_MAX_BYTES}. Keep less, or spread it over keys.`,
+      );
+    }
+    this.#shard.kept(size.bytes);
+    return kept;
+  }
+
   #section(row: KeyRow): Section {
     return row.section(this.#number, this.#actor.cells.length);
   }
@@ -195,7 +215,7 @@ export class ActorContext implements Context {
         const kept = this.#row().sections[this.#number]?.cells[i];
         return (kept === undefined ? cell.initial : kept) as never; // A kept null is a value, not the lack of one.
       },
-      set: (value) => store(keep(cell.schema.layout, value, path)),
+      set: (value) => store(this.#keep(cell.schema.layout, value, path)),
       update: (change) => handle.set(change(handle.get()) as never),
       delete: () => store(undefined),
     };
@@ -254,7 +274,7 @@ export class ActorContext implements Context {
         if (declared.schema !== undefined && !declared.schema.check(data)) {
           throw new HandlerError("TIMER_SCHEMA", `${path}: ${declared.schema.explain(data)}. Give the data that the timer declares.`);
         }
-        const kept = declared.schema === undefined ? undefined : keep(declared.schema.layout, data, path);
+        const kept = declared.schema === undefined ? undefined : this.#keep(declared.schema.layout, data, path);
         this.setTimer(row, { timer, id: timerId(id, path), at: time, indexedAt: time, data: kept, armedBy: this.#unit.cause });
       },
       cancel: (id = "") => {
@@ -315,27 +335,6 @@ export class ActorContext implements Context {
 
 export function findTimer(section: Section | undefined, timer: number, id: string): TimerRecord | undefined {
   return section?.timers.find((record) => record.timer === timer && record.id === id);
-}
-
-function keep(
-  layout: { normalize(value: unknown, path: string, size: { bytes: number }): unknown },
-  value: unknown,
-  path: string,
-): unknown {
-  const size = { bytes: 0 };
-  let kept: unknown;
-  try {
-    kept = layout.normalize(value, path, size);
-  } catch (error) {
-    throw new HandlerError("STATE_SHAPE", error instanceof Error ? error.message : path);
-  }
-  if (size.bytes > bound.CELL_MAX_BYTES) {
-    throw new HandlerError(
-      "STATE_TOO_LARGE",
-      `${path}: ${size.bytes} bytes, at most ${bound.CELL_MAX_BYTES}. Keep less, or spread it over keys.`,
-    );
-  }
-  return kept;
 }
 
 function timerId(id: string, path: string): string {

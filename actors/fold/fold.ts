@@ -127,6 +127,11 @@ export class Fold {
     return this.#state.changedRows;
   }
 
+  /** Bytes that handlers kept since the last seal. */
+  get keptBytes(): number {
+    return this.#state.keptBytes;
+  }
+
   get sealed(): boolean {
     return this.#state.sealed;
   }

@@ -39,6 +39,8 @@ export class KeyRow {
   readonly sections: (Section | undefined)[] = [];
   /** Hash of the row as last sealed; 0 while it is not stored. */
   hash = 0n;
+  /** Length as last encoded. */
+  bytes = 0;
   /** Number of the overlay that changed it last; 0 when unchanged since it was loaded. */
   changedIn = 0;
   /** Number of the overlay that looked at it last. */

@@ -27,6 +27,8 @@ export interface SealedGroup {
   readonly stateHash: string;
 }
 
+/** Live rows beyond what must be in memory, as encoded; the objects take some three times as much. */
+const LIVE_BYTES_MAX = 64 * 1024 * 1024;
 const NO_VALUE = new Uint8Array(0);
 
 export class ShardState {
@@ -39,6 +41,10 @@ export class ShardState {
   readonly #live = new Map<string, KeyRow>();
   readonly #liveMax: number;
   #changed: KeyRow[] = [];
+  /** Bytes that handlers kept since the last seal. */
+  #keptBytes = 0;
+  /** Bytes of all live rows, as last encoded. */
+  #liveBytes = 0;
   #pageOwner: KeyRow | undefined;
   readonly #pages: PageStore = {
     readPage: (page) => this.#page(page).bytes,
@@ -87,6 +93,15 @@ export class ShardState {
     this.#changed.push(row);
   }
 
+  /** Notes how much a handler kept: what an overlay holds is bounded in bytes too. */
+  kept(bytes: number): void {
+    this.#keptBytes += bytes;
+  }
+
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
   get changedRows(): number {
     return this.#changed.length + this.#rows.openSize;
   }
@@ -132,6 +147,7 @@ export class ShardState {
   seal(mark?: number): SealedGroup {
     for (const row of this.#changed) this.#encode(row);
     this.#changed = [];
+    this.#keptBytes = 0;
     this.#overlay++;
     const metaBytes = writeMeta(this.meta);
     const hash = stateHash(this.#sums, META_ROW, metaBytes, this.#primitives);
@@ -149,7 +165,7 @@ export class ShardState {
   /** The sealed group is in the store: its rows may leave memory. */
   committed(): void {
     this.#rows.committed();
-    if (this.#live.size > this.#liveMax) this.#evict();
+    if (this.#live.size > this.#liveMax || this.#liveBytes > LIVE_BYTES_MAX) this.#evict();
   }
 
   #page(page: number): { readonly key: string; readonly bytes: Uint8Array } {
@@ -173,12 +189,14 @@ export class ShardState {
     }
     const row = this.#codec.decode(token, slot, bytes);
     row.hash = this.#primitives.rowHash(key, bytes);
+    this.#resize(row, bytes.length);
     return row;
   }
 
   #encode(row: KeyRow): void {
     const key = keyRow(row.slot, row.token);
     const bytes = this.#codec.encode(row);
+    this.#resize(row, bytes?.length ?? 0);
     const hash = bytes === null ? 0n : this.#primitives.rowHash(key, bytes);
     if (hash === row.hash) return;
     if (row.hash === 0n) this.meta.keys++;
@@ -188,14 +206,19 @@ export class ShardState {
     row.hash = hash;
   }
 
+  #resize(row: KeyRow, bytes: number): void {
+    this.#liveBytes += bytes - row.bytes;
+    row.bytes = bytes;
+  }
+
+  /** Down to three quarters of both bounds, oldest first; what is still changing or was just used stays. */
   #evict(): void {
-    let excess = this.#live.size - Math.floor(this.#liveMax * 0.75);
     const sealed = this.#overlay - 1;
     for (const [token, row] of this.#live) {
-      if (excess <= 0) return;
+      if (this.#live.size <= this.#liveMax * 0.75 && this.#liveBytes <= LIVE_BYTES_MAX * 0.75) return;
       if (row.changedIn > sealed || row.usedIn > sealed) continue;
       this.#live.delete(token);
-      excess--;
+      this.#liveBytes -= row.bytes;
     }
   }
 }

@@ -42,6 +42,8 @@ const STEP_ENTRIES = 512;
 /** Units of one step: a batch or a storm of timers is folded in several, so that the thread answers in between. */
 const STEP_UNITS = 2_048;
 const GROUP_ROWS = 50_000;
+/** What handlers may keep between two seals. */
+const GROUP_BYTES = 64 * 1024 * 1024;
 const GROUP_MS = 500;
 /** Entries without a changed row after which the position alone is worth a commit. */
 const POSITION_ENTRIES = 1_000;
@@ -257,7 +259,7 @@ export class Shard {
     const { fold } = this;
     if (fold.pendingOutputs >= PENDING_OUTPUTS || fold.pendingBytes >= PENDING_BYTES) this.#publish();
     if (this.#flow.full || this.#flow.refused) return true;
-    if (fold.changedRows < this.#tuning.groupRowsMax) return false;
+    if (!this.#groupFull) return false;
     if (fold.sealed) this.#groups.commit();
     if (fold.sealed) return true;
     this.#seal();
@@ -282,10 +284,14 @@ export class Shard {
     this.#flow.pump();
   }
 
+  get #groupFull(): boolean {
+    return this.fold.changedRows >= this.#tuning.groupRowsMax || this.fold.keptBytes >= GROUP_BYTES;
+  }
+
   #sealWhenDue(): void {
     const { fold } = this;
     if (fold.sealed || (fold.changedRows === 0 && this.#unsealed < POSITION_ENTRIES)) return;
-    if (this.#groups.ageMs >= this.#tuning.groupMs || fold.changedRows >= this.#tuning.groupRowsMax) this.#seal();
+    if (this.#groups.ageMs >= this.#tuning.groupMs || this.#groupFull) this.#seal();
   }
 
   #seal(mark?: number): void {
