@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { SHIPPED_APP } from "../../runtime/app.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
-import { readConfig } from "../../runtime/node/config.ts";
+import { type Config, readConfig } from "../../runtime/node/config.ts";
 import { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
 import { buildApi, openAccess } from "../http/app.ts";
@@ -39,17 +39,29 @@ async function runNode(app: string): Promise<void> {
   });
   const limits = { requestsPerSecond: config.apiRate, requestsMax: config.apiRequests };
   const api = buildApi(node, { access, limits });
+  const endMetrics = await exportMetrics(node, config, notice);
   const apiUrl = await listen(api, config.httpHost, config.httpPort);
   let draining = false;
   const stop = (): void => {
     if (draining) return;
     draining = true;
-    void drain(node, api);
+    void endMetrics().then(() => drain(node, api));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.send?.({ kind: "ready", apiUrl } satisfies NodeReady);
   process.stderr.write(`tidemark: node ${node.id} serves ${apiUrl}\n`);
+}
+
+/** What pushes metrics is loaded only where somebody wants them. */
+async function exportMetrics(
+  node: Node,
+  { otlpEndpoint, otlpIntervalMs }: Config,
+  notice: (message: string) => void,
+): Promise<() => Promise<void>> {
+  if (otlpEndpoint === undefined) return async () => {};
+  const { startOtlpExport } = await import("../metrics/otlp-export.ts");
+  return startOtlpExport(node, otlpIntervalMs, notice);
 }
 
 async function listen(api: FastifyInstance, host: string, port: number): Promise<string> {

@@ -2,6 +2,7 @@
 import type { Node } from "../../runtime/node/node.ts";
 import { actorRoutes } from "./actors.ts";
 import { documentRoutes } from "./documents.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./nodes.ts";
 import { outputRoutes } from "./outputs.ts";
 import type { Route } from "./route.ts";
@@ -10,6 +11,7 @@ import { shardRoutes } from "./shards.ts";
 export function apiRoutes(node: Node): readonly Route[] {
   const table: readonly Route[] = [
     ...nodeRoutes(node),
+    ...metricsRoutes(node),
     ...shardRoutes(node),
     ...actorRoutes(node),
     ...outputRoutes(node),

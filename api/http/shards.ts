@@ -1,6 +1,7 @@
 /** Jobs and shards: what runs, and where each shard is. */
 import { type Static, Type } from "typebox";
 import type { Node } from "../../runtime/node/node.ts";
+import type { ShardReport } from "../../runtime/shard/report.ts";
 import { notFound } from "./problem.ts";
 import { listOf } from "./query.ts";
 import type { Route } from "./route.ts";
@@ -57,7 +58,7 @@ export function shardRoutes(node: Node): readonly Route[] {
       role: "viewer",
       summary: "Where each shard is",
       answers: { 200: listOf(Shard) },
-      handle: async () => ({ status: 200, body: { items: await node.shards(), next: null } }),
+      handle: async () => ({ status: 200, body: { items: (await node.shards()).map(shown), next: null } }),
     },
     {
       method: "GET",
@@ -69,10 +70,15 @@ export function shardRoutes(node: Node): readonly Route[] {
       handle: async ({ params: { job, shard } }) => {
         const found = (await node.shards()).find((report) => report.job === job && String(report.shard) === shard);
         if (found === undefined) throw notFound(`There is no shard ${shard} of job "${job}".`);
-        return { status: 200, body: found };
+        return { status: 200, body: shown(found) };
       },
     },
   ];
+}
+
+/** Measures are for metrics: no part of what a shard says of itself. */
+function shown({ measures: _measures, ...report }: ShardReport): Omit<ShardReport, "measures"> {
+  return report;
 }
 
 function jobsOf(node: Node): Static<typeof Job>[] {

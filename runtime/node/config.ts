@@ -17,6 +17,9 @@ export interface Config {
   readonly apiRate: number;
   /** Requests at work in the API at a time. */
   readonly apiRequests: number;
+  /** Metrics are pushed there by OTLP; undefined: they are only there to be read. */
+  readonly otlpEndpoint: string | undefined;
+  readonly otlpIntervalMs: number;
   readonly dataDir: string;
   readonly nodeId: string | undefined;
   readonly partitions: number;
@@ -44,6 +47,8 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   apiTokens: { env: "TIDEMARK_API_TOKENS", fallback: () => undefined, read: (text) => text },
   apiRate: { env: "TIDEMARK_API_RATE", fallback: () => 1_000, read: whole(1, 1_000_000) },
   apiRequests: { env: "TIDEMARK_API_REQUESTS", fallback: () => 64, read: whole(1, 10_000) },
+  otlpEndpoint: { env: "OTEL_EXPORTER_OTLP_ENDPOINT", fallback: () => undefined, read: httpUrl },
+  otlpIntervalMs: { env: "OTEL_METRIC_EXPORT_INTERVAL", fallback: () => 60_000, read: whole(100, 86_400_000) },
   dataDir: { env: "TIDEMARK_DATA_DIR", fallback: () => ".tidemark", read: (text) => text },
   nodeId: { env: "TIDEMARK_NODE_ID", fallback: () => undefined, read: nodeId },
   partitions: { env: "TIDEMARK_PARTITIONS", fallback: () => 4, read: whole(1, 1024) },
@@ -93,6 +98,11 @@ function whole(min: number, max: number): (text: string) => number {
 function natsUrl(text: string): string {
   if (/^(nats|tls|ws|wss):\/\/\S+$/.test(text) || /^[\w.-]+:\d+$/.test(text)) return text;
   throw new TypeError("write nats://host:port");
+}
+
+function httpUrl(text: string): string {
+  if (/^https?:\/\/\S+$/.test(text) && URL.canParse(text)) return text;
+  throw new TypeError("write http://host:port");
 }
 
 function host(text: string): string {

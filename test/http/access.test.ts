@@ -13,7 +13,7 @@ import { buildServer } from "../../api/http/server.ts";
 import { TokenFile } from "../../api/http/tokens.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { readConfig } from "../../runtime/node/config.ts";
-import { ManualClock } from "./manual-clock.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tidemark-access-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

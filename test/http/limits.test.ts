@@ -11,7 +11,7 @@ import type { Route } from "../../api/http/route.ts";
 import { buildServer } from "../../api/http/server.ts";
 import { TokenBuckets } from "../../api/http/token-bucket.ts";
 import type { ThreadLoad } from "../../runtime/node/thread-load.ts";
-import { ManualClock } from "./manual-clock.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const read: Route = {
   method: "GET",

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { TokenFile } from "../../api/http/tokens.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
-import { ManualClock } from "./manual-clock.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tidemark-tokens-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
