@@ -6,10 +6,10 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { SHIPPED_APP } from "../../runtime/app.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
-import { readConfig } from "../../runtime/node/config.ts";
+import { type Config, readConfig } from "../../runtime/node/config.ts";
 import { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
-import { buildApi } from "../http/app.ts";
+import { buildApi, openAccess } from "../http/app.ts";
 
 export async function nodeCommand(args: readonly string[]): Promise<void> {
   try {
@@ -24,27 +24,44 @@ export async function nodeCommand(args: readonly string[]): Promise<void> {
 
 async function runNode(app: string): Promise<void> {
   const config = readConfig(process.env);
+  const notice = (message: string): void => {
+    process.stderr.write(`tidemark: ${message}\n`);
+  };
   if (config.natsUrl === undefined)
     throw new TidemarkError("CONFIG_INVALID", "TIDEMARK_NATS_URL is not set; `tidemark start` starts a server of its own.");
+  const access = openAccess(config.apiTokens, notice);
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   const node = await Node.start({
     config,
     app,
     natsUrl: config.natsUrl,
-    notice: (message) => process.stderr.write(`tidemark: ${message}\n`),
+    notice,
   });
-  const api = buildApi(node);
+  const limits = { requestsPerSecond: config.apiRate, requestsMax: config.apiRequests };
+  const api = buildApi(node, { access, limits });
+  const endMetrics = await exportMetrics(node, config, notice);
   const apiUrl = await listen(api, config.httpHost, config.httpPort);
   let draining = false;
   const stop = (): void => {
     if (draining) return;
     draining = true;
-    void drain(node, api);
+    void endMetrics().then(() => drain(node, api));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.send?.({ kind: "ready", apiUrl } satisfies NodeReady);
   process.stderr.write(`tidemark: node ${node.id} serves ${apiUrl}\n`);
+}
+
+/** What pushes metrics is loaded only where somebody wants them. */
+async function exportMetrics(
+  node: Node,
+  { otlpEndpoint, otlpIntervalMs }: Config,
+  notice: (message: string) => void,
+): Promise<() => Promise<void>> {
+  if (otlpEndpoint === undefined) return async () => {};
+  const { startOtlpExport } = await import("../metrics/otlp-export.ts");
+  return startOtlpExport(node, otlpIntervalMs, notice);
 }
 
 async function listen(api: FastifyInstance, host: string, port: number): Promise<string> {

@@ -43,6 +43,8 @@ export interface OutputWindow {
   /** Highest k known to be stored, with all before it. */
   readonly acknowledged: number;
   readonly refusal: Refusal | undefined;
+  /** Told of `acknowledged` whenever it has grown; for measuring, nothing may depend on it. */
+  onAcknowledged: ((k: number) => void) | undefined;
   /** False when the window holds its bound of unacknowledged messages or bytes. */
   hasRoom(): boolean;
   /** Sends the next output; its k must follow the last one sent. Call only while `hasRoom()` and not refused. */

@@ -30,6 +30,7 @@ export interface WindowTransport {
 }
 
 export class PipelinedWindow implements OutputWindow {
+  onAcknowledged: ((k: number) => void) | undefined;
   readonly #transport: WindowTransport;
   readonly #messagesMax: number;
   readonly #bytesMax: number;
@@ -144,6 +145,7 @@ export class PipelinedWindow implements OutputWindow {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#asked > k) this.#await();
+    this.onAcknowledged?.(k);
     this.#wake();
   }
 

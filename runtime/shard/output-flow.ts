@@ -30,6 +30,8 @@ export interface OutputFlowOptions {
   readonly clock: Clock;
   /** Told when the flow waits for something that an operator should know. */
   readonly notice: (message: string) => void;
+  /** Told as soon as output k and all before it are known to be stored. */
+  readonly onStored?: (k: number) => void;
   readonly doubtMs?: number;
 }
 
@@ -230,6 +232,7 @@ export class OutputFlow {
     this.#acknowledge(at.k);
     this.#sent = 0;
     this.#window = this.#options.stream.open(at.k, at.chain);
+    this.#window.onAcknowledged = this.#options.onStored;
   }
 
   #compare(k: number, stored: string, own: string): void {

@@ -3,6 +3,7 @@ import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import type { ErrorRecord } from "../errors.ts";
 import type { Shard } from "./shard.ts";
+import type { ShardMeasures } from "./shard-meter.ts";
 
 export interface ShardReport {
   readonly job: string;
@@ -27,6 +28,8 @@ export interface ShardReport {
   readonly lastSnapshot: null;
   readonly counts: Readonly<Record<string, number>>;
   readonly error?: ErrorRecord;
+  /** For metrics; absent before the shard has started. */
+  readonly measures?: ShardMeasures;
 }
 
 export function reportOf(shard: Shard): ShardReport {
@@ -53,6 +56,7 @@ export function reportOf(shard: Shard): ShardReport {
     lastSnapshot: null,
     counts: { ...meta.counts },
     ...(shard.error === undefined ? {} : { error: shard.error.toRecord() }),
+    measures: shard.meter.toRecord(),
   };
 }
 

@@ -20,6 +20,7 @@ import { primitives } from "../primitives.ts";
 import { CommitGroups } from "./commit-groups.ts";
 import { OutputFlow } from "./output-flow.ts";
 import { recoverMeta } from "./recovery.ts";
+import { ShardMeter } from "./shard-meter.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
 import { TICK_EVERY_MS, tickDue } from "./ticks.ts";
 
@@ -60,6 +61,7 @@ export class Shard {
   contested = false;
   readonly parts: ShardParts;
   readonly fold: Fold;
+  readonly meter: ShardMeter;
   /** Sequence of the own owner entry. */
   readonly #term: number;
   readonly #flow: OutputFlow;
@@ -76,8 +78,9 @@ export class Shard {
   #endAtCompare: number | undefined;
   #stopping = false;
 
-  private constructor(parts: ShardParts, fold: Fold, flow: OutputFlow, endAtCompare: number | undefined, term: number) {
+  private constructor(parts: ShardParts, fold: Fold, meter: ShardMeter, flow: OutputFlow, endAtCompare: number | undefined, term: number) {
     this.parts = parts;
+    this.meter = meter;
     this.#term = term;
     this.fold = fold;
     this.#flow = flow;
@@ -95,10 +98,12 @@ export class Shard {
   static async start(parts: ShardParts): Promise<Shard> {
     const { log, job, partition, clock } = parts;
     const meta = await recoverMeta(parts);
+    const meter = new ShardMeter(clock, meta.outputs);
     const options = {
       stream: parts.outputs,
       clock,
       notice: parts.notice,
+      onStored: (k: number) => meter.stored(k),
       ...(parts.tuning?.doubtMs === undefined ? {} : { doubtMs: parts.tuning.doubtMs }),
     };
     const flow = await OutputFlow.open(options, meta.outputs, meta.chain);
@@ -117,7 +122,7 @@ export class Shard {
       ...(parts.onFailure === undefined ? {} : { onFailure: parts.onFailure }),
     });
     const term = await appendOwner(parts);
-    const shard = new Shard(parts, fold, flow, endAtCompare, term);
+    const shard = new Shard(parts, fold, meter, flow, endAtCompare, term);
     shard.status = "running";
     return shard;
   }
@@ -132,12 +137,15 @@ export class Shard {
       this.#at = 0;
       if (this.#entries.length === 0) return this.#idle();
     }
+    const { clock } = this.parts;
+    const from = clock.monotonic();
     const blocked = this.#foldBatch();
     this.#publish();
     this.#checkEnd();
     this.#sealWhenDue();
     this.#groups.commit();
     this.#noteOwner();
+    if (!blocked) this.meter.stepped(clock.monotonic() - from);
     return blocked ? "blocked" : "progress";
   }
 
@@ -243,6 +251,7 @@ export class Shard {
         if (marks.stepping) marks.unit(fold.nextUnit, fold.meta.outputs);
         if (!fold.unit()) {
           this.#unsealed++;
+          this.meter.folded(this.#entries[this.#at - 1]!, fold.meta.outputs, this.#flow.comparingUntil);
           break;
         }
         blocked = this.#mustPause();
@@ -320,12 +329,19 @@ export class Shard {
 
   async #waitFor(result: StepResult): Promise<void> {
     if (result === "progress") await nextTurn();
-    else if (result === "blocked") await (this.#groups.committing ? nextTurn() : this.#flow.changed(WAIT_MS));
+    else if (result === "blocked") await this.#waitForRoom();
     else if (result === "refused") await this.recover();
     else {
       await this.#reader.readable(WAIT_MS);
       await this.tick();
     }
+  }
+
+  async #waitForRoom(): Promise<void> {
+    const { clock } = this.parts;
+    const from = clock.monotonic();
+    await (this.#groups.committing ? nextTurn() : this.#flow.changed(WAIT_MS));
+    this.meter.blocked(clock.monotonic() - from);
   }
 
   #noteOwner(): void {

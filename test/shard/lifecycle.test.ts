@@ -116,7 +116,7 @@ suite("the loop of a running shard", () => {
     const shard = await world.start();
     await world.settle(shard);
     await world.drain(shard);
-    const { stateBytes: _bytes, stateHash, ...report } = reportOf(shard);
+    const { stateBytes: _bytes, measures: _measures, stateHash, ...report } = reportOf(shard);
     assert.match(stateHash ?? "", /^[0-9a-f]{32}$/);
     const none = { duplicate: 0, duplicateConflict: 0, behind: 0, late: 0, deadLettered: 0, ignored: 0, redriven: 0 };
     const counts = { ...none, in: 2, applied: 1, quarantined: 1 };

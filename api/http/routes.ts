@@ -1,0 +1,21 @@
+/** The one route table of a node. What is not in it is not served, not documented and not allowed to anyone. */
+import type { Node } from "../../runtime/node/node.ts";
+import { actorRoutes } from "./actors.ts";
+import { documentRoutes } from "./documents.ts";
+import { metricsRoutes } from "./metrics.ts";
+import { nodeRoutes } from "./nodes.ts";
+import { outputRoutes } from "./outputs.ts";
+import type { Route } from "./route.ts";
+import { shardRoutes } from "./shards.ts";
+
+export function apiRoutes(node: Node): readonly Route[] {
+  const table: readonly Route[] = [
+    ...nodeRoutes(node),
+    ...metricsRoutes(node),
+    ...shardRoutes(node),
+    ...actorRoutes(node),
+    ...outputRoutes(node),
+    ...documentRoutes(() => table),
+  ];
+  return table;
+}

@@ -1,0 +1,88 @@
+/**
+ * The metrics of a node: names, meaning, and where each comes from (CONTRACT "Metrics"). One table, of which both
+ * Prometheus and OTLP are made. Labels are job, shard and role; never a key, never a payload.
+ */
+import type { HistogramRecord } from "../../runtime/shard/histogram.ts";
+import type { ShardReport } from "../../runtime/shard/report.ts";
+
+export interface Metric {
+  /** OpenTelemetry's; Prometheus shows `_` for each dot, and `_total` behind counters. */
+  readonly name: string;
+  readonly description: string;
+  /** UCUM. */
+  readonly unit: string;
+  /** A counter never falls, over restarts either: it is part of the shard's state. */
+  readonly kind: "counter" | "gauge" | "histogram";
+  /** `undefined`: this shard has nothing to say. */
+  readonly read: (report: ShardReport, now: number) => number | HistogramRecord | undefined;
+  /** Beside job and shard. */
+  readonly labels?: (report: ShardReport) => Readonly<Record<string, string>>;
+}
+
+export const SHARD_METRICS: readonly Metric[] = [
+  count(
+    "tidemark.events.in",
+    "Events seen; each is also in exactly one of applied, duplicate, duplicate_conflict, late, quarantined, dead_lettered",
+    "in",
+  ),
+  count("tidemark.events.applied", "Events given to handlers that succeeded", "applied"),
+  count("tidemark.events.duplicate", "Events seen before with the same content", "duplicate"),
+  count("tidemark.events.duplicate_conflict", "Events seen before with other content", "duplicateConflict"),
+  count("tidemark.events.behind", "Of the applied events, those behind the watermark", "behind"),
+  count("tidemark.events.late", "Events behind the watermark by more than the allowed lateness", "late"),
+  count("tidemark.events.quarantined", "Entries that could not be read as a valid event", "quarantined"),
+  count("tidemark.events.dead_lettered", "Events, and timers beside them, whose handler failed", "deadLettered"),
+  {
+    name: "tidemark.outputs",
+    description: "Outputs that the output stream is known to have",
+    unit: "{output}",
+    kind: "counter",
+    read: ({ outputsStored }) => outputsStored,
+  },
+  gauge("tidemark.consumer.lag", "Entries of the log known to wait behind the shard's position", "{entry}", ({ lag }) => lag),
+  gauge("tidemark.watermark.lag", "How far the watermark is behind this machine's clock", "s", ({ watermark }, now) =>
+    watermark === null ? undefined : (now - Date.parse(watermark)) / 1000,
+  ),
+  gauge("tidemark.timers", "Timers that wait", "{timer}", ({ timers }) => timers),
+  gauge("tidemark.state.bytes", "Pages of the shard's LMDB file in use", "By", ({ stateBytes }) => stateBytes),
+  gauge("tidemark.actors", "Keys with a row", "{actor}", ({ actors }) => actors),
+  {
+    name: "tidemark.shard.role",
+    description: "1 while the shard runs in this role on this node, 0 while it starts, stops or is halted",
+    unit: "1",
+    kind: "gauge",
+    read: ({ status }) => (status === "running" ? 1 : 0),
+    labels: ({ role }) => ({ role }),
+  },
+  gauge(
+    "tidemark.backpressure.ratio",
+    "Share of the last 10 to 20 s in which the shard waited for outputs or a commit",
+    "1",
+    ({ measures }) => measures?.backpressureRatio,
+  ),
+  gauge("tidemark.hot_key.share", "Share of the busiest key among sampled single events", "1", ({ measures }) =>
+    measures?.hotKeyShare === null ? undefined : measures?.hotKeyShare,
+  ),
+  {
+    name: "tidemark.step.duration",
+    description: "Time of one step: a bounded batch of entries read, folded, published and perhaps sealed",
+    unit: "s",
+    kind: "histogram",
+    read: ({ measures }) => measures?.stepDuration,
+  },
+  {
+    name: "tidemark.event.latency",
+    description: "From an entry's timestamp in the log to the acknowledgement of its last output; of entries that gave one",
+    unit: "s",
+    kind: "histogram",
+    read: ({ measures }) => measures?.eventLatency,
+  },
+];
+
+function count(name: string, description: string, field: string): Metric {
+  return { name, description, unit: "{event}", kind: "counter", read: ({ counts }) => counts[field] };
+}
+
+function gauge(name: string, description: string, unit: string, read: Metric["read"]): Metric {
+  return { name, description, unit, kind: "gauge", read };
+}
