@@ -25,8 +25,16 @@ export interface InputReader {
   readonly body: (bytes: Buffer | undefined, contentType: string | undefined, contentEncoding: string | undefined) => unknown;
 }
 
-/** Compiles the schemas of a route once. */
+/** Compiles the schemas of a route once. Throws when its path and its schema name different parameters: a mistake of the table. */
 export function inputReader(route: Route): InputReader {
+  const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!).sort();
+  if (
+    inPath.join() !==
+    Object.keys(route.params?.properties ?? {})
+      .sort()
+      .join()
+  )
+    throw new Error(`${route.method} ${route.path}: params must declare ${inPath.join(", ") || "nothing"}`);
   const checkParams = textsCheck(route.params, "path");
   const checkQuery = textsCheck(route.query, "query");
   const readBody = bodyReader(route);
