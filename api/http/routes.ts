@@ -1,6 +1,7 @@
 /** The one route table of a node. What is not in it is not served, not documented and not allowed to anyone. */
 import type { Node } from "../../runtime/node/node.ts";
 import { actorRoutes } from "./actors.ts";
+import { deadLetterRoutes } from "./dead-letters.ts";
 import { documentRoutes } from "./documents.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { nodeRoutes } from "./nodes.ts";
@@ -19,6 +20,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...outputStreamRoutes(node),
     ...ingestRoutes(node),
     ...watermarkRoutes(node),
+    ...deadLetterRoutes(node),
     ...documentRoutes(() => table),
   ];
   return table;
