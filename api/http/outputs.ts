@@ -45,7 +45,12 @@ export interface PageFilter {
 }
 
 /** A page of outputs over all shards, one after the other. */
-export async function readPage(node: Node, { job: only, ...filter }: PageFilter, limit: number, cursor: OutputCursor | undefined) {
+export async function readPage(
+  node: Pick<Node, "jobs" | "outputs">,
+  { job: only, ...filter }: PageFilter,
+  limit: number,
+  cursor: OutputCursor | undefined,
+) {
   const items: unknown[] = [];
   const next: Record<string, number> = { ...cursor };
   let more = false;

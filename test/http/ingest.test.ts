@@ -1,5 +1,6 @@
 /** CloudEvents over HTTP, against a running node: what is taken, what is refused, and what the fold makes of it. */
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { suite, test } from "node:test";
 import { headers } from "@nats-io/transport-node";
 import { CloudEvent, emitterFor, HTTP, Mode } from "cloudevents";
@@ -155,7 +156,13 @@ suite("a request that holds no events", () => {
   }
 
   test("but a body over its bound is refused with 413", async () => {
-    assert.equal((await post("x".repeat(4 * 1024 * 1024 + 1), BATCH)).status, 413);
+    // Announced and not sent: a server that refuses at once may cut a connection that still sends.
+    const headers = { ...BATCH, "content-length": String(4 * 1024 * 1024 + 1) };
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const asked = request(`${url}/v1/logs/echo/events`, { method: "POST", headers }, (answer) => resolve(answer.statusCode));
+      asked.on("error", reject).write("[");
+    });
+    assert.equal(status, 413);
   });
 
   test("but an empty batch is taken", async () => {
