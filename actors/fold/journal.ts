@@ -71,7 +71,7 @@ export function writeWatermark(timeText: string): string {
   return JSON.stringify({ kind: "watermark", time: timeText });
 }
 
-/** What a redrive carries beside the dead letter's id: the event, or the key and the timer with its data. */
+/** What a redrive carries: the event, with its subject; or the key and the timer, as the dead letter names it, with its data. */
 export type Redriven =
   | { readonly event: unknown }
   | {
@@ -80,8 +80,19 @@ export type Redriven =
       readonly data: unknown;
     };
 
-export function writeRedrive(deadLetter: string, handler: string, who: string, reason: string | undefined, what: Redriven): string {
-  return JSON.stringify({ kind: "redrive", deadLetter, handler, who, ...(reason === undefined ? {} : { reason }), ...what });
+/** A dead letter that is put back: who asked for it and why, and what the handler is to be called for. */
+export interface Redrive {
+  /** Id of the dead letter: `<job>.<partition>.<k>`. */
+  readonly deadLetter: string;
+  /** `<actor>.<handler>`, as the dead letter names it. */
+  readonly handler: string;
+  readonly who: string;
+  readonly reason: string;
+  readonly of: Redriven;
+}
+
+export function writeRedrive({ deadLetter, handler, who, reason, of }: Redrive): string {
+  return JSON.stringify({ kind: "redrive", deadLetter, handler, who, reason, ...of });
 }
 
 /** Reads a journal entry's text; `undefined` when it is none that this build knows. */

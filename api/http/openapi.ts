@@ -16,7 +16,7 @@ export interface Operation {
   /** Absent: as the document says. Empty: none. */
   readonly security?: readonly never[];
   readonly parameters: readonly Parameter[];
-  readonly requestBody?: { readonly required: true; readonly content: Content };
+  readonly requestBody?: { readonly required: boolean; readonly content: Content };
   readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
 }
 
@@ -83,7 +83,7 @@ function operationOf(route: Route): Operation {
       ...parametersOf(route.query, "query"),
       ...(route.command === true ? [IDEMPOTENCY_KEY] : []),
     ],
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: bodyContent(route.body) } }),
+    ...(route.body === undefined ? {} : { requestBody: { required: route.bodyOptional !== true, content: bodyContent(route.body) } }),
     responses: responsesOf(route),
   };
 }

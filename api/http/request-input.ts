@@ -116,7 +116,7 @@ function checkOf(schema: TSchema): Check {
   };
 }
 
-function bodyReader({ body }: Route): InputReader["body"] {
+function bodyReader({ body, bodyOptional }: Route): InputReader["body"] {
   if (body === undefined) {
     return (bytes) => {
       if (bytes !== undefined && bytes.length > 0) throw badRequest("This route takes no body.");
@@ -127,6 +127,7 @@ function bodyReader({ body }: Route): InputReader["body"] {
   const allowed = raw ?? [JSON_MEDIA_TYPE];
   const check = raw === undefined ? checkOf(body as TSchema) : undefined;
   return (bytes, contentType, contentEncoding) => {
+    if (bodyOptional === true && (bytes === undefined || bytes.length === 0)) return undefined;
     if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== "identity") {
       throw new HttpProblem(415, "UNSUPPORTED_ENCODING", "Send the body without Content-Encoding.");
     }

@@ -46,7 +46,7 @@ class RedriveLog extends TestLog {
   }
 
   redrive(deadLetter: string, what: Redriven, handler = "fragile.fragile.add"): this {
-    return this.raw("fragile.p0.j.fragile", writeRedrive(deadLetter, handler, "ann", "mended", what));
+    return this.raw("fragile.p0.j.fragile", writeRedrive({ deadLetter, handler, who: "ann", reason: "mended", of: what }));
   }
 }
 

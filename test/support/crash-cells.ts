@@ -66,7 +66,7 @@ async function redrive(nc: NatsConnection): Promise<void> {
     );
     for (const { id, data } of letters.slice(-REDRIVES)) {
       const what: Redriven = { event: JSON.parse(String(data.excerpt)) };
-      const text = Buffer.from(writeRedrive(id, String(data.handler), "crash", undefined, what));
+      const text = Buffer.from(writeRedrive({ deadLetter: id, handler: String(data.handler), who: "crash", reason: "", of: what }));
       for (let i = 0; i < 2; i++) await patiently(() => log.append(journalSubject(cells.log, partition, cells.name), text));
     }
   }
