@@ -8,10 +8,13 @@ import type { Actor, Clock, Context, OutputOptions, TimerHandle, Value } from ".
 import { isCodeText } from "../model/code-text.ts";
 import { writeKey } from "../model/key.ts";
 import type { Layout } from "../model/layout.ts";
+import type { ReferenceLookup } from "../model/reference.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
+import { HandlerError } from "./handler-error.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
+import { LookupNotes, lookupOf } from "./reference-lookup.ts";
 import type { ShardState } from "./shard-state.ts";
 
 /** An output that a unit asked for, not yet numbered. */
@@ -20,17 +23,6 @@ export interface DraftOutput {
   readonly time: number;
   readonly dataJson: string;
   readonly idempotencyKey: string | undefined;
-}
-
-/** Thrown by handlers' handles; the code goes into the dead letter. */
-export class HandlerError extends Error {
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = "HandlerError";
-    this.code = code;
-  }
 }
 
 /** Thrown by `ctx.quarantine`. */
@@ -70,6 +62,7 @@ export class Unit {
   outputChars = 0;
   randomState = 0;
   randomDraws = 0;
+  readonly lookups = new LookupNotes();
   readonly undo: (() => unknown)[] = [];
 
   begin(row: KeyRow, now: number, cause: string, naming: UnitNaming): void {
@@ -80,6 +73,7 @@ export class Unit {
     this.outputs = [];
     this.outputChars = 0;
     this.randomDraws = 0;
+    this.lookups.clear();
   }
 
   /** Undoes what was done since the undo list had that length. */
@@ -100,6 +94,7 @@ export class ActorContext implements Context {
   readonly state: Readonly<Record<string, Value<unknown>>>;
   readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => void>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
+  readonly reference: Readonly<Record<string, ReferenceLookup<unknown>>>;
   readonly #shard: ShardState;
   readonly #unit: Unit;
   readonly #sha256: (text: string) => string;
@@ -115,6 +110,12 @@ export class ActorContext implements Context {
     this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, this.#cell(i)]));
     this.out = Object.fromEntries(actor.outputs.map((output, i) => [output.name, this.#output(i)]));
     this.timers = Object.fromEntries(actor.timers.map((timer, i) => [timer.name, this.#timer(i)]));
+    this.reference = Object.fromEntries(
+      actor.references.map(({ name, table }) => [
+        name,
+        lookupOf(shard.reference.table(table.name)!, unit.lookups, () => this.now, checkInstant),
+      ]),
+    );
   }
 
   get key(): string {

@@ -20,6 +20,7 @@ import { readTimerRow } from "./keys.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
+import { ReferenceStep } from "./reference-step.ts";
 import { type SealedGroup, ShardState } from "./shard-state.ts";
 import { excerptOf, quarantine } from "./side-outputs.ts";
 import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
@@ -35,6 +36,7 @@ export class Fold {
   readonly #outputs: OutputWriter;
   readonly #timers: TimerStep;
   readonly #events: EventStep;
+  readonly #reference: ReferenceStep;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #stage: "log-time" | "events" | "event-timers" = "log-time";
@@ -53,6 +55,7 @@ export class Fold {
     const runner = new HandlerRunner(job, this.#state, this.#outputs, primitives, options.guard, report);
     this.#timers = new TimerStep(job, this.#state, runner, options.skips);
     this.#events = new EventStep(options, this.#state, runner, this.#outputs);
+    this.#reference = new ReferenceStep(this.#state, primitives);
   }
 
   /** Begins an entry, or goes on with the one that the state is in the middle of. */
@@ -160,6 +163,8 @@ export class Fold {
         return subject.job === this.#job.name ? this.#foldJournal(entry) : this.#finish(entry);
       case "control":
         return this.#foldJournal(entry);
+      case "reference":
+        return this.#foldReference(entry, subject.table);
       case "unknown":
         this.#refuse(entry, "bad-subject", "the subject has no known form; a key with raw dots must be written with %2E");
         return this.#finish(entry);
@@ -225,6 +230,12 @@ export class Fold {
       this.#stage = "event-timers";
       return true;
     }
+    return this.#finish(entry);
+  }
+
+  #foldReference(entry: LogEntry, table: string): false {
+    const refused = this.#reference.apply(entry, table);
+    if (refused !== undefined) this.#refuse(entry, refused.code, refused.reason);
     return this.#finish(entry);
   }
 

@@ -6,8 +6,9 @@
 import type { Clock } from "../model/actor.ts";
 import type { Job } from "../model/job.ts";
 import { formatInstant } from "../model/time.ts";
-import { ActorContext, type DraftOutput, HandlerError, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
+import { ActorContext, type DraftOutput, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
 import type { Guard } from "./fold-options.ts";
+import { HandlerError } from "./handler-error.ts";
 import type { KeyRow, TimerRecord } from "./key-row.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
@@ -44,7 +45,7 @@ export class HandlerRunner {
   readonly #guard: Guard;
   readonly #unit = new Unit();
   /** Of the open group, in order. */
-  #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number }[] = [];
+  #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number; readonly lookups: string | undefined }[] = [];
   readonly #onFailure: (position: string, handler: string, thrown: unknown) => void;
 
   constructor(
@@ -91,7 +92,8 @@ export class HandlerRunner {
     }
     const outputs = unit.outputs;
     unit.end();
-    for (let ordinal = 0; ordinal < outputs.length; ordinal++) this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal });
+    const lookups = unit.lookups.text;
+    for (let ordinal = 0; ordinal < outputs.length; ordinal++) this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal, lookups });
     return "done";
   }
 
@@ -99,7 +101,7 @@ export class HandlerRunner {
   settle(): void {
     this.#unit.undo.length = 0;
     if (this.#drafts.length === 0) return;
-    for (const { draft, call, ordinal } of this.#drafts) this.#outputs.write(draft, originOf(call), ordinal);
+    for (const { draft, call, ordinal, lookups } of this.#drafts) this.#outputs.write(draft, originOf(call, lookups), ordinal);
     this.#drafts = [];
   }
 
@@ -158,17 +160,18 @@ export class HandlerRunner {
       ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
       excerpt: call.site.excerpt(),
     });
-    this.#drafts.push({ draft, call, ordinal: 0 });
+    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text });
   }
 }
 
-function originOf(call: Call): Origin {
+function originOf(call: Call, lookups: string | undefined): Origin {
   return {
     token: call.row.token,
     key: call.row.key,
     cause: call.cause,
     position: call.site.position(),
     unit: `${call.handler}|${call.unit}`,
+    lookups,
   };
 }
 

@@ -9,7 +9,7 @@ import { layoutOf } from "../model/layout.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 1;
+export const STATE_FORMAT = 2;
 
 const LAYOUT = layoutOf({});
 
@@ -72,6 +72,8 @@ export interface Meta {
   /** Sequence of the epoch entry that begins this history: a later one with `from` replaced everything before. */
   epochRoot: number;
   owner: Owner | undefined;
+  /** Sequence in `<log>-reference` of the last copy that was taken in order; 0 before the first. */
+  referenceSource: number;
   keys: number;
   timers: number;
   counts: Counts;
@@ -89,6 +91,7 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     epoch,
     epochRoot,
     owner: undefined,
+    referenceSource: 0,
     keys: 0,
     timers: 0,
     counts: { in: 0, applied: 0, duplicate: 0, duplicateConflict: 0, behind: 0, late: 0, quarantined: 0, deadLettered: 0 },

@@ -13,6 +13,7 @@ import { KeyRow, KeyRowCodec } from "./key-row.ts";
 import { keyRow, META_ROW, markRow, pageRow, SUMS_ROW, TABLE, type TimerAddress, timerRow } from "./keys.ts";
 import { type Meta, writeMeta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
+import { ReferenceState } from "./reference-state.ts";
 import { type CommittedRows, Rows } from "./rows.ts";
 import { StateSums, stateHash } from "./state-hash.ts";
 import { TimerIndex } from "./timer-index.ts";
@@ -33,6 +34,7 @@ const NO_VALUE = new Uint8Array(0);
 
 export class ShardState {
   readonly meta: Meta;
+  readonly reference: ReferenceState;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -71,6 +73,7 @@ export class ShardState {
     this.#timers = new TimerIndex(this.#rows);
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
+    this.reference = new ReferenceState(job.tables, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
   }
 
