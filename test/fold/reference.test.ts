@@ -238,10 +238,8 @@ suite("an output", () => {
     const log = new ScriptLog();
     const large = Array.from({ length: 300 }, (_, i) => `large${i}`);
     for (const id of large) log.reference("prices", { id, version: 5, from: T0, data: { rate: 1, padding: "x".repeat(60_000) } });
-    log.reference("prices", rate("first", 1, T0));
-    const ids = ["first", ...large, ...Array.from({ length: 10_500 }, (_, i) => `nobody${i}`)];
-    assert.equal(answers(ids, log)[1]![1], "1:1");
-    assert.equal(answers(["large0"], log).at(-1)![1], "5:1");
+    const ids = [...large, ...Array.from({ length: 10_500 }, (_, i) => `nobody${i}`)];
+    assert.equal(answers(ids, log)[1]![1], "5:1");
   });
 
   test("of a call that looked nothing up names none", () => {
