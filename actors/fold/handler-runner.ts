@@ -4,25 +4,25 @@
  * applied by none.
  */
 import type { Clock } from "../model/actor.ts";
+import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
+import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
-import { ActorContext, type DraftOutput, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
-import type { Guard } from "./fold-options.ts";
-import { HandlerError } from "./handler-error.ts";
+import { ActorContext, QuarantineRequest } from "./context.ts";
+import type { HandlerGuard } from "./handler-guard.ts";
 import type { KeyRow, TimerRecord } from "./key-row.ts";
+import type { TimerAddress } from "./keys.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import type { ShardState } from "./shard-state.ts";
-import { deadLetter, failureOf } from "./side-outputs.ts";
+import { type DeadLetter, deadLetter, failureOf } from "./side-outputs.ts";
+import { type DraftOutput, UNNAMED, Unit, type UnitSubject } from "./unit.ts";
 
 /** What a unit is called for. */
-export interface Call {
-  readonly row: KeyRow;
+export interface Call extends UnitSubject {
   readonly actor: number;
   /** `actor.handler`, as dead letters name it. */
   readonly handler: string;
-  readonly now: number;
-  readonly cause: string;
   readonly site: CallSite;
   /** See {@link Origin.unit}. */
   readonly unit: string;
@@ -42,7 +42,7 @@ export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
   readonly #job: Job;
   readonly #outputs: OutputWriter;
-  readonly #guard: Guard;
+  readonly #guard: HandlerGuard;
   readonly #unit = new Unit();
   /** Of the open group, in order. */
   #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number; readonly lookups: string | undefined }[] = [];
@@ -53,7 +53,7 @@ export class HandlerRunner {
     state: ShardState,
     outputs: OutputWriter,
     primitives: Primitives,
-    guard: Guard,
+    guard: HandlerGuard,
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
@@ -67,14 +67,14 @@ export class HandlerRunner {
   run(call: Call, handler: (ctx: ActorContext) => unknown, skip: string | undefined): CallResult {
     const unit = this.#unit;
     const savepoint = unit.undo.length;
-    unit.begin(call.row, call.now, call.cause, {
+    unit.begin(call, {
       position: () => call.site.position(),
       seed: () => `${call.site.position()}|${call.row.token}|${call.handler}|${call.unit}`,
     });
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
-      const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
+      const returned = this.#guard.during(() => handler(this.contexts[call.actor]!));
       if (isThenable(returned)) {
         // What it does later can only fail, and nobody else waits for it: unheard, that would end the process.
         if (returned instanceof Promise) returned.catch(() => {});
@@ -124,20 +124,16 @@ export class HandlerRunner {
     });
   }
 
+  /** Takes out of the row what expires at an index row that is due; see LiveCell. */
+  expire(row: KeyRow, actor: number, cell: number, address: TimerAddress): void {
+    this.#outside(row, () => this.contexts[actor]!.cells[cell]!.sweep(address));
+  }
+
   #outside(row: KeyRow, change: () => void): void {
-    this.#unit.begin(row, 0, "", UNNAMED);
+    this.#unit.begin({ row, now: 0, clock: Number.NEGATIVE_INFINITY, cause: "" }, UNNAMED);
     change();
     this.#unit.end();
     this.#unit.undo.length = 0;
-  }
-
-  #guarded(call: () => unknown): unknown {
-    this.#guard.enter();
-    try {
-      return call();
-    } finally {
-      this.#guard.leave();
-    }
   }
 
   #tell(call: Call, thrown: unknown): void {
@@ -157,11 +153,16 @@ export class HandlerRunner {
       handler: call.handler,
       error: failureOf(thrown),
       ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
-      ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
+      ...(timer === undefined ? {} : { timer: timerOf(timer) }),
       excerpt: call.site.excerpt(),
     });
     this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text });
   }
+}
+
+/** A timer as a dead letter names it: what a redrive needs to call its handler again. */
+function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["timer"] & object {
+  return { name, id: readKey(record.id) ?? "", time: formatInstant(record.at), armedBy: record.armedBy };
 }
 
 function originOf(call: Call, lookups: string | undefined): Origin {

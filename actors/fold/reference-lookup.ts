@@ -2,9 +2,10 @@
  * A reference table as a handler sees it. Each lookup is noted with the version that answered it, so that the outputs
  * of the call can name what they were made of.
  */
+
+import { HandlerError } from "../model/handler-error.ts";
 import type { ReferenceLookup, ReferenceRecord } from "../model/reference.ts";
 import { REFERENCE_NAMED_MAX } from "./bounds.ts";
-import { HandlerError } from "./handler-error.ts";
 import { inForce, type Known, type TableState } from "./reference-state.ts";
 
 /** What a handler call looked up: `<table>:<written id>:<version>`, in the order of first use; version 0 where none answered. */

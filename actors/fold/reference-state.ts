@@ -4,11 +4,11 @@
  * does not show: everything it gives was read from row bytes, also what was just added.
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
+import { HandlerError } from "../model/handler-error.ts";
 import { slotOf, writeKey } from "../model/key.ts";
 import { layoutOf, readAny, writeAny } from "../model/layout.ts";
 import type { ReferenceRecord, ReferenceTable, ReferenceVersion } from "../model/reference.ts";
 import { REFERENCE_VERSIONS_MAX } from "./bounds.ts";
-import { HandlerError } from "./handler-error.ts";
 import { referenceRow, referenceVersionRow, TABLE } from "./keys.ts";
 import type { Primitives } from "./primitives.ts";
 import type { RecordEntry, RefusedRecord } from "./reference-entry.ts";

@@ -3,10 +3,9 @@
  * version says what holds from `effectiveFrom` on; handlers look up what is in force at a time, as far as the log
  * has told by then. There is no "latest": the answer to a historical fact must not depend on when it is asked.
  */
-import type { Static, TSchema } from "typebox";
-import type { Actor, DeepReadonly } from "./actor.ts";
-import { isName } from "./actor.ts";
-import { type Schema, schemaOf } from "./schema.ts";
+import { type Actor, isName } from "./actor.ts";
+import type { DeepReadonly } from "./readonly.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 
 export interface ReferenceTable<T> {
   readonly kind: "reference";
@@ -50,7 +49,7 @@ export interface ReferenceLookup<T> {
  * Declares a table: `reference("tariffs", { schema: Type.Object({ price: Type.Number() }) })`. An actor lists it under
  * `reference` and reads it as `ctx.reference.<member>`. The schema must not allow `null`: that ends a record.
  */
-export function reference<S extends TSchema>(name: string, options: { readonly schema: S }): ReferenceTable<Static<S>> {
+export function reference<S extends AnySchema>(name: string, options: { readonly schema: S }): ReferenceTable<Infer<S>> {
   if (!isName(name)) throw new TypeError(`reference "${name}": a name matches [a-z][a-z0-9-]{0,30}.`);
   const schema = schemaOf(options.schema);
   if (schema.check(null))

@@ -3,11 +3,13 @@
  * One actor, `script`; one event type, `script.run`; an event timer `tick`, a processing timer `alarm`; a reference table `rates`.
  */
 import { type Static, Type } from "typebox";
-import { actor, type Context, timer, value } from "../../actors/model/actor.ts";
+import { actor, type Context, timer } from "../../actors/model/actor.ts";
+import { type Value, value } from "../../actors/model/cells/value.ts";
 import { type Job, type JobOptions, job } from "../../actors/model/job.ts";
 import { reference } from "../../actors/model/reference.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { type Folded, foldHistory, type Interruptions } from "../../runtime/replay/fold-history.ts";
+import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { type EventText, type ReadOutput, readOutputs, TestLog } from "./entries.ts";
 
 export type Step =
@@ -52,7 +54,7 @@ export function scriptedJob(options: Partial<JobOptions> = {}): Job {
 }
 
 type Ctx = Context<
-  { total: number },
+  { total: Value<number> },
   { said: Static<typeof Said>; fired: Static<typeof Fired> },
   { tick: Static<typeof Steps>; alarm: Static<typeof Steps> },
   { rates: Static<typeof Rate> }
@@ -124,3 +126,8 @@ export const INTERRUPTED: Readonly<Record<string, Interruptions>> = {
   "a crash after every unit": { commitEveryUnits: 1, crash: true },
   "a crash after every seventh unit and no rows in memory": { commitEveryUnits: 7, crash: true, liveRowsMax: 0 },
 };
+
+/** Index rows of timers, without those of what expires. */
+export function timerRows(store: ShardStore): number {
+  return store.scan("te", "tf", 1_000).length + store.scan("tp", "tq", 1_000).length;
+}

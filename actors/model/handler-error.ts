@@ -1,4 +1,4 @@
-/** Thrown by handlers' handles; the code goes into the dead letter. */
+/** What the handles of a context throw at a handler that asks for something it may not have. The code goes into the dead letter. */
 export class HandlerError extends Error {
   readonly code: string;
 
