@@ -2,9 +2,10 @@
 import type { Node } from "../../runtime/node/node.ts";
 import { actorRoutes } from "./actors.ts";
 import { outputRoutes } from "./outputs.ts";
+import { referenceRoutes } from "./reference.ts";
 import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
 
 export function apiRoutes(node: Node): readonly Route[] {
-  return [...shardRoutes(node), ...actorRoutes(node), ...outputRoutes(node)];
+  return [...shardRoutes(node), ...actorRoutes(node), ...outputRoutes(node), ...referenceRoutes(node)];
 }

@@ -17,6 +17,7 @@ import { formatInstant } from "../../actors/model/time.ts";
 import { loadApp } from "../app.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
 
 export interface ReaderSetup {
   readonly app: string;
@@ -60,6 +61,8 @@ export interface StateReader {
   actor(place: ShardFolder, type: string, token: string): ActorReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
   keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
+  /** Reference records in force at a time; of a partition's first shard as good as of any other. */
+  reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
 }
 
 const READ_TRIES = 1_000;
@@ -108,6 +111,7 @@ const reader: StateReader = {
     }
     return { keys, next: undefined };
   },
+  reference: (place, query) => referencePage(storeOf(place), query),
 };
 
 function find(jobName: string, type: string): { readonly job: Job; readonly actor: Actor; readonly number: number } {

@@ -176,6 +176,11 @@ export class ReferenceCopier {
     const table = isReferenceName(name) ? name : UNKNOWN_TABLE;
     const subject = referenceSubject(logName, partition, table);
     const expected = this.#lastOn.get(table) ?? (await log.lastOn(subject))?.sequence ?? 0;
+    if (expected > this.#certainBehind) {
+      // Another owner's copy, newer than what is known here: perhaps of this very record.
+      this.#unsure = true;
+      return;
+    }
     // One byte over the bound is enough for the fold to refuse it, and the headers still fit the server's.
     const payload = entry.payload.subarray(0, REFERENCE_ENTRY_MAX_BYTES + 1);
     const headers = writeLink({ source: entry.sequence, previous: this.#source });
