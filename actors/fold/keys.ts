@@ -10,9 +10,10 @@ export const TABLE = {
   page: "d",
   entry: "e",
   redriven: "v",
+  shape: "s",
   timer: "t",
   reference: "r",
-  referenceVersion: "s",
+  referenceVersion: "w",
 } as const;
 
 /** Tables that the state hash covers, beside the meta row. */
@@ -21,6 +22,7 @@ export const HASHED_TABLES = [
   TABLE.page,
   TABLE.entry,
   TABLE.redriven,
+  TABLE.shape,
   TABLE.timer,
   TABLE.reference,
   TABLE.referenceVersion,
@@ -43,6 +45,16 @@ export function pageRow(slot: number, token: string, page: number): string {
 /** Of an entry of a cell. Entries of a cell sort by id, behind `entryRow(…, "")`. */
 export function entryRow(slot: number, token: string, actor: string, cell: string, id: string): string {
   return `${TABLE.entry}${u16(slot)}${token}\0${actor}\0${cell}\0${id}`;
+}
+
+/** Before the rows of all shapes, which stand in the order of their ids. */
+export function shapesOf(): string {
+  return TABLE.shape;
+}
+
+/** Of a shape of an actor; in the table's slot 0. */
+export function shapeRow(id: number): string {
+  return `${TABLE.shape}${u32(id)}`;
 }
 
 /** Of a dead letter that was put back; in the table's slot 0. */

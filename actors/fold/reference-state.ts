@@ -1,6 +1,7 @@
 /**
  * Reference tables as rows of a shard: for each id one row that lists its versions in order, and a row for the data
- * of each version, so that a lookup reads no more than it needs. What was decoded is kept in a bounded cache, which
+ * of each version, so that a lookup reads no more than it needs. Every table of the log is kept, also those that the
+ * job does not read: a later build that reads one goes on from this state and never sees the copies again. What was decoded is kept in a bounded cache, which
  * does not show: everything it gives was read from row bytes, also what was just added.
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
@@ -8,6 +9,7 @@ import { HandlerError } from "../model/handler-error.ts";
 import { slotOf, writeKey } from "../model/key.ts";
 import { layoutOf, readAny, writeAny } from "../model/layout.ts";
 import type { ReferenceRecord, ReferenceTable, ReferenceVersion } from "../model/reference.ts";
+import type { Schema } from "../model/schema.ts";
 import { REFERENCE_VERSIONS_MAX } from "./bounds.ts";
 import { referenceRow, referenceVersionRow, TABLE } from "./keys.ts";
 import type { Primitives } from "./primitives.ts";
@@ -46,30 +48,32 @@ const STEP_BYTES = 32;
 const ID_MAX_CHARS = 256;
 
 export class ReferenceState {
-  readonly #tables = new Map<string, TableState>();
+  readonly #declared = new Map<string, TableState>();
+  readonly #undeclared: (name: string) => TableState;
 
   constructor(tables: ReadonlyMap<string, ReferenceTable<unknown>>, rows: Rows, sums: StateSums, primitives: Primitives) {
-    for (const table of tables.values()) this.#tables.set(table.name, new TableState(table, rows, sums, primitives));
+    for (const { name, schema } of tables.values()) this.#declared.set(name, new TableState(name, schema, rows, sums, primitives));
+    this.#undeclared = (name) => new TableState(name, undefined, rows, sums, primitives);
   }
 
-  /** `undefined` when no actor of the job reads the table. */
-  table(name: string): TableState | undefined {
-    return this.#tables.get(name);
+  /** A table; of one that no actor of the job reads the records are not checked, and nothing stays in memory. */
+  table(name: string): TableState {
+    return this.#declared.get(name) ?? this.#undeclared(name);
   }
 }
 
 export class TableState {
   readonly name: string;
-  readonly #table: ReferenceTable<unknown>;
+  readonly #schema: Schema<unknown> | undefined;
   readonly #rows: Rows;
   readonly #sums: StateSums;
   readonly #primitives: Primitives;
   readonly #cache = new Map<string, Cached>();
   #cachedBytes = 0;
 
-  constructor(table: ReferenceTable<unknown>, rows: Rows, sums: StateSums, primitives: Primitives) {
-    this.name = table.name;
-    this.#table = table;
+  constructor(name: string, schema: Schema<unknown> | undefined, rows: Rows, sums: StateSums, primitives: Primitives) {
+    this.name = name;
+    this.#schema = schema;
     this.#rows = rows;
     this.#sums = sums;
     this.#primitives = primitives;
@@ -80,7 +84,7 @@ export class TableState {
     return this.#cached(id);
   }
 
-  /** The record of a version that has data. Throws REFERENCE_SCHEMA when it was stored under a schema that allowed more. */
+  /** The record of a version that has data. Throws REFERENCE_SCHEMA when it was stored by a build that checked less. */
   record(id: string, step: Step): ReferenceRecord<unknown> {
     const cached = this.#cached(id)!;
     const known = cached.records.get(step.version);
@@ -88,10 +92,10 @@ export class TableState {
     const bytes = this.#rows.get(referenceVersionRow(this.name, cached.token, step.version));
     if (bytes === undefined) throw new Error(`a row of the table "${this.name}" is missing`);
     const data = readData(bytes);
-    if (!this.#table.schema.check(data)) {
+    if (this.#schema?.check(data) === false) {
       throw new HandlerError(
         "REFERENCE_SCHEMA",
-        `reference.${this.name}: "${id}" version ${step.version} is not what the schema says: ${this.#table.schema.explain(data)}. Put a version that is.`,
+        `reference.${this.name}: "${id}" version ${step.version} is not what the schema says: ${this.#schema.explain(data)}. Put a version that is.`,
       );
     }
     const record = Object.freeze({ id, version: step.version, effectiveFrom: step.effectiveFrom, data }) as ReferenceRecord<unknown>;
@@ -109,8 +113,8 @@ export class TableState {
   add({ id, version, effectiveFrom, data }: RecordEntry): number | RefusedRecord {
     const cached = this.#cached(id);
     if (cached === undefined) return { code: "bad-reference-entry", reason: "id is empty, over-long, or not well-formed" };
-    if (data !== null && !this.#table.schema.check(data)) {
-      return { code: "reference-schema", reason: `data ${this.#table.schema.explain(data)}` };
+    if (data !== null && this.#schema?.check(data) === false) {
+      return { code: "reference-schema", reason: `data ${this.#schema.explain(data)}` };
     }
     if (version <= cached.highest) {
       return { code: "reference-version", reason: `version ${version} does not follow version ${cached.highest}` };

@@ -29,15 +29,13 @@ export class ReferenceStep {
     meta.referenceSource = link.source;
     // Names that begin with "_" are kept for what else will go this way, such as schemas.
     if (!isName(table)) return { code: "bad-reference-entry", reason: `this build knows no table "${table}"` };
-    const rows = this.#state.reference.table(table);
-    if (rows === undefined) return undefined;
     if (entry.payload.length > REFERENCE_ENTRY_MAX_BYTES) {
       return { code: "oversize", reason: `a record has at most ${REFERENCE_ENTRY_MAX_BYTES} bytes` };
     }
     const text = this.#primitives.decodeUtf8(entry.payload);
     const record = text === undefined ? { code: "bad-reference-entry", reason: "it is not UTF-8" } : readRecord(text);
     if ("code" in record) return record;
-    const added = rows.add(record);
+    const added = this.#state.reference.table(table).add(record);
     if (typeof added !== "number") return added;
     this.#state.kept(added);
     return undefined;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { suite, type TestContext, test } from "node:test";
+import { after, suite, test } from "node:test";
 import { connect } from "@nats-io/transport-node";
 import type { Job } from "../../actors/model/job.ts";
 import { DAY_MS, formatInstant } from "../../actors/model/time.ts";
@@ -18,20 +18,20 @@ import { type Verdict, verifyReplay } from "../../runtime/replay/verify-replay.t
 import jobs from "../support/billing.ts";
 import { assertEqualsFreshFold, PARTITIONS } from "../support/crash-run.ts";
 import { cloudEvent, readOutputs, T0 } from "../support/entries.ts";
-import { startTestNats } from "../support/nats.ts";
+import { type Cleanup, startTestNats } from "../support/nats.ts";
 import { NodeProcess, untilShards } from "../support/node-process.ts";
 
 const APP = new URL("../support/billing.ts", import.meta.url).pathname;
 const billing = jobs[0]!;
 const KEYS = Array.from({ length: 12 }, (_, i) => `account-${i}`);
 
-async function world(t: TestContext) {
+async function world(t: Cleanup) {
   const nats = await startTestNats(t, { logs: [billing.log] });
   const nc = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
   t.after(() => nc.close());
   const dataDir = () => {
     const path = mkdtempSync(join(tmpdir(), "tidemark-reference-"));
-    t.after(() => rmSync(path, { recursive: true, force: true }));
+    t.after(async () => rmSync(path, { recursive: true, force: true }));
     return path;
   };
   const start = (dir: string): NodeProcess => {
@@ -141,124 +141,122 @@ suite("two nodes that run two jobs on one log", () => {
   });
 });
 
-suite("reference data over HTTP", () => {
-  test("is put, found, refused and listed", { timeout: 90_000 }, async (t) => {
-    const { dataDir, start, use, outputsOf } = await world(t);
-    const node = start(dataDir());
-    const api = `${await node.ready}/v1/logs/billing/reference`;
-    const put = (path: string, version: number, from: number, data: unknown) =>
-      call(`${api}/tariffs/${path}`, "PUT", { version, effectiveFrom: formatInstant(from), data });
+suite("reference data over HTTP", { timeout: 90_000 }, async () => {
+  const { dataDir, start, use, outputsOf } = await world({ after });
+  const node = start(dataDir());
+  const api = `${await node.ready}/v1/logs/billing/reference`;
+  const put = (path: string, version: number, from: number, data: unknown) =>
+    call(`${api}/tariffs/${path}`, "PUT", { version, effectiveFrom: formatInstant(from), data });
 
-    await t.test("an answered put is seen by every event published behind it", async () => {
-      for (let version = 1; version <= 20; version++) {
-        const { status, body } = await put("std", version, T0, { price: version });
-        assert.deepEqual([status, body.written, body.missing], [200, true, []]);
-        assert.equal(body.positions.length, PARTITIONS);
-        await use(`after ${version}`, "std", T0 + 1);
-      }
-      await caughtUp(node, 20 * KEYS.length);
-      const charges = await outputsOf("billing", "billing.charge");
-      assert.equal(charges.length, 20 * KEYS.length);
-      for (const { data, causeid } of charges) assert.equal(`after ${String(data.price)}`, causeid);
+  test("an answered put is seen by every event published behind it", async () => {
+    for (let version = 1; version <= 20; version++) {
+      const { status, body } = await put("std", version, T0, { price: version });
+      assert.deepEqual([status, body.written, body.missing], [200, true, []]);
+      assert.equal(body.positions.length, PARTITIONS);
+      await use(`after ${version}`, "std", T0 + 1);
+    }
+    await caughtUp(node, 20 * KEYS.length);
+    const charges = await outputsOf("billing", "billing.charge");
+    assert.equal(charges.length, 20 * KEYS.length);
+    for (const { data, causeid } of charges) assert.equal(`after ${String(data.price)}`, causeid);
+  });
+
+  test("the same version with the same content is found again, however it is written", async () => {
+    const again = await call(`${api}/tariffs/std`, "PUT", {
+      version: 7,
+      effectiveFrom: "2026-01-15T13:00:00+01:00",
+      data: { price: 7.0 },
     });
+    assert.deepEqual([again.status, again.body.written, again.body.sequence], [200, false, 7]);
+  });
 
-    await t.test("the same version with the same content is found again, however it is written", async () => {
-      const again = await call(`${api}/tariffs/std`, "PUT", {
-        version: 7,
-        effectiveFrom: "2026-01-15T13:00:00+01:00",
-        data: { price: 7.0 },
-      });
-      assert.deepEqual([again.status, again.body.written, again.body.sequence], [200, false, 7]);
-    });
+  test("a version that is there with other content, or below the highest, is a conflict", async () => {
+    await put("gaps", 5, T0, { price: 5 });
+    for (const [path, version, price] of [
+      ["std", 20, 21],
+      ["std", 3, 4],
+      ["gaps", 4, 4],
+    ] as const) {
+      const { status, body } = await put(path, version, T0, { price });
+      assert.deepEqual([status, body.code], [409, "REFERENCE_CONFLICT"], JSON.stringify(body));
+    }
+  });
 
-    await t.test("a version that is there with other content, or below the highest, is a conflict", async () => {
-      await put("gaps", 5, T0, { price: 5 });
-      for (const [path, version, price] of [
-        ["std", 20, 21],
-        ["std", 3, 4],
-        ["gaps", 4, 4],
-      ] as const) {
-        const { status, body } = await put(path, version, T0, { price });
-        assert.deepEqual([status, body.code], [409, "REFERENCE_CONFLICT"], JSON.stringify(body));
-      }
-    });
-
-    await t.test("what is malformed or against the schema is refused, and a dry run writes nothing", async () => {
-      const bad: readonly unknown[] = [
-        { version: 21, effectiveFrom: "yesterday", data: { price: 1 } },
-        { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: { price: -1 } },
-        { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: { price: 1, note: "x".repeat(70_000) } },
-      ];
-      for (const body of bad) {
-        const answer = await call(`${api}/tariffs/std?dryRun=true`, "PUT", body);
-        assert.deepEqual([answer.status, answer.body.code], [400, "REFERENCE_INVALID"], JSON.stringify(answer.body));
-      }
-      for (const body of [{ version: 0, effectiveFrom: "", data: 1 }, { version: 21, data: { price: 1 } }, []]) {
-        assert.equal((await call(`${api}/tariffs/std`, "PUT", body)).status, 400);
-      }
-      const dry = await call(`${api}/tariffs/std?dryRun=true`, "PUT", { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: null });
-      assert.deepEqual([dry.status, dry.body.dryRun, dry.body.written, dry.body.sequence], [200, true, true, null]);
-      assert.equal((await call(`${api}/tariffs/std`, "GET")).body.items.length, 20);
-      for (const query of ["wait=31s", "wait=soon", "dryRun=perhaps"]) {
-        assert.equal(
-          (await call(`${api}/tariffs/std?${query}`, "PUT", { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: null })).status,
-          400,
-        );
-      }
-    });
-
-    await t.test("a table that no job reads, and a record that was never put, are not found", async () => {
-      assert.equal((await call(`${api}/nothing`, "GET")).status, 404);
-      assert.equal((await call(`${api}/nothing/x`, "PUT", { version: 1, effectiveFrom: "2026-01-01T00:00:00Z", data: {} })).status, 404);
-      assert.equal((await call(`${api}/tariffs/nobody`, "GET")).status, 404);
-      assert.equal((await call(`${api.replace("billing", "Billing")}/tariffs`, "GET")).status, 404);
-    });
-
-    await t.test("versions of a record come in the order in which they were put, in pages", async () => {
-      const first = await call(`${api}/tariffs/std?limit=15`, "GET");
-      const rest = await call(`${api}/tariffs/std?limit=15&cursor=${first.body.next}`, "GET");
-      const items = [...first.body.items, ...rest.body.items];
-      assert.deepEqual(
-        items.map(({ version }) => version),
-        Array.from({ length: 20 }, (_, i) => i + 1),
+  test("what is malformed or against the schema is refused, and a dry run writes nothing", async () => {
+    const bad: readonly unknown[] = [
+      { version: 21, effectiveFrom: "yesterday", data: { price: 1 } },
+      { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: { price: -1 } },
+      { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: { price: 1, note: "x".repeat(70_000) } },
+    ];
+    for (const body of bad) {
+      const answer = await call(`${api}/tariffs/std?dryRun=true`, "PUT", body);
+      assert.deepEqual([answer.status, answer.body.code], [400, "REFERENCE_INVALID"], JSON.stringify(answer.body));
+    }
+    for (const body of [{ version: 0, effectiveFrom: "", data: 1 }, { version: 21, data: { price: 1 } }, []]) {
+      assert.equal((await call(`${api}/tariffs/std`, "PUT", body)).status, 400);
+    }
+    const dry = await call(`${api}/tariffs/std?dryRun=true`, "PUT", { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: null });
+    assert.deepEqual([dry.status, dry.body.dryRun, dry.body.written, dry.body.sequence], [200, true, true, null]);
+    assert.equal((await call(`${api}/tariffs/std`, "GET")).body.items.length, 20);
+    for (const query of ["wait=31s", "wait=soon", "dryRun=perhaps"]) {
+      assert.equal(
+        (await call(`${api}/tariffs/std?${query}`, "PUT", { version: 21, effectiveFrom: "2026-01-01T00:00:00Z", data: null })).status,
+        400,
       );
-      assert.equal(rest.body.next, null);
-    });
+    }
+  });
 
-    await t.test("records in force at a time are listed by id, with a prefix and in pages", async () => {
-      const ids = ["a/b", "käse", "NA", "__proto__", "x".repeat(256)];
-      for (const id of ids) await put(encodeURIComponent(id), 1, T0 + DAY_MS, { price: 1 });
-      await put("NA", 2, T0 + 2 * DAY_MS, null);
-      const list = async (query: string) => {
-        const found: string[] = [];
-        for (let cursor = ""; ; ) {
-          const { body } = await call(`${api}/tariffs?limit=2&${query}${cursor}`, "GET");
-          found.push(...body.items.map(({ id, version }) => `${id} ${version}`));
-          if (body.next === null) return found.sort();
-          cursor = `&cursor=${body.next}`;
-        }
-      };
-      const at = (days: number) => `asOf=${formatInstant(T0 + days * DAY_MS)}`;
-      const inForce = ["gaps 5", "std 20", ...ids.map((id) => `${id} 1`)].sort();
-      // The list is as of a commit, which comes a moment later.
-      while ((await list(at(1))).length < inForce.length || (await list(at(2))).includes("NA 1"));
-      assert.deepEqual(await list(at(1)), inForce);
-      assert.deepEqual(await list(at(0)), ["gaps 5", "std 20"]);
-      assert.deepEqual(await list(at(-1)), []);
-      assert(!(await list(at(2))).some((found) => found.startsWith("NA")));
-      assert.deepEqual(await list(`${at(1)}&prefix=__`), ["__proto__ 1"]);
-      assert.deepEqual(await list(`${at(1)}&prefix=${encodeURIComponent("k\u00e4")}`), ["käse 1"]);
-      assert.equal((await call(`${api}/tariffs?asOf=now`, "GET")).status, 400);
-    });
+  test("a table that no job reads, and a record that was never put, are not found", async () => {
+    assert.equal((await call(`${api}/nothing`, "GET")).status, 404);
+    assert.equal((await call(`${api}/nothing/x`, "PUT", { version: 1, effectiveFrom: "2026-01-01T00:00:00Z", data: {} })).status, 404);
+    assert.equal((await call(`${api}/tariffs/nobody`, "GET")).status, 404);
+    assert.equal((await call(`${api.replace("billing", "Billing")}/tariffs`, "GET")).status, 404);
+  });
 
-    await t.test("a put that does not wait says which partitions do not have it yet", async () => {
-      const { status, body } = await call(`${api}/tariffs/waits?wait=0s`, "PUT", {
-        version: 1,
-        effectiveFrom: "2026-01-01T00:00:00Z",
-        data: { price: 1 },
-      });
-      assert([200, 202].includes(status));
-      assert.equal(status === 202, body.missing.length > 0);
+  test("versions of a record come in the order in which they were put, in pages", async () => {
+    const first = await call(`${api}/tariffs/std?limit=15`, "GET");
+    const rest = await call(`${api}/tariffs/std?limit=15&cursor=${first.body.next}`, "GET");
+    const items = [...first.body.items, ...rest.body.items];
+    assert.deepEqual(
+      items.map(({ version }) => version),
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+    assert.equal(rest.body.next, null);
+  });
+
+  test("records in force at a time are listed by id, with a prefix and in pages", async () => {
+    const ids = ["a/b", "käse", "NA", "__proto__", "x".repeat(256)];
+    for (const id of ids) await put(encodeURIComponent(id), 1, T0 + DAY_MS, { price: 1 });
+    await put("NA", 2, T0 + 2 * DAY_MS, null);
+    const list = async (query: string) => {
+      const found: string[] = [];
+      for (let cursor = ""; ; ) {
+        const { body } = await call(`${api}/tariffs?limit=2&${query}${cursor}`, "GET");
+        found.push(...body.items.map(({ id, version }) => `${id} ${version}`));
+        if (body.next === null) return found.sort();
+        cursor = `&cursor=${body.next}`;
+      }
+    };
+    const at = (days: number) => `asOf=${formatInstant(T0 + days * DAY_MS)}`;
+    const inForce = ["gaps 5", "std 20", ...ids.map((id) => `${id} 1`)].sort();
+    // The list is as of a commit, which comes a moment later.
+    while ((await list(at(1))).length < inForce.length || (await list(at(2))).includes("NA 1"));
+    assert.deepEqual(await list(at(1)), inForce);
+    assert.deepEqual(await list(at(0)), ["gaps 5", "std 20"]);
+    assert.deepEqual(await list(at(-1)), []);
+    assert(!(await list(at(2))).some((found) => found.startsWith("NA")));
+    assert.deepEqual(await list(`${at(1)}&prefix=__`), ["__proto__ 1"]);
+    assert.deepEqual(await list(`${at(1)}&prefix=${encodeURIComponent("k\u00e4")}`), ["käse 1"]);
+    assert.equal((await call(`${api}/tariffs?asOf=now`, "GET")).status, 400);
+  });
+
+  test("a put that does not wait says which partitions do not have it yet", async () => {
+    const { status, body } = await call(`${api}/tariffs/waits?wait=0s`, "PUT", {
+      version: 1,
+      effectiveFrom: "2026-01-01T00:00:00Z",
+      data: { price: 1 },
     });
+    assert([200, 202].includes(status));
+    assert.equal(status === 202, body.missing.length > 0);
   });
 });
