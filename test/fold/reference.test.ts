@@ -311,3 +311,30 @@ for (const [name, way] of Object.entries(INTERRUPTED)) {
     assert.deepEqual(bytesOf(foldHistory(history, way)), bytesOf(foldHistory(history)));
   });
 }
+
+test("a lookup is typed by its table, and read-only", () => {
+  const typed = actor("typed", {
+    in: { run: stream("run", { schema: Type.Object({}) }) },
+    reference: { rates: reference("rates", { schema: Type.Object({ rate: Type.Number(), steps: Type.Array(Type.Number()) }) }) },
+    on: {
+      run(ctx) {
+        const found = ctx.reference.rates.get("x");
+        // @ts-expect-error there may be none in force
+        found.data;
+        if (found === undefined) return;
+        const rate: number = found.data.rate;
+        // @ts-expect-error the schema has no such field
+        found.data.price;
+        // @ts-expect-error records are read-only
+        found.data.rate = rate;
+        // @ts-expect-error all the way down
+        found.data.steps.push(rate);
+        // @ts-expect-error no such table was declared
+        ctx.reference.prices;
+        // @ts-expect-error a version may have ended the record
+        ctx.reference.rates.versions("x")[0]?.data.rate;
+      },
+    },
+  });
+  assert.equal(typed.references.length, 1);
+});
