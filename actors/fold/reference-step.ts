@@ -25,7 +25,7 @@ export class ReferenceStep {
     const { meta } = this.#state;
     const link = readLink(entry.headers);
     if (link === undefined) return { code: "bad-reference-entry", reason: "it does not say where it stands in its source" };
-    if (link.source <= meta.referenceSource || link.previous !== meta.referenceSource) return undefined;
+    if (link.previous !== meta.referenceSource) return undefined;
     meta.referenceSource = link.source;
     // Names that begin with "_" are kept for what else will go this way, such as schemas.
     if (!isName(table)) return { code: "bad-reference-entry", reason: `this build knows no table "${table}"` };

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import fc from "fast-check";
 import { Type } from "typebox";
 import { REFERENCE_NAMED_MAX, REFERENCE_VERSIONS_MAX } from "../../actors/fold/bounds.ts";
 import { Fold } from "../../actors/fold/fold.ts";
-import { META_ROW } from "../../actors/fold/keys.ts";
+import { HASHED_TABLES, META_ROW, SUMS_ROW, TABLE, tableEnd } from "../../actors/fold/keys.ts";
 import { readMeta } from "../../actors/fold/meta.ts";
+import { StateSums } from "../../actors/fold/state-hash.ts";
 import { actor } from "../../actors/model/actor.ts";
 import { job } from "../../actors/model/job.ts";
+import { slotOf } from "../../actors/model/key.ts";
 import { reference } from "../../actors/model/reference.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { DAY_MS, HOUR_MS, parseInstant } from "../../actors/model/time.ts";
@@ -14,6 +17,7 @@ import { primitives } from "../../runtime/primitives.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import { identityFor, type ReferenceText, readOutputs, T0 } from "../support/entries.ts";
 import { bytesOf, INTERRUPTED, outputsOf, type RunEvent, ScriptLog, scriptedJob } from "../support/scripted.ts";
+import { aScriptedHistory } from "../support/scripted-history.ts";
 
 const of = scriptedJob({ outOfOrderness: "30d", allowedLateness: "30d", dedupeHorizon: "90d" });
 
@@ -311,6 +315,26 @@ for (const [name, way] of Object.entries(INTERRUPTED)) {
     assert.deepEqual(bytesOf(foldHistory(history, way)), bytesOf(foldHistory(history)));
   });
 }
+
+test("the state hash covers the records", () => {
+  fc.assert(
+    fc.property(aScriptedHistory, (log) => {
+      const { store } = foldHistory(log.history(of), { commitEveryUnits: 3 });
+      const stored = StateSums.read(store.get(SUMS_ROW)!);
+      for (const table of [TABLE.reference, TABLE.referenceVersion]) {
+        for (const { key, value } of store.scan(table, tableEnd(table), 10_000)) {
+          stored.replace(table, slotOf(key.split("\0")[1]!), primitives.rowHash(key, value), 0n);
+        }
+      }
+      for (const table of HASHED_TABLES.filter((table) => table !== TABLE.reference && table !== TABLE.referenceVersion)) {
+        for (const { key, value } of store.scan(table, tableEnd(table), 10_000))
+          stored.replace(table, 0, primitives.rowHash(key, value), 0n);
+      }
+      assert.equal(stored.total(), 0n);
+    }),
+    { numRuns: 100 },
+  );
+});
 
 test("a lookup is typed by its table, and read-only", () => {
   const typed = actor("typed", {
