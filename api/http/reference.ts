@@ -1,7 +1,7 @@
 /** Reference data: the records of a table, the versions of one, and putting a version. */
 import { Type } from "typebox";
 import { isName } from "../../actors/model/actor.ts";
-import { writeKey } from "../../actors/model/key.ts";
+import { readKey, writeKey } from "../../actors/model/key.ts";
 import type { ReferenceTable } from "../../actors/model/reference.ts";
 import { durationMs, formatInstant, parseInstant } from "../../actors/model/time.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -183,5 +183,5 @@ function readWait(text: string | undefined): number {
 }
 
 function isToken(value: unknown): value is string {
-  return typeof value === "string" && value.length <= 256;
+  return typeof value === "string" && readKey(value) !== undefined;
 }

@@ -247,7 +247,10 @@ suite("reference data over HTTP", { timeout: 90_000 }, async () => {
     assert(!(await list(at(2))).some((found) => found.startsWith("NA")));
     assert.deepEqual(await list(`${at(1)}&prefix=__`), ["__proto__ 1"]);
     assert.deepEqual(await list(`${at(1)}&prefix=${encodeURIComponent("k\u00e4")}`), ["käse 1"]);
-    assert.equal((await call(`${api}/tariffs?asOf=now`, "GET")).status, 400);
+    const cursors = ["x", Buffer.from('"\u1234"').toString("base64url"), Buffer.from("7").toString("base64url")];
+    for (const query of ["asOf=now", "limit=0", ...cursors.map((cursor) => `cursor=${cursor}`)]) {
+      assert.equal((await call(`${api}/tariffs?${query}`, "GET")).status, 400, query);
+    }
   });
 
   test("a put that does not wait says which partitions do not have it yet", async () => {
