@@ -33,6 +33,10 @@ export const ERRORS = {
   PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",
   PUBLISH_OVERLOADED: "Too many events wait to be published. Await earlier results before publishing more.",
   PUBLISH_TIMEOUT: "No acknowledgement came. The message may be stored; publish it again with the same id.",
+  REFERENCE_CONFLICT: "A version of a reference record never changes, and each is higher than those before it. Put a higher version.",
+  REFERENCE_DIVERGED:
+    "The reference stream does not go on where the log's copies end. Restore the stream from a replica or a backup; until then nothing is copied.",
+  REFERENCE_INVALID: "The reference record is malformed or not what its table's schema says. Correct what the message names.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
   STORE_FAILED:
     "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",

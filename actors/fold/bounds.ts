@@ -31,6 +31,12 @@ export const IDEMPOTENCY_KEY_MAX_CHARS = 512;
 export const EXCERPT_MAX_BYTES = 4 * 1024;
 /** Message of an error in a dead letter. */
 export const ERROR_TEXT_MAX_CHARS = 1_024;
+/** One version of a reference record, as put. */
+export const REFERENCE_ENTRY_MAX_BYTES = 64 * 1024;
+/** Versions of one reference id. */
+export const REFERENCE_VERSIONS_MAX = 1_000;
+/** Reference versions that an output names. */
+export const REFERENCE_NAMED_MAX = 16;
 /** Every so many sequences the state hash is kept as a mark, for comparing replicas. */
 export const MARK_EVERY_SEQUENCES = 65_536;
 /** Marks a shard keeps. */

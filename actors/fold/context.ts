@@ -5,11 +5,13 @@ import type { Actor, Clock, Context, OutputOptions, TimerHandle } from "../model
 import { isCodeText } from "../model/code-text.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
+import type { ReferenceLookup } from "../model/reference.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
 import type { KeyRow, Section } from "./key-row.ts";
 import { LiveCell } from "./live-cell.ts";
 import { findTimer, LiveTimers } from "./live-timers.ts";
+import { lookupOf } from "./reference-lookup.ts";
 import type { Shape } from "./shapes.ts";
 import type { ShardState } from "./shard-state.ts";
 import type { Unit } from "./unit.ts";
@@ -30,6 +32,7 @@ export class ActorContext implements Context {
   readonly state: Readonly<Record<string, unknown>>;
   readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => void>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
+  readonly reference: Readonly<Record<string, ReferenceLookup<unknown>>>;
   readonly #shard: ShardState;
   readonly #unit: Unit;
   readonly #sha256: (text: string) => string;
@@ -49,6 +52,12 @@ export class ActorContext implements Context {
     this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, cell.bind(this.#cell(i))]));
     this.out = Object.fromEntries(actor.outputs.map((output, i) => [output.name, this.#output(i)]));
     this.timers = Object.fromEntries(actor.timers.map((timer, i) => [timer.name, this.#timer(i)]));
+    this.reference = Object.fromEntries(
+      actor.references.map(({ name, table }) => [
+        name,
+        lookupOf(shard.reference.table(table.name), unit.lookups, () => this.now, checkInstant),
+      ]),
+    );
   }
 
   get key(): string {

@@ -15,14 +15,15 @@ import type { LogEntry } from "./entry.ts";
 import { EventStep } from "./event-step.ts";
 import { ExpiryStep } from "./expiry-step.ts";
 import { type FoldOptions, LIVE_ROWS, skipName } from "./fold-options.ts";
+import { HandlerGuard } from "./handler-guard.ts";
 import { HandlerRunner } from "./handler-runner.ts";
-import { HandlerScope } from "./handler-scope.ts";
 import { type EpochEntry, type JournalEntry, readJournalEntry } from "./journal.ts";
 import { clockOf, readTimerRow } from "./keys.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import { RedriveStep } from "./redrive-step.ts";
+import { ReferenceStep } from "./reference-step.ts";
 import { type SealedGroup, ShardState } from "./shard-state.ts";
 import { excerptOf, quarantine } from "./side-outputs.ts";
 import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
@@ -40,6 +41,7 @@ export class Fold {
   readonly #expiries: ExpiryStep;
   readonly #events: EventStep;
   readonly #redrives: RedriveStep;
+  readonly #reference: ReferenceStep;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #stage: "log-time" | "events" | "event-timers" = "log-time";
@@ -52,15 +54,16 @@ export class Fold {
     this.#partition = partition;
     this.#identity = options.identity;
     this.#primitives = primitives;
-    const scope = new HandlerScope(options.guard);
-    this.#state = new ShardState(job, scope.rowsAside(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
+    const guard = new HandlerGuard(options.guard);
+    this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
     this.#outputs = new OutputWriter(job, partition, meta, primitives);
     const report = options.onFailure ?? (() => {});
-    const runner = new HandlerRunner(job, this.#state, this.#outputs, primitives, scope, report);
+    const runner = new HandlerRunner(job, this.#state, this.#outputs, primitives, guard, report);
     this.#timers = new TimerStep(job, this.#state, runner, options.skips);
     this.#expiries = new ExpiryStep(job, this.#state, runner);
     this.#events = new EventStep(options, this.#state, runner, this.#outputs);
     this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
+    this.#reference = new ReferenceStep(this.#state, primitives);
   }
 
   /** Begins an entry, or goes on with the one that the state is in the middle of. */
@@ -169,6 +172,8 @@ export class Fold {
         return subject.job === this.#job.name ? this.#foldJournal(entry) : this.#finish(entry);
       case "control":
         return this.#foldJournal(entry);
+      case "reference":
+        return this.#foldReference(entry, subject.table);
       case "unknown":
         this.#refuse(entry, "bad-subject", "the subject has no known form; a key with raw dots must be written with %2E");
         return this.#finish(entry);
@@ -235,6 +240,12 @@ export class Fold {
       this.#stage = "event-timers";
       return true;
     }
+    return this.#finish(entry);
+  }
+
+  #foldReference(entry: LogEntry, table: string): false {
+    const refused = this.#reference.apply(entry, table);
+    if (refused !== undefined) this.#refuse(entry, refused.code, refused.reason);
     return this.#finish(entry);
   }
 

@@ -9,7 +9,7 @@ import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
-import type { HandlerScope } from "./handler-scope.ts";
+import type { HandlerGuard } from "./handler-guard.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
 import { LiveCell } from "./live-cell.ts";
@@ -45,12 +45,12 @@ export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
   readonly #job: Job;
   readonly #outputs: OutputWriter;
-  readonly #scope: HandlerScope;
+  readonly #guard: HandlerGuard;
   readonly #state: ShardState;
   readonly #timers: LiveTimers;
   readonly #unit = new Unit();
   /** Of the open group, in order. */
-  #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number }[] = [];
+  #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number; readonly lookups: string | undefined }[] = [];
   readonly #onFailure: (position: string, handler: string, thrown: unknown) => void;
 
   constructor(
@@ -58,14 +58,14 @@ export class HandlerRunner {
     state: ShardState,
     outputs: OutputWriter,
     primitives: Primitives,
-    scope: HandlerScope,
+    guard: HandlerGuard,
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
     this.#state = state;
     this.#timers = new LiveTimers(state, this.#unit);
     this.#outputs = outputs;
-    this.#scope = scope;
+    this.#guard = guard;
     this.#onFailure = onFailure;
     this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256));
   }
@@ -81,7 +81,7 @@ export class HandlerRunner {
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
-      const returned = this.#scope.run(() => {
+      const returned = this.#guard.during(() => {
         this.#bring(call);
         return handler(this.contexts[call.actor]!);
       });
@@ -102,7 +102,8 @@ export class HandlerRunner {
     }
     const outputs = unit.outputs;
     unit.end();
-    for (let ordinal = 0; ordinal < outputs.length; ordinal++) this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal });
+    const lookups = unit.lookups.text;
+    for (let ordinal = 0; ordinal < outputs.length; ordinal++) this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal, lookups });
     return "done";
   }
 
@@ -110,7 +111,7 @@ export class HandlerRunner {
   settle(): void {
     this.#unit.undo.length = 0;
     if (this.#drafts.length === 0) return;
-    for (const { draft, call, ordinal } of this.#drafts) this.#outputs.write(draft, originOf(call), ordinal);
+    for (const { draft, call, ordinal, lookups } of this.#drafts) this.#outputs.write(draft, originOf(call, lookups), ordinal);
     this.#drafts = [];
   }
 
@@ -175,7 +176,7 @@ export class HandlerRunner {
       ...(timer === undefined ? {} : { timer: timerOf(timer) }),
       excerpt: call.site.excerpt(),
     });
-    this.#drafts.push({ draft, call, ordinal: 0 });
+    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text });
   }
 }
 
@@ -184,13 +185,14 @@ function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["time
   return { name, id: readKey(record.id) ?? "", time: formatInstant(record.at), armedBy: record.armedBy };
 }
 
-function originOf(call: Call): Origin {
+function originOf(call: Call, lookups: string | undefined): Origin {
   return {
     token: call.row.token,
     key: call.row.key,
     cause: call.cause,
     position: call.site.position(),
     unit: `${call.handler}|${call.unit}`,
+    lookups,
   };
 }
 

@@ -2,10 +2,31 @@
  * Keys of the rows of a shard, as binary strings (one char a byte). The first byte is the table.
  */
 
-export const TABLE = { meta: "m", sums: "h", mark: "k", key: "a", page: "d", entry: "e", redriven: "v", shape: "s", timer: "t" } as const;
+export const TABLE = {
+  meta: "m",
+  sums: "h",
+  mark: "k",
+  key: "a",
+  page: "d",
+  entry: "e",
+  redriven: "v",
+  shape: "s",
+  timer: "t",
+  reference: "r",
+  referenceVersion: "w",
+} as const;
 
 /** Tables that the state hash covers, beside the meta row. */
-export const HASHED_TABLES = [TABLE.key, TABLE.page, TABLE.entry, TABLE.redriven, TABLE.shape, TABLE.timer] as const;
+export const HASHED_TABLES = [
+  TABLE.key,
+  TABLE.page,
+  TABLE.entry,
+  TABLE.redriven,
+  TABLE.shape,
+  TABLE.timer,
+  TABLE.reference,
+  TABLE.referenceVersion,
+] as const;
 
 export const META_ROW = TABLE.meta;
 export const SUMS_ROW = TABLE.sums;
@@ -43,6 +64,16 @@ export function redrivenRow(deadLetter: string): string {
 
 export function markRow(sequence: number): string {
   return `${TABLE.mark}${u64(sequence)}`;
+}
+
+/** Lists the versions of a reference id. */
+export function referenceRow(table: string, token: string): string {
+  return `${TABLE.reference}${table}\0${token}`;
+}
+
+/** Data of one version of a reference id. */
+export function referenceVersionRow(table: string, token: string, version: number): string {
+  return `${TABLE.referenceVersion}${table}\0${token}\0${u64(version)}`;
 }
 
 /** The clocks of timers, and the one by which state expires. */

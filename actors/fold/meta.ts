@@ -9,7 +9,7 @@ import { layoutOf } from "../model/layout.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 2;
+export const STATE_FORMAT = 3;
 
 const LAYOUT = layoutOf({});
 
@@ -76,6 +76,8 @@ export interface Meta {
   /** Sequence of the epoch entry that begins this history: a later one with `from` replaced everything before. */
   epochRoot: number;
   owner: Owner | undefined;
+  /** Sequence in `<log>-reference` of the last copy that was taken in order; 0 before the first. */
+  referenceSource: number;
   keys: number;
   timers: number;
   counts: Counts;
@@ -93,6 +95,7 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     epoch,
     epochRoot,
     owner: undefined,
+    referenceSource: 0,
     keys: 0,
     timers: 0,
     counts: {

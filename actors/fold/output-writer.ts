@@ -26,6 +26,8 @@ export interface Origin {
   readonly position: string;
   /** Names the unit in idempotency keys: the cause, and for a timer its name and time too. */
   readonly unit: string;
+  /** Reference versions that the handler call saw. */
+  readonly lookups?: string | undefined;
 }
 
 export class OutputWriter {
@@ -57,7 +59,9 @@ export class OutputWriter {
     if (origin.key !== undefined) text += `,"subject":${JSON.stringify(origin.key)}`;
     text += `,"time":"${formatInstant(draft.time)}","datacontenttype":"application/json"`;
     if (origin.cause !== undefined) text += `,"causeid":${JSON.stringify(origin.cause)}`;
-    text += `,"position":"${origin.position}","jobversion":${this.#version},"idempotencykey":${JSON.stringify(idempotencyKey)},"data":${draft.dataJson}}`;
+    text += `,"position":"${origin.position}","jobversion":${this.#version},"idempotencykey":${JSON.stringify(idempotencyKey)}`;
+    if (origin.lookups !== undefined) text += `,"referenceversions":"${origin.lookups}"`;
+    text += `,"data":${draft.dataJson}}`;
     const payload = this.#primitives.encodeUtf8(text);
     const chain = this.#primitives.chain(meta.chain, subject, payload);
     meta.outputs = k;

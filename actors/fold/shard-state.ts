@@ -28,6 +28,7 @@ import {
 } from "./keys.ts";
 import { type Meta, writeMeta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
+import { ReferenceState } from "./reference-state.ts";
 import { type CommittedRows, Rows } from "./rows.ts";
 import { Shapes } from "./shapes.ts";
 import { StateSums, stateHash } from "./state-hash.ts";
@@ -51,6 +52,7 @@ const SCAN_ROWS = 4_096;
 export class ShardState {
   readonly meta: Meta;
   readonly shapes: Shapes;
+  readonly reference: ReferenceState;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -89,6 +91,7 @@ export class ShardState {
     this.#timers = new TimerIndex(this.#rows);
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
+    this.reference = new ReferenceState(job.tables, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
     this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {
       this.#rows.set(row, bytes);

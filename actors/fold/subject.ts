@@ -16,6 +16,7 @@ const UNKNOWN: SubjectKind = { kind: "unknown" };
 const BATCH: SubjectKind = { kind: "batch" };
 const CONTROL: SubjectKind = { kind: "control" };
 const MOVE: SubjectKind = { kind: "move" };
+const TABLE_NAME = /^_?[a-z][a-z0-9-]{0,30}$/;
 const VERSION = /^[1-9]\d{0,9}$/;
 
 /** Last token of the log's own journal, which every job of the log folds. Not a job's name: those start with a letter. */
@@ -35,6 +36,16 @@ export function epochSubject(log: string, partition: number, job: string): strin
 
 export function controlSubject(log: string, partition: number): string {
   return journalSubject(log, partition, CONTROL_JOURNAL);
+}
+
+/** Where copies of a reference table stand. Names that begin with `_` are no table's; they are kept for what else goes this way. */
+export function referenceSubject(log: string, partition: number, table: string): string {
+  return `${log}.p${partition}.r.${table}`;
+}
+
+/** Whether a text may stand as the last token of a copy's subject. */
+export function isReferenceName(name: string): boolean {
+  return TABLE_NAME.test(name);
 }
 
 /** Reads a subject of `<log>-<partition>`; whatever has no known form is `unknown`. */
@@ -62,7 +73,7 @@ function readRuntimeSubject(own: string, tokens: readonly string[]): SubjectKind
     return isName(name) ? { kind: "journal", job: name, part } : UNKNOWN;
   }
   if (kind === "b" && tokens.length === 3 && VERSION.test(name ?? "")) return BATCH;
-  if (kind === "r" && tokens.length === 3 && isName(name ?? "")) return { kind: "reference", table: name! };
+  if (kind === "r" && tokens.length === 3 && isReferenceName(name ?? "")) return { kind: "reference", table: name! };
   if (kind === "m" && tokens.length === 2) return MOVE;
   return UNKNOWN;
 }

@@ -7,6 +7,7 @@ import { HandlerError } from "../model/handler-error.ts";
 import type { Schema } from "../model/schema.ts";
 import { CELL_MAX_BYTES } from "./bounds.ts";
 import type { KeyRow } from "./key-row.ts";
+import { LookupNotes } from "./reference-lookup.ts";
 import type { ShardState } from "./shard-state.ts";
 
 /** An output that a unit asked for, not yet numbered. */
@@ -51,6 +52,7 @@ export class Unit {
   outputChars = 0;
   randomState = 0;
   randomDraws = 0;
+  readonly lookups = new LookupNotes();
   readonly undo: (() => unknown)[] = [];
   #row: KeyRow | undefined;
 
@@ -63,6 +65,7 @@ export class Unit {
     this.outputs = [];
     this.outputChars = 0;
     this.randomDraws = 0;
+    this.lookups.clear();
   }
 
   /** The row in hand. Throws OUTSIDE_HANDLER when there is none. */

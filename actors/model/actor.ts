@@ -4,6 +4,7 @@
  */
 import type { Cell } from "./cell.ts";
 import type { DeepReadonly } from "./readonly.ts";
+import type { ReferenceLookup, ReferenceTable } from "./reference.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 import type { OutputType, Stream } from "./stream.ts";
 
@@ -63,9 +64,14 @@ type None = Record<never, never>;
 
 /**
  * What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay.
- * C: the handles of its cells, O and T: the data of its outputs and timers, by name.
+ * C: the handles of its cells, O, T and R: the data of its outputs, timers and reference tables, by name.
  */
-export interface Context<C = Record<string, unknown>, O = Record<string, unknown>, T = Record<string, unknown>> {
+export interface Context<
+  C = Record<string, unknown>,
+  O = Record<string, unknown>,
+  T = Record<string, unknown>,
+  R = Record<string, unknown>,
+> {
   readonly key: string;
   /** The event's time, or the time that the timer was set for. */
   readonly now: number;
@@ -78,6 +84,7 @@ export interface Context<C = Record<string, unknown>, O = Record<string, unknown
   readonly state: { readonly [K in keyof C]: C[K] };
   readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => void };
   readonly timers: { readonly [K in keyof T]: TimerHandle<T[K]> };
+  readonly reference: { readonly [K in keyof R]: ReferenceLookup<R[K]> };
   /** A number in [0, 1), the same in every replay. */
   random(): number;
   /** A version 4 UUID, the same in every replay. */
@@ -86,10 +93,10 @@ export interface Context<C = Record<string, unknown>, O = Record<string, unknown
   quarantine(code: string, reason?: string): never;
 }
 
-type EventHandlers<C, O, T, I> = {
-  readonly [K in keyof I]: (ctx: Context<C, O, T>, event: DeepReadonly<I[K]>, info: EventInfo) => void;
+type EventHandlers<C, O, T, R, I> = {
+  readonly [K in keyof I]: (ctx: Context<C, O, T, R>, event: DeepReadonly<I[K]>, info: EventInfo) => void;
 };
-type TimerHandlers<C, O, T> = { readonly [K in keyof T]: (ctx: Context<C, O, T>, timer: FiredTimer<T[K]>) => void };
+type TimerHandlers<C, O, T, R> = { readonly [K in keyof T]: (ctx: Context<C, O, T, R>, timer: FiredTimer<T[K]>) => void };
 
 /**
  * By version: what the actor's state of the version before becomes. Gets and gives plain values by cell: what `value`,
@@ -103,17 +110,19 @@ interface Migration {
   step(old: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
 }
 
-export interface ActorOptions<I, C, O, T> {
+export interface ActorOptions<I, C, O, T, R> {
   /** Raise it with every change of behaviour. Default 1. */
   readonly version?: number;
   readonly in: { readonly [K in keyof I]: Stream<I[K]> };
   readonly out?: { readonly [K in keyof O]: OutputType<O[K]> };
   readonly state?: { readonly [K in keyof C]: Cell<C[K]> };
   readonly timers?: { readonly [K in keyof T]: TimerType<T[K]> };
-  readonly on: NoInfer<EventHandlers<C, O, T, I> & TimerHandlers<C, O, T>>;
+  /** Tables that its handlers look things up in. */
+  readonly reference?: { readonly [K in keyof R]: ReferenceTable<R[K]> };
+  readonly on: NoInfer<EventHandlers<C, O, T, R, I> & TimerHandlers<C, O, T, R>>;
   /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
   readonly migrate?: Migrations;
-  readonly late?: NoInfer<(ctx: Context<C, O, T>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
+  readonly late?: NoInfer<(ctx: Context<C, O, T, R>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
 
 /** An actor as the fold sees it: names resolved to numbers, handlers untyped. */
@@ -125,6 +134,7 @@ export interface Actor {
   readonly cells: readonly (Cell<unknown> & { readonly name: string })[];
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
+  readonly references: readonly { readonly name: string; readonly table: ReferenceTable<unknown> }[];
   readonly late: Handler | undefined;
   readonly migrate: Readonly<Record<number, (old: Readonly<Record<string, unknown>>) => unknown>>;
 }
@@ -135,10 +145,10 @@ export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const MEMBER = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 
-export function actor<I, C = None, O = None, T = None>(name: string, options: ActorOptions<I, C, O, T>): Actor {
+export function actor<I, C = None, O = None, T = None, R = None>(name: string, options: ActorOptions<I, C, O, T, R>): Actor {
   if (!isName(name)) throw new TypeError(`actor "${name}": a name matches ${NAME}.`);
   const handlers = options.on as Readonly<Record<string, unknown>>;
-  const members = [options.in, options.state ?? {}, options.out ?? {}, options.timers ?? {}].flatMap((part) => Object.keys(part));
+  const members = [options.in, options.state ?? {}, options.out ?? {}, options.timers ?? {}, options.reference ?? {}].flatMap(Object.keys);
   for (const member of members) {
     if (!MEMBER.test(member)) throw new TypeError(`actor "${name}": the name "${member}" does not match ${MEMBER}.`);
   }
@@ -170,6 +180,10 @@ export function actor<I, C = None, O = None, T = None>(name: string, options: Ac
       ...(type as TimerType<unknown>),
       name: member,
       handler: handler(member) as TimerHandler,
+    })),
+    references: Object.entries(options.reference ?? {}).map(([member, table]) => ({
+      name: member,
+      table: table as ReferenceTable<unknown>,
     })),
     late: options.late as Handler | undefined,
     migrate: migrationsOf(name, version, options.migrate ?? {}) as Actor["migrate"],

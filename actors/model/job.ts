@@ -3,6 +3,7 @@
  * the fold sees them, so changing one changes the history from there on.
  */
 import { type Actor, isName } from "./actor.ts";
+import { type ReferenceTable, tablesOf } from "./reference.ts";
 import { durationMs } from "./time.ts";
 
 export interface JobOptions {
@@ -44,6 +45,8 @@ export interface Job {
   readonly name: string;
   readonly log: string;
   readonly actors: readonly Actor[];
+  /** Reference tables that its actors read, by name. */
+  readonly tables: ReadonlyMap<string, ReferenceTable<unknown>>;
   /** The greatest version of its actors; written into every output. */
   readonly version: number;
   readonly settings: FoldSettings;
@@ -76,6 +79,7 @@ export function job(name: string, options: JobOptions): Job {
     name,
     log: options.log,
     actors: options.actors,
+    tables: tablesOf(name, options.actors),
     version: Math.max(...options.actors.map((actor) => actor.version)),
     settings,
   };

@@ -8,6 +8,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./nodes.ts";
 import { outputStreamRoutes } from "./output-stream.ts";
 import { outputRoutes } from "./outputs.ts";
+import { referenceRoutes } from "./reference.ts";
 import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
 import { watermarkRoutes } from "./watermark.ts";
@@ -22,6 +23,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...outputStreamRoutes(node),
     ...ingestRoutes(node),
     ...watermarkRoutes(node),
+    ...referenceRoutes(node),
     ...deadLetterRoutes(node),
     ...documentRoutes(() => table),
   ];

@@ -29,8 +29,16 @@ export async function ensureLogStream(
   map: SlotMap,
   settings: LogStreamSettings,
 ): Promise<void> {
-  const stream = streamOf(log, partition);
-  const subjects = subjectsOfPartition(log, partition, map);
+  await ensureStream(nc, streamOf(log, partition), subjectsOfPartition(log, partition, map), settings);
+}
+
+/** A stream that loses nothing by itself: limits retention, new messages refused when it is full. */
+export async function ensureStream(
+  nc: NatsConnection,
+  stream: string,
+  subjects: readonly string[],
+  settings: LogStreamSettings,
+): Promise<void> {
   if (await isThere(nc, stream, subjects)) return;
   const { error } = await askApi(nc, `STREAM.CREATE.${stream}`, streamConfig(stream, subjects, settings));
   if (error === undefined) return;

@@ -15,6 +15,7 @@ import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
 import { connectNats } from "../nats-connect.ts";
 import { ensureOutputStream } from "../outputs/output-layout.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
+import { NatsReferenceLog } from "../reference/reference-log.ts";
 import type { ShardReport } from "../shard/report.ts";
 import { SkipList } from "../shard/skips.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
@@ -178,6 +179,8 @@ async function ensureStreams(nc: NatsConnection, app: App, config: Config, notic
       }
     }
     await SkipList.ensure(nc, job.name, REPLICAS);
+    // Reserves max_bytes, so only where a table is read.
+    if (job.tables.size > 0) await NatsReferenceLog.ensure(nc, job.log, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
     for (let partition = 0; partition < map.partitions; partition++) {
       await ensureOutputStream(jsm, job.name, partition, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
     }

@@ -19,6 +19,7 @@ import { loadApp } from "../app.ts";
 import { primitives } from "../primitives.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
 
 export interface ReaderSetup {
   readonly app: string;
@@ -73,6 +74,8 @@ export interface StateReader {
   actor(place: ShardFolder, type: string, token: string): ActorReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
   keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
+  /** Reference records in force at a time; of a partition's first shard as good as of any other. */
+  reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
 }
 
 const READ_TRIES = 1_000;
@@ -84,7 +87,8 @@ const codecs = new Map<ShardStore, KeyRowCodec>();
 
 const reader: StateReader = {
   committed(place) {
-    const meta = metaOf(storeOf(place));
+    const bytes = storeOf(place).get(META_ROW);
+    const meta = bytes === undefined ? undefined : readMeta(bytes);
     if (meta === undefined) return undefined;
     const { cursor, last } = meta;
     return { sequence: cursor.sequence, index: cursor.index, position: formatPosition(place.partition, last.sequence, last.index) };
@@ -127,6 +131,7 @@ const reader: StateReader = {
     }
     return { keys, next: undefined };
   },
+  reference: (place, query) => referencePage(storeOf(place), query),
 };
 
 function find(jobName: string, type: string): { readonly job: Job; readonly actor: Actor; readonly number: number } {

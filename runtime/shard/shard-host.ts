@@ -12,6 +12,8 @@ import { isTidemarkError, type TidemarkError } from "../errors.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
+import { ReferenceCopier } from "../reference/reference-copier.ts";
+import { NatsReferenceLog } from "../reference/reference-log.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { committed, type ShardStore } from "../store/shard-store.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
@@ -96,13 +98,30 @@ export class ShardHost {
       const shard = await this.#buildPatiently(hosted, job, place);
       if (shard === undefined) return;
       hosted.shard = shard;
-      await shard.run(this.#beat);
+      const copier = this.#copierOf(shard);
+      await shard.run(this.#beat).finally(() => copier?.stop());
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${shard.error.message}`);
     } catch (error) {
       if (!isTidemarkError(error)) throw error;
       hosted.error = error;
       this.#notice(`${job.name}/${place.partition} did not start: ${error.message}`);
     }
+  }
+
+  /** Reference data is copied into the partition of a shard that reads some; its stream exists only where one does. */
+  #copierOf({ fold, parts: { job, partition, log } }: Shard): ReferenceCopier | undefined {
+    if (job.tables.size === 0) return undefined;
+    const copier = new ReferenceCopier({
+      logName: job.log,
+      partition,
+      log,
+      source: new NatsReferenceLog(this.#nc, job.log),
+      clock: systemClock,
+      notice: this.#notice,
+      folded: () => ({ next: fold.meta.cursor.sequence, source: fold.meta.referenceSource }),
+    });
+    void copier.run();
+    return copier;
   }
 
   /** A server that is away is waited for: a shard that starts is no different from one that runs. `undefined` when drained meanwhile. */

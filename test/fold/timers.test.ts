@@ -53,7 +53,7 @@ suite("an event timer", () => {
   test("armed at a time that has passed fires with the next entry, whatever that is", () => {
     const log = new ScriptLog().run([], { time: T0 + 9 }).run([{ arm: "tick", at: T0 + 1 }, { say: "armed" }]);
     assert.deepEqual(cameOf(log), ["0:2.0 d1 armed"]);
-    assert.deepEqual(cameOf(log.raw("script.p0.r.table", "reference")), ["0:2.0 d1 armed", "0:3.0 d1 tick"]);
+    assert.deepEqual(cameOf(log.reference("others", { id: "x", version: 1, from: T0, data: {} })), ["0:2.0 d1 armed", "0:3.0 d1 tick"]);
   });
 
   test("is about the event that armed it", () => {

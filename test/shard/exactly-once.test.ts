@@ -61,8 +61,7 @@ suite("whatever happens to a shard, its stream holds each output once and its st
               } else if (act === "turn") await turn();
               else if (act === "append") {
                 const entry = left.shift();
-                if (entry !== undefined) world.log.now = entry.logTime;
-                if (entry !== undefined) await world.log.append(entry.subject, entry.payload);
+                if (entry !== undefined) await world.append(entry);
               } else if (act === "crash") {
                 world.store.crash();
                 shard = undefined;
@@ -72,10 +71,7 @@ suite("whatever happens to a shard, its stream holds each output once and its st
               else world.broker.refuseNext(act);
             }
             world.broker.releaseAnswers();
-            for (const entry of left) {
-              world.log.now = entry.logTime;
-              await world.log.append(entry.subject, entry.payload);
-            }
+            for (const entry of left) await world.append(entry);
             shard ??= await world.start(tuning);
             await world.settle(shard);
             const hash = await world.drain(shard);

@@ -3,7 +3,8 @@
  * handler of an event or of a timer.
  */
 import { Type } from "typebox";
-import { actor, timer, value } from "../../actors/model/actor.ts";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { value } from "../../actors/model/cells/value.ts";
 import { job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 

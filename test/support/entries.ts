@@ -1,6 +1,7 @@
 /** Builds log entries for tests of the fold: what a partition would hold, without a server. */
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import { writeLink } from "../../actors/fold/reference-entry.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { formatInstant } from "../../actors/model/time.ts";
@@ -16,6 +17,14 @@ export interface EventText {
   readonly time?: number;
   readonly data?: unknown;
   readonly [extension: string]: unknown;
+}
+
+/** One version of a record; `from` is its `effectiveFrom`. */
+export interface ReferenceText {
+  readonly id: string;
+  readonly version: number;
+  readonly from: number;
+  readonly data: unknown;
 }
 
 export function cloudEvent({ id = "e1", source = "/test", type = "meter.reading", key = "d1", time = T0, data, ...rest }: EventText = {}) {
@@ -40,6 +49,8 @@ export class TestLog {
   readonly entries: LogEntry[] = [];
   readonly log: string;
   logTime: number;
+  /** Sequence in the reference stream of the last copy. */
+  #source = 0;
 
   constructor(log: string, logTime = T0) {
     this.log = log;
@@ -61,6 +72,15 @@ export class TestLog {
 
   watermark(time: number): this {
     return this.raw(`${this.log}.p0.j._log`, JSON.stringify({ kind: "watermark", time: formatInstant(time) }));
+  }
+
+  /** A copy of a reference record; `source` and `previous` default to the next in order. */
+  reference(table: string, record: ReferenceText | string, link: { source?: number; previous?: number } = {}, advance = 0): this {
+    const source = link.source ?? this.#source + 1;
+    const previous = link.previous ?? source - 1;
+    this.#source = Math.max(this.#source, source);
+    const payload = typeof record === "string" ? record : JSON.stringify({ ...record, effectiveFrom: formatInstant(record.from) });
+    return this.raw(`${this.log}.p0.r.${table}`, payload, advance, writeLink({ source, previous }));
   }
 
   raw(subject: string, payload: string | Uint8Array, advance = 0, headers?: ReadonlyMap<string, string>): this {
@@ -94,6 +114,7 @@ export interface ReadOutput {
   readonly causeid?: string;
   readonly position: string;
   readonly idempotencykey: string;
+  readonly referenceversions?: string;
   readonly data: Record<string, unknown>;
 }
 

@@ -127,11 +127,14 @@ export class MemoryWorld {
 
   /** Appends what a test log holds, at its log times. */
   async feed(from: TestLog): Promise<this> {
-    for (const { logTime, subject, payload, headers } of from.entries) {
-      this.log.now = logTime;
-      await this.log.append(subject, payload, headers === undefined ? {} : { headers });
-    }
+    for (const entry of from.entries) await this.append(entry);
     return this;
+  }
+
+  /** Appends an entry at its log time. */
+  async append({ logTime, subject, payload, headers }: LogEntry): Promise<void> {
+    this.log.now = logTime;
+    await this.log.append(subject, payload, headers === undefined ? {} : { headers });
   }
 
   parts(tuning: ShardTuning = {}): ShardParts {

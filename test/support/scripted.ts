@@ -1,11 +1,12 @@
 /**
  * A job whose events say what its handler is to do, so that a test reads as the history that it is about.
- * One actor, `script`; one event type, `script.run`; an event timer `tick`, a processing timer `alarm`.
+ * One actor, `script`; one event type, `script.run`; an event timer `tick`, a processing timer `alarm`; a reference table `rates`.
  */
 import { type Static, Type } from "typebox";
 import { actor, type Context, timer } from "../../actors/model/actor.ts";
 import { type Value, value } from "../../actors/model/cells/value.ts";
 import { type Job, type JobOptions, job } from "../../actors/model/job.ts";
+import { reference } from "../../actors/model/reference.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { type Folded, foldHistory, type Interruptions } from "../../runtime/replay/fold-history.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
@@ -16,6 +17,8 @@ export type Step =
   | { readonly say: string; readonly time?: number }
   | { readonly arm: "tick" | "alarm"; readonly at: number; readonly id?: string; readonly steps?: readonly Step[] }
   | { readonly cancel: "tick" | "alarm"; readonly id?: string }
+  /** Says the version in force and its rate, as of `ctx.now` or `at`. */
+  | { readonly look: string; readonly at?: number }
   | { readonly fail: string }
   | { readonly quarantine: string }
   | { readonly promise: true };
@@ -23,6 +26,7 @@ export type Step =
 const Run = Type.Object({ steps: Type.Array(Type.Unknown()) });
 const Steps = Type.Object({ steps: Type.Array(Type.Unknown()) });
 const Said = Type.Object({ text: Type.String(), total: Type.Number(), watermark: Type.Union([Type.Number(), Type.Null()]) });
+const Rate = Type.Object({ rate: Type.Number() });
 const Fired = Type.Object({ name: Type.String(), id: Type.String(), total: Type.Number() });
 
 export function scriptedJob(options: Partial<JobOptions> = {}): Job {
@@ -31,6 +35,7 @@ export function scriptedJob(options: Partial<JobOptions> = {}): Job {
     out: { said: output("script.said", { schema: Said }), fired: output("script.fired", { schema: Fired }) },
     state: { total: value(Type.Number(), 0) },
     timers: { tick: timer("event", Steps), alarm: timer("processing", Steps) },
+    reference: { rates: reference("rates", { schema: Rate }) },
     on: {
       run: (ctx, event) => play(ctx, event.steps as readonly Step[]),
       tick: (ctx, fired) => fire(ctx, fired),
@@ -51,7 +56,8 @@ export function scriptedJob(options: Partial<JobOptions> = {}): Job {
 type Ctx = Context<
   { total: Value<number> },
   { said: Static<typeof Said>; fired: Static<typeof Fired> },
-  { tick: Static<typeof Steps>; alarm: Static<typeof Steps> }
+  { tick: Static<typeof Steps>; alarm: Static<typeof Steps> },
+  { rates: Static<typeof Rate> }
 >;
 
 function fire(
@@ -70,7 +76,11 @@ function play(ctx: Ctx, steps: readonly Step[]): unknown {
       ctx.out.said(said, step.time === undefined ? {} : { time: step.time });
     } else if ("arm" in step) ctx.timers[step.arm].at(step.at, { steps: [...(step.steps ?? [])] }, step.id ?? "");
     else if ("cancel" in step) ctx.timers[step.cancel].cancel(step.id ?? "");
-    else if ("fail" in step) throw new Error(step.fail);
+    else if ("look" in step) {
+      const found = step.at === undefined ? ctx.reference.rates.get(step.look) : ctx.reference.rates.asOf(step.look, step.at);
+      const text = found === undefined ? "none" : `v${found.version} ${found.data.rate}`;
+      ctx.out.said({ text, total: ctx.state.total.get(), watermark: ctx.watermark ?? null });
+    } else if ("fail" in step) throw new Error(step.fail);
     else if ("quarantine" in step) ctx.quarantine(step.quarantine);
     else return Promise.resolve();
   }
