@@ -183,6 +183,7 @@ suite("actors", () => {
         state: { days: [{ start: Date.UTC(2026, 0, 15), count: 1, millionths: 1_000_000 }], lastAt: T0 },
         timers: actor.timers,
         dedupe: { count: 1, oldest: "2026-01-15T12:00:00.000Z", horizon: "172800000ms" },
+        expires: [],
         pending: [],
       });
       const timers = actor.timers as { name: string; id: string; at: string; clock: string; armedBy: string }[];
