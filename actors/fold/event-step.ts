@@ -148,6 +148,7 @@ export class EventStep implements CallSite {
     }
     const at = { sequence: this.#entry!.sequence, index };
     row.dedupe.add(identity, event.time, at, this.#notBefore(), this.#state.pages(row));
+    if (row.forgetIndexedAt === undefined) this.#state.forgetAt(row, event.time + this.#options.job.settings.dedupeHorizonMs + 1);
     this.#state.changed(row);
   }
 
@@ -167,6 +168,7 @@ export class EventStep implements CallSite {
       actor: offer.actor,
       handler: offer.name,
       now: event.time,
+      clock: Math.max(event.time, this.#state.meta.watermark!),
       cause: event.id,
       site: this,
       unit: event.id,

@@ -9,7 +9,7 @@ import { layoutOf } from "../model/layout.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 1;
+export const STATE_FORMAT = 2;
 
 const LAYOUT = layoutOf({});
 

@@ -4,7 +4,7 @@
  */
 import { formatInstant } from "../model/time.ts";
 import { ERROR_TEXT_MAX_CHARS, EXCERPT_MAX_BYTES } from "./bounds.ts";
-import type { DraftOutput } from "./context.ts";
+import type { DraftOutput } from "./unit.ts";
 
 export interface FailureRecord {
   readonly name: string;

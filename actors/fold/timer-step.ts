@@ -43,10 +43,11 @@ export class TimerStep {
       actor,
       handler: `${address.actor}.${address.name}`,
       now: record.at,
+      clock: address.clock === "event" ? record.at : this.#state.meta.watermark!,
       cause: record.armedBy,
       site: { position: () => position, excerpt: () => "" },
       unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
-      timer: { name: address.name, clock: address.clock, record },
+      timer: { name: address.name, clock: timer.clock, record },
     };
     const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
     const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));

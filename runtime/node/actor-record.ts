@@ -6,29 +6,30 @@ import type { PageStore } from "../../actors/fold/dedupe.ts";
 import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
 import { keyRow, pageRow, TABLE } from "../../actors/fold/keys.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
+import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Clock } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { readKey, slotOf } from "../../actors/model/key.ts";
 
-export interface TimerRecord {
-  readonly name: string;
-  readonly id: string;
-  /** When it fires, milliseconds. */
-  readonly at: number;
-  readonly clock: Clock;
-  /** `undefined` for a timer without data. */
-  readonly data: unknown;
-  /** Id of the event that armed it. */
-  readonly armedBy: string;
-}
-
+/** Times are milliseconds. */
 export interface ActorRecord {
   readonly type: string;
   readonly key: string;
-  /** By the cell's name; `undefined` for a cell that is empty and has no initial value. */
+  /** By the cell's name, as plain JSON values. */
   readonly state: Readonly<Record<string, unknown>>;
-  readonly timers: readonly TimerRecord[];
-  /** Event ids that the key remembers, and the time of the oldest one, milliseconds. */
+  readonly timers: readonly {
+    readonly name: string;
+    readonly id: string;
+    readonly at: number;
+    readonly clock: Clock;
+    /** `undefined` for a timer without data. */
+    readonly data: unknown;
+    /** Id of the event that armed it. */
+    readonly armedBy: string;
+  }[];
+  /** What goes by itself, and when. */
+  readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: number }[];
+  /** Event ids that the key remembers, and the time of the oldest one. */
   readonly dedupe: { readonly count: number; readonly oldest: number | undefined };
 }
 
@@ -48,13 +49,13 @@ export class ActorRows {
     return number === -1 ? undefined : number;
   }
 
-  /** `undefined` when the key has no such actor. `token` is a written key. */
-  read(rows: CommittedRows, actor: number, token: string): ActorRecord | undefined {
+  /** `undefined` when the key has no such actor. `token`: a written key; `watermark`: what has expired by it is not there. */
+  read(rows: CommittedRows, actor: number, token: string, watermark: number | undefined): ActorRecord | undefined {
     const slot = slotOf(token);
     const bytes = rows.get(keyRow(slot, token));
     if (bytes === undefined) return undefined;
     const row = this.#codec.decode(token, slot, bytes);
-    return row.sections[actor] === undefined ? undefined : this.#record(rows, actor, row);
+    return row.sections[actor] === undefined ? undefined : this.#record(rows, actor, row, watermark);
   }
 
   /** Key of a row of the key table; `undefined` when it has no such actor. */
@@ -63,21 +64,24 @@ export class ActorRows {
     return this.#codec.decode(token, slotOf(token), row.value).sections[actor] === undefined ? undefined : readKey(token);
   }
 
-  #record(rows: CommittedRows, actor: number, row: KeyRow): ActorRecord {
-    const { name, cells, timers } = this.#job.actors[actor]!;
-    const section = row.sections[actor]!;
+  #record(rows: CommittedRows, number: number, row: KeyRow, watermark: number | undefined): ActorRecord {
+    const actor = this.#job.actors[number]!;
+    const cells = actor.cells.map((cell, i) => ({ cell, view: new StoredCell(rows, row, actor, number, i, watermark) }));
     return {
-      type: name,
+      type: actor.name,
       key: row.key,
-      state: Object.fromEntries(cells.map((cell, i) => [cell.name, section.cells[i] ?? cell.initial])),
-      timers: section.timers.map((timer) => ({
-        name: timers[timer.timer]!.name,
-        id: readKey(timer.id) ?? "",
-        at: timer.at,
-        clock: timers[timer.timer]!.clock,
-        data: timer.data,
-        armedBy: timer.armedBy,
-      })),
+      state: Object.fromEntries(cells.map(({ cell, view }) => [cell.name, cell.plain(view)])),
+      timers: row.sections[number]!.timers.map(({ timer, id, at, data, armedBy }) => {
+        const { name, clock } = actor.timers[timer]!;
+        return { name, id: readKey(id) ?? "", at, clock, data, armedBy };
+      }),
+      expires: cells.flatMap(({ cell, view }) =>
+        [...view.expiries()].map(({ id, at }) => ({
+          cell: cell.name,
+          ...(cell.entry === undefined ? {} : { entry: readKey(id) ?? "" }),
+          at,
+        })),
+      ),
       dedupe: { count: row.dedupe.count, oldest: row.dedupe.oldest(pagesOf(rows, row)) },
     };
   }
@@ -92,13 +96,5 @@ function pagesOf(rows: CommittedRows, row: KeyRow): PageStore {
   const refuse = (): never => {
     throw new Error("the reader never writes");
   };
-  return {
-    readPage: (page) => rows.get(pageRow(row.slot, row.token, page)) ?? missing(page),
-    writePage: refuse,
-    dropPage: refuse,
-  };
-}
-
-function missing(page: number): never {
-  throw new RangeError(`dedupe page ${page} is missing`);
+  return { readPage: (page) => rows.get(pageRow(row.slot, row.token, page)) ?? refuse(), writePage: refuse, dropPage: refuse };
 }

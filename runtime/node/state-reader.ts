@@ -35,6 +35,8 @@ export interface ActorReport {
     readonly data: unknown;
     readonly armedBy: string;
   }[];
+  /** What goes by itself, and when. */
+  readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
   readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
   readonly pending: readonly never[];
 }
@@ -58,7 +60,7 @@ export interface StateReader {
   keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
 }
 
-const READ_TRIES = 5;
+const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
 
 const app = await loadApp((workerData as ReaderSetup).app);
@@ -71,13 +73,15 @@ const reader: StateReader = {
     const store = storeOf(place);
     // Two reads may see two commits: taken again until the meta row is the same before and after.
     for (let attempt = 0; attempt < READ_TRIES; attempt++) {
-      const meta = metaOf(store);
-      if (meta === undefined) return undefined;
-      const record = rows.read(store, number, token);
-      if (metaOf(store)?.cursor.sequence !== meta.cursor.sequence && attempt < READ_TRIES - 1) continue;
+      const before = store.get(META_ROW);
+      const meta = before === undefined ? undefined : readMeta(before);
+      if (before === undefined || meta === undefined) return undefined;
+      const record = rows.read(store, number, token, meta.watermark);
+      const after = store.get(META_ROW);
+      if (after === undefined || Buffer.compare(before, after) !== 0) continue;
       return record === undefined ? undefined : report(place, job, record, meta);
     }
-    return undefined;
+    throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
   },
   keys(place, type, prefixToken, from, limit) {
     const { rows, number } = find(place.job, type);
@@ -129,21 +133,17 @@ function rowsOf(job: Job): ActorRows {
   return rows;
 }
 
-function metaOf(store: ShardStore): Meta | undefined {
-  const bytes = store.get(META_ROW);
-  return bytes === undefined ? undefined : readMeta(bytes);
-}
-
 function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): ActorReport {
-  const { type, key, state, timers, dedupe } = record;
+  const { type, key, state, timers, expires, dedupe } = record;
   return {
     type,
     key,
     shard: place.partition,
     position: formatPosition(place.partition, meta.last.sequence, meta.last.index),
     watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
-    state: Object.fromEntries(Object.entries(state).map(([name, value]) => [name, value ?? null])),
+    state,
     timers: timers.map((timer) => ({ ...timer, at: formatInstant(timer.at), data: timer.data ?? null })),
+    expires: expires.map((expiry) => ({ ...expiry, at: formatInstant(expiry.at) })),
     dedupe: {
       count: dedupe.count,
       oldest: dedupe.oldest === undefined ? null : formatInstant(dedupe.oldest),

@@ -2,8 +2,9 @@
  * What the types of a job say to its tests: events, outputs, state and timers by the names that its actors give them.
  * Nothing here exists at run time.
  */
-import type { Actor, Clock, DeepReadonly } from "../../actors/model/actor.ts";
+import type { Actor, Clock } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
+import type { DeepReadonly } from "../../actors/model/readonly.ts";
 import type { Stream } from "../../actors/model/stream.ts";
 import type { Published, SideOutputs } from "./published.ts";
 import type { EventOptions } from "./test-event.ts";
@@ -51,7 +52,6 @@ export type ArmedTimer<A> = {
   [N in Named<TimersOf<A>>]: {
     readonly name: N;
     readonly id: string;
-    /** When it fires, milliseconds. */
     readonly at: number;
     readonly clock: Clock;
     readonly data: TimersOf<A>[N];
@@ -60,13 +60,24 @@ export type ArmedTimer<A> = {
   };
 }[Named<TimersOf<A>>];
 
-/** An actor as it stands. */
+/** What the content of a cell is, by its handle: that of a value, counter or list, of a map, of a set. An empty value is null. */
+type PlainOf<H> = H extends { get(): infer V }
+  ? Exclude<V, undefined> | (undefined extends V ? null : never)
+  : H extends { entries(): Iterable<readonly [unknown, infer V]> }
+    ? Readonly<Record<string, V>>
+    : H extends { values(): Iterable<infer M> }
+      ? readonly M[]
+      : unknown;
+
+/** An actor as it stands. Times are milliseconds. */
 export interface TestedActor<A> {
   readonly type: string;
   readonly key: string;
-  /** Cells by name, as plain values. */
-  readonly state: { readonly [K in keyof ShapeOf<A>["state"]]: DeepReadonly<ShapeOf<A>["state"][K]> };
+  /** Cells by name, as plain values, without what has expired. */
+  readonly state: { readonly [K in keyof ShapeOf<A>["state"]]: PlainOf<ShapeOf<A>["state"][K]> };
   readonly timers: readonly ArmedTimer<A>[];
-  /** Event ids that the key remembers, and the time of the oldest, milliseconds. */
+  /** What goes by itself, and when: a cell, or one entry of it. */
+  readonly expires: readonly { readonly cell: Named<ShapeOf<A>["state"]>; readonly entry?: string; readonly at: number }[];
+  /** Event ids that the key remembers, and the time of the oldest. */
   readonly dedupe: { readonly count: number; readonly oldest: number | undefined };
 }

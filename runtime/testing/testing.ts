@@ -202,7 +202,7 @@ export class JobTest<J extends Job> {
     const { token, slot } = placeOf(key);
     const shard = this.#world.shards[this.#world.partitionOf(slot)]!;
     shard.commit();
-    return this.#rows.read(shard.store, number, token) as TestedActor<A> | undefined;
+    return this.#rows.read(shard.store, number, token, shard.meta?.watermark) as TestedActor<A> | undefined;
   }
 
   /** The armed timers of an actor; none when there is no such actor. */

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Type } from "typebox";
-import { actor, timer, value } from "../../actors/model/actor.ts";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { value } from "../../actors/model/cells/value.ts";
 import { job } from "../../actors/model/job.ts";
 import { layoutOf } from "../../actors/model/layout.ts";
 import { output, stream } from "../../actors/model/stream.ts";

@@ -4,7 +4,12 @@ import { test } from "node:test";
 import { Type } from "typebox";
 import type job from "../../actors/meter/meter.ts";
 import { meter } from "../../actors/meter/meter.ts";
-import { actor, timer, value } from "../../actors/model/actor.ts";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { counter } from "../../actors/model/cells/counter.ts";
+import { list } from "../../actors/model/cells/list.ts";
+import { map } from "../../actors/model/cells/map.ts";
+import { set } from "../../actors/model/cells/set.ts";
+import { value } from "../../actors/model/cells/value.ts";
 import { job as jobOf } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { type JobTest, testJob } from "../../runtime/testing/testing.ts";
@@ -15,8 +20,21 @@ const foreign = stream("other", { schema: Type.Object({ nothing: Type.Boolean() 
 const alert = output("case.alert", { schema: Type.Object({ text: Type.String() }) });
 const counting = actor("counting", {
   in: { opened },
-  state: { count: value(Type.Integer(), 0) },
-  on: { opened: (ctx) => ctx.state.count.update((count) => count + 1) },
+  state: {
+    count: counter(),
+    sizes: set(Type.Integer()),
+    byKey: map(Type.Object({ amount: Type.Integer() })).ttl("1h"),
+    notes: list(Type.String()),
+    start: value(Type.Integer(), 0),
+  },
+  on: {
+    opened(ctx, { amount }) {
+      ctx.state.count.add();
+      ctx.state.sizes.add(amount);
+      ctx.state.byKey.set(ctx.key, { amount });
+      ctx.state.notes.add(`${amount}`);
+    },
+  },
 });
 const watching = actor("watching", {
   in: { opened, closed },
@@ -63,7 +81,14 @@ export async function typed(kit: JobTest<typeof cases>, metered: JobTest<typeof 
     if (one.name === "tidemark.dead-letter") one.data.text;
   }
 
-  const count: number | undefined = kit.actor(counting, "c")?.state.count;
+  const counted = kit.actor(counting, "c")?.state;
+  const count: number | undefined = counted?.count;
+  const sizes: readonly number[] | undefined = counted?.sizes;
+  const amount: number | undefined = counted?.byKey.c?.amount;
+  const notes: readonly string[] | undefined = counted?.notes;
+  const start: number | undefined = counted?.start;
+  // @ts-expect-error a value without an initial one may be null
+  kit.actor(watching, "c")?.state.last.reasons;
   const reasons: readonly string[] | undefined = kit.actor(watching, "c")?.state.last?.reasons;
   // @ts-expect-error no such cell
   kit.actor(counting, "c")?.state.total;
@@ -79,14 +104,16 @@ export async function typed(kit: JobTest<typeof cases>, metered: JobTest<typeof 
   await metered.send("reading", "d", { deviceId: "d", value: 1 });
   // @ts-expect-error value is missing
   await metered.send("reading", "d", { deviceId: "d" });
-  assert.ok([text, code, same, count, reasons]);
+  assert.ok([text, code, same, count, sizes, amount, notes, start, reasons]);
 }
 
 test("names and types of a job of two actors are those of both", async () => {
   const kit = await testJob(cases);
   await kit.send("opened", "c", { amount: 7 });
   await kit.send(closed, "c", { reason: "done" });
-  assert.equal(kit.actor(counting, "c")?.state.count, 1);
+  const counted = kit.actor(counting, "c");
+  assert.deepEqual(counted?.state, { count: 1, sizes: [7], byKey: { c: { amount: 7 } }, notes: ["7"], start: 0 });
+  assert.deepEqual(counted.expires, [{ cell: "byKey", entry: "c", at: kit.now + 3_600_000 }]);
   assert.deepEqual(kit.actor(watching, "c")?.state.last, { reasons: ["done"] });
   assert.deepEqual(
     kit.timers(watching, "c").map(({ name, data }) => [name, data]),
