@@ -1,7 +1,7 @@
 /**
  * What a handler holds while it runs: one context per actor type, pointed at the key and the unit in hand.
  */
-import type { Actor, Context, OutputOptions, TimerHandle } from "../model/actor.ts";
+import type { Actor, Clock, Context, OutputOptions, TimerHandle } from "../model/actor.ts";
 import { isCodeText } from "../model/code-text.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
@@ -145,11 +145,10 @@ export class ActorContext implements Context {
       at: (time: number, data?: unknown, id = "") => {
         const row = this.#unit.row;
         checkInstant(time, `${path}.at`);
-        const { firing } = this.#unit;
-        if (firing !== undefined && firing.clock === declared.clock && time <= firing.at) {
+        if (this.#unit.firing !== undefined && this.#firesAtOnce(this.#unit.firing, declared.clock, time)) {
           throw new HandlerError(
             "TIMER_NOT_LATER",
-            `${path}.at: a timer's handler may set timers of its clock for later times only; this one would fire at once, for ever.`,
+            `${path}.at: a timer's handler sets timers of its clock for later times, and of the other clock for times that have not come: this one could fire at once, for ever.`,
           );
         }
         if (declared.schema !== undefined && !declared.schema.check(data)) {
@@ -165,6 +164,13 @@ export class ActorContext implements Context {
       },
       time: (id = "") => findTimer(this.#unit.row.sections[this.#number], timer, timerId(id, path))?.at,
     };
+  }
+
+  /** A timer that a timer arms must bring time on, or an entry would never end. */
+  #firesAtOnce(firing: { readonly clock: Clock; readonly at: number }, clock: Clock, time: number): boolean {
+    if (firing.clock === clock) return time <= firing.at;
+    const { watermark, processingTime } = this.#shard.meta;
+    return clock === "processing" ? time <= processingTime : watermark !== undefined && time < watermark;
   }
 
   /** Puts a timer in, in place of one of its name and id. One that only moves later keeps its index row. */

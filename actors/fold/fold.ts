@@ -21,6 +21,7 @@ import { clockOf, readTimerRow } from "./keys.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
+import { RedriveStep } from "./redrive-step.ts";
 import { type SealedGroup, ShardState } from "./shard-state.ts";
 import { excerptOf, quarantine } from "./side-outputs.ts";
 import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
@@ -37,6 +38,7 @@ export class Fold {
   readonly #timers: TimerStep;
   readonly #expiries: ExpiryStep;
   readonly #events: EventStep;
+  readonly #redrives: RedriveStep;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #stage: "log-time" | "events" | "event-timers" = "log-time";
@@ -56,6 +58,7 @@ export class Fold {
     this.#timers = new TimerStep(job, this.#state, runner, options.skips);
     this.#expiries = new ExpiryStep(job, this.#state, runner);
     this.#events = new EventStep(options, this.#state, runner, this.#outputs);
+    this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
   }
 
   /** Begins an entry, or goes on with the one that the state is in the middle of. */
@@ -223,6 +226,7 @@ export class Fold {
       this.#refuse(entry, "bad-journal-entry", `an entry "${journal.kind}" stands on another subject`);
     else if (journal.kind === "owner") this.meta.owner = { token: journal.token, term: entry.sequence };
     else if (journal.kind === "epoch") this.#foldEpoch(entry, journal);
+    else if (journal.kind === "redrive") this.#redrives.apply(entry, journal, this.position);
     else if (journal.kind === "watermark") {
       raiseWatermark(this.meta, journal.time);
       this.meta.cursor = { sequence: entry.sequence, index: 0, phase: "timers" };

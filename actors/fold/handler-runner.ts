@@ -6,6 +6,7 @@
 import type { Clock } from "../model/actor.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
+import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
 import type { Guard } from "./fold-options.ts";
@@ -14,7 +15,7 @@ import type { TimerAddress } from "./keys.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import type { ShardState } from "./shard-state.ts";
-import { deadLetter, failureOf } from "./side-outputs.ts";
+import { type DeadLetter, deadLetter, failureOf } from "./side-outputs.ts";
 import { type DraftOutput, UNNAMED, Unit, type UnitSubject } from "./unit.ts";
 
 /** What a unit is called for. */
@@ -160,11 +161,16 @@ export class HandlerRunner {
       handler: call.handler,
       error: failureOf(thrown),
       ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
-      ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
+      ...(timer === undefined ? {} : { timer: timerOf(timer) }),
       excerpt: call.site.excerpt(),
     });
     this.#drafts.push({ draft, call, ordinal: 0 });
   }
+}
+
+/** A timer as a dead letter names it: what a redrive needs to call its handler again. */
+function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["timer"] & object {
+  return { name, id: readKey(record.id) ?? "", time: formatInstant(record.at), armedBy: record.armedBy };
 }
 
 function originOf(call: Call): Origin {

@@ -12,7 +12,20 @@ import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
 import type { PageStore } from "./dedupe.ts";
 import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entry-row.ts";
 import { KeyRow, KeyRowCodec } from "./key-row.ts";
-import { entryRow, keyRow, META_ROW, markRow, pageRow, readTime, SUMS_ROW, TABLE, type TimerAddress, tableEnd, timerRow } from "./keys.ts";
+import {
+  entryRow,
+  keyRow,
+  META_ROW,
+  markRow,
+  pageRow,
+  readTime,
+  redrivenRow,
+  SUMS_ROW,
+  TABLE,
+  type TimerAddress,
+  tableEnd,
+  timerRow,
+} from "./keys.ts";
 import { type Meta, writeMeta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
 import { type CommittedRows, Rows } from "./rows.ts";
@@ -184,6 +197,17 @@ export class ShardState {
   /** Earliest index row of a clock. */
   firstTimer(clock: "event" | "processing"): string | undefined {
     return this.#timers.first(clock);
+  }
+
+  isRedriven(deadLetter: string): boolean {
+    return this.#rows.get(redrivenRow(deadLetter)) !== undefined;
+  }
+
+  /** One row for each dead letter that a person put back: no bound but their patience. */
+  noteRedriven(deadLetter: string): void {
+    const row = redrivenRow(deadLetter);
+    this.#rows.set(row, NO_VALUE);
+    this.#sums.replace(TABLE.redriven, 0, 0n, this.#primitives.rowHash(row, NO_VALUE));
   }
 
   /** Dedupe pages of a key; good until the next call, so that no event costs an object. */

@@ -78,3 +78,27 @@ test("a timer that arms itself at its own time goes to the dead letters and does
   assert.equal(fired, 1);
   assert.equal((readOutputs(outputs)[0]!.data as unknown as { error: { code: string } }).error.code, "TIMER_NOT_LATER");
 });
+
+test("timers of two clocks that arm each other at times gone by go to the dead letters and do not hold up their partition", () => {
+  let fired = 0;
+  const endless = actor("endless", {
+    in: go,
+    timers: { byEvent: timer("event"), byClock: timer("processing") },
+    on: {
+      go: (ctx) => ctx.timers.byEvent.at(ctx.now),
+      byEvent(ctx) {
+        if (++fired < 1_000) ctx.timers.byClock.at(0);
+      },
+      byClock(ctx) {
+        if (++fired < 1_000) ctx.timers.byEvent.at(ctx.watermark! - 1);
+      },
+    },
+  });
+  const log = goes()
+    .watermark(T0 + 1)
+    .watermark(T0 + 2)
+    .watermark(T0 + 3);
+  const { outputs } = foldHistory(log.history(job("open", { log: "open", outOfOrderness: 0, actors: [endless] })));
+  assert.equal(fired, 1);
+  assert.equal((readOutputs(outputs)[0]!.data as unknown as { error: { code: string } }).error.code, "TIMER_NOT_LATER");
+});
