@@ -81,6 +81,21 @@ export interface Meta {
   counts: Counts;
 }
 
+export function newCounts(): Counts {
+  return {
+    in: 0,
+    applied: 0,
+    duplicate: 0,
+    duplicateConflict: 0,
+    behind: 0,
+    late: 0,
+    quarantined: 0,
+    deadLettered: 0,
+    ignored: 0,
+    redriven: 0,
+  };
+}
+
 export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number): Meta {
   return {
     cursor: { sequence: firstSequence, index: 0, phase: "start" },
@@ -95,18 +110,7 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     owner: undefined,
     keys: 0,
     timers: 0,
-    counts: {
-      in: 0,
-      applied: 0,
-      duplicate: 0,
-      duplicateConflict: 0,
-      behind: 0,
-      late: 0,
-      quarantined: 0,
-      deadLettered: 0,
-      ignored: 0,
-      redriven: 0,
-    },
+    counts: newCounts(),
   };
 }
 

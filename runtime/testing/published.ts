@@ -56,9 +56,10 @@ export interface SideOutputs {
     readonly handler: string;
     readonly error: { readonly name: string; readonly message: string; readonly code: string };
     readonly eventId?: string;
-    readonly timer?: { readonly name: string; readonly id: string; readonly time: string };
+    readonly timer?: { readonly name: string; readonly id: string; readonly time: string; readonly armedBy: string };
     readonly excerpt: string;
   };
+  readonly "tidemark.audit": { readonly what: string; readonly who: string; readonly position: string; readonly detail: object };
 }
 
 interface CloudEventText {

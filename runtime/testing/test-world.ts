@@ -3,7 +3,7 @@
  * append, in their order; between two calls everything is folded and published.
  */
 
-import type { Counts } from "../../actors/fold/meta.ts";
+import { type Counts, newCounts } from "../../actors/fold/meta.ts";
 import { controlSubject } from "../../actors/fold/subject.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { TidemarkError } from "../errors.ts";
@@ -109,7 +109,7 @@ export class TestWorld {
 
   /** Summed over the partitions. */
   get counts(): Counts {
-    const sum = { in: 0, applied: 0, duplicate: 0, duplicateConflict: 0, behind: 0, late: 0, quarantined: 0, deadLettered: 0 };
+    const sum = newCounts();
     for (const { meta } of this.shards) {
       if (meta === undefined) continue;
       for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += meta.counts[name];
