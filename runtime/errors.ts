@@ -30,6 +30,7 @@ export const ERRORS = {
   PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",
   PUBLISH_OVERLOADED: "Too many events wait to be published. Await earlier results before publishing more.",
   PUBLISH_TIMEOUT: "No acknowledgement came. The message may be stored; publish it again with the same id.",
+  REPLAY_DIFFERS: "Folding the same entries again gave something else. Let handlers use nothing but their event, their state and ctx.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
   STORE_FAILED:
     "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",

@@ -43,7 +43,12 @@ export interface Folded {
 
 const NO_GUARD: Guard = { enter() {}, leave() {} };
 
-export function foldHistory(history: History, interruptions: Interruptions = {}): Folded {
+/** `onCommit` is told the position and state hash of each commit. */
+export function foldHistory(
+  history: History,
+  interruptions: Interruptions = {},
+  onCommit: (position: string, stateHash: string) => void = () => {},
+): Folded {
   const store = new MemoryStore();
   const outputs: NumberedOutput[] = [];
   let fold = newFold(history, store, interruptions);
@@ -53,6 +58,7 @@ export function foldHistory(history: History, interruptions: Interruptions = {})
     outputs.push(...fold.takeOutputs());
     const group = fold.seal();
     stateHash = group.stateHash;
+    onCommit(fold.position, stateHash);
     store.commit(group.changes, () => fold.committed());
     if (interruptions.crash === true) fold = newFold(history, store, interruptions);
   };

@@ -7,7 +7,8 @@ import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
 import { installGuards } from "../shard/guards.ts";
-import { foldHistory, type Interruptions } from "./fold-history.ts";
+import type { Interruptions } from "./fold-history.ts";
+import { replay } from "./replayed.ts";
 
 export interface ReplayTask {
   readonly app: string;
@@ -23,20 +24,11 @@ export interface ReplayTask {
   readonly ways: readonly Interruptions[];
 }
 
-/** What one way of folding gave; a record, for it crosses threads. */
-export interface Replayed {
-  readonly outputs: readonly { readonly subject: string; readonly text: string; readonly chain: string }[];
-  readonly stateHash: string;
-}
-
 const task = workerData as ReplayTask;
 const guard = installGuards();
 const app = await loadApp(task.app);
 const found = app.jobs.find((candidate) => candidate.name === task.job);
 if (found === undefined) throw new Error(`the app has no job "${task.job}"`);
 const job = withSettings(found, task.identity.settings);
-const replayed = task.ways.map((way): Replayed => {
-  const { outputs, stateHash } = foldHistory({ ...task, job, guard }, way);
-  return { stateHash, outputs: outputs.map(({ subject, payload, chain }) => ({ subject, chain, text: Buffer.from(payload).toString() })) };
-});
+const replayed = task.ways.map((way) => replay({ ...task, job, guard }, way));
 parentPort!.postMessage(replayed);

@@ -74,7 +74,7 @@ interface CloudEventText {
   readonly data: unknown;
 }
 
-/** Outputs of all partitions that the test has not taken, in the order in which it came to see them. */
+/** Outputs of all partitions that the test has not taken: those of a partition in its order, of several in that of time. */
 export class PublishedOutputs {
   readonly #job: Job;
   readonly #shards: readonly TestShard[];
@@ -93,7 +93,7 @@ export class PublishedOutputs {
   /** Those of a name, of a type, or all. Throws TEST_INPUT when the job has no such output. */
   get(which?: string | OutputType<unknown>): Published[] {
     const types = this.#typesOf(which);
-    this.#readOn();
+    this.collect();
     return types === undefined ? [...this.#kept] : this.#kept.filter(({ type }) => types.has(type));
   }
 
@@ -103,7 +103,8 @@ export class PublishedOutputs {
     return [...taken];
   }
 
-  #readOn(): void {
+  /** Reads on in every stream. Called after each tick, so that what partitions publish stands in the order of time. */
+  collect(): void {
     for (const [partition, { broker }] of this.#shards.entries()) {
       for (let k = this.#read[partition]! + 1; k <= broker.lastSequence; k++) {
         this.#kept.push(readPublished(broker.message(k)!.payload, this.#names));

@@ -80,15 +80,17 @@ export class TestWorld {
     for (const [partition, shard] of this.shards.entries()) await shard.append(controlSubject(this.log, partition), payload);
   }
 
-  /** Folds what is there, then lets time pass until `to`, through every tick that is due on the way. */
-  async pass(to: number): Promise<void> {
+  /** Folds what is there, then lets time pass until `to`, through every tick that is due on the way. `folded`: called after each. */
+  async pass(to: number, folded: () => void): Promise<void> {
     await this.settle();
+    folded();
     for (let ticks = 0; ; ticks++) {
       const next = this.#nextTick();
       if (next === undefined || next.at > to) break;
       if (ticks === TICKS_MAX) throw new TidemarkError("TEST_STATE", `The job asked for ${TICKS_MAX} ticks in one call.`);
       this.clock.moveTo(next.at);
       await next.shard.tick();
+      folded();
     }
     this.clock.moveTo(to);
   }

@@ -17,13 +17,16 @@ import { Failures } from "./failures.ts";
 import type { ActorOf, AnyOutput, ArmedTimer, BatchEvent, EventData, OutputName, OutputOf, StreamOf, TestedActor } from "./job-types.ts";
 import { type Published, PublishedOutputs } from "./published.ts";
 import { type RawOptions, rawMessage } from "./raw-message.ts";
+import { type DeadLetter, type RedriveOptions, redriveMessage } from "./redrive.ts";
+import { checkReplay, type ReplayCheck } from "./replay-check.ts";
 import { TestClock } from "./test-clock.ts";
 import { type EventOptions, EventWriter, type Instant, instantOf, invalid, placeOf, spanOf } from "./test-event.ts";
 import { TestShard } from "./test-shard.ts";
 import { TestWorld } from "./test-world.ts";
 
-// As early as a test allows: a module that is loaded later cannot keep an unguarded clock for itself.
+// As early as a test allows: a module that is loaded later cannot keep an unguarded clock for itself. Nodes run in UTC.
 installGuards();
+process.env.TZ = "UTC";
 
 export interface TestOptions {
   /** Partitions of the job's log. Default 1. */
@@ -116,7 +119,7 @@ export class JobTest<J extends Job> {
 
   /** Moves the clock, through the ticks that a node would append on the way. `by`: milliseconds, or a text such as "5m". */
   advanceClock(by: number | string): Promise<void> {
-    return this.#call(async () => await this.#world.pass(this.now + spanOf(by, "advanceClock")));
+    return this.#call(async () => await this.#pass(this.now + spanOf(by, "advanceClock")));
   }
 
   /** Moves the clock to an instant, through the ticks on the way. Throws TEST_INPUT for an earlier one. */
@@ -124,7 +127,7 @@ export class JobTest<J extends Job> {
     return this.#call(async () => {
       const to = instantOf(time, "advanceClockTo");
       if (to < this.now) throw invalid(`advanceClockTo: ${formatInstant(to)} is before the test's clock, ${formatInstant(this.now)}`);
-      await this.#world.pass(to);
+      await this.#pass(to);
     });
   }
 
@@ -133,6 +136,17 @@ export class JobTest<J extends Job> {
     return this.#call(() => {
       const text = formatInstant(instantOf(time, "advanceWatermark"));
       return this.#world.appendControl(Buffer.from(writeWatermark(text)));
+    });
+  }
+
+  /**
+   * Puts a dead letter back, as an operator does: the handler that failed is called once more with its event or timer.
+   * Gives the position of the redrive. Throws TEST_INPUT, and what the handler threw.
+   */
+  redrive(letter: DeadLetter, options: RedriveOptions = {}): Promise<string> {
+    return this.#call(() => {
+      const { partition, subject, payload } = redriveMessage(this.job, this.#world.shards, letter, options);
+      return this.#world.append(partition, subject, payload);
     });
   }
 
@@ -182,7 +196,7 @@ export class JobTest<J extends Job> {
   }
 
   /** What handlers failed at. */
-  deadLetters(): OutputOf<Job, "tidemark.dead-letter">[] {
+  deadLetters(): DeadLetter[] {
     return this.outputs("tidemark.dead-letter" as OutputName<J>) as never;
   }
 
@@ -229,6 +243,18 @@ export class JobTest<J extends Job> {
     });
   }
 
+  /**
+   * Folds all that was sent once more and compares: with what this test saw, with a crash between every two units,
+   * and with `module`, the file that exports the job as its default, in fresh threads that load it anew
+   * (`import.meta.resolve("./app.ts")`). Throws REPLAY_DIFFERS with the first difference.
+   */
+  verifyReplay(module?: string | URL): Promise<ReplayCheck> {
+    return this.#call(async () => {
+      if (this.#world.crashed) throw new TidemarkError("TEST_STATE", "The shards have crashed; recover them first.");
+      return await checkReplay(this.job, identityOf(this.job, CODE_HASH), this.#world.shards, module);
+    });
+  }
+
   /** Ends the test. */
   async close(): Promise<void> {
     await this.#calls.add(() => this.#world.crash());
@@ -243,9 +269,13 @@ export class JobTest<J extends Job> {
     return this.#calls.add(async () => {
       this.#world.checkHalted();
       const result = await work();
-      await this.#world.pass(this.now);
+      await this.#pass(this.now);
       this.#failures.raise();
       return result;
     });
+  }
+
+  #pass(to: number): Promise<void> {
+    return this.#world.pass(to, () => this.#outputs.collect());
   }
 }
