@@ -27,6 +27,8 @@ export const ERRORS = {
   OUTPUTS_TRUNCATED:
     "The output stream ends before what the shard has committed. Delete the shard's state, and what is left of the stream, to fold again from the log.",
   OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with docs/errors/OUTPUT_LAYOUT.md.",
+  OWNER_ACTIVE:
+    "Another node folds this shard with other code, so nothing was deleted. Stop that node, or give this one a NATS server of its own; then start it again.",
   PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",
   PUBLISH_OVERLOADED: "Too many events wait to be published. Await earlier results before publishing more.",
   PUBLISH_TIMEOUT: "No acknowledgement came. The message may be stored; publish it again with the same id.",
