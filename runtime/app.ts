@@ -11,7 +11,7 @@ import { registerHooks } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CodeIdentity } from "../actors/fold/meta.ts";
-import type { Job } from "../actors/model/job.ts";
+import { besideEachOther, type Job } from "../actors/model/job.ts";
 import { TidemarkError } from "./errors.ts";
 
 export interface App {
@@ -38,12 +38,12 @@ export const TIDEMARK_VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, "pac
 export const SHIPPED_APP = join(PACKAGE_ROOT, "actors", `shipped${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`);
 
 /**
- * Imports the app's module. Throws CONFIG_INVALID when it is no app. Call it once per thread, before anything else imports the app.
+ * Imports the app's module. Throws APP_INVALID when it is no app. Call it once per thread, before anything else imports the app.
  * `onFile` is told of each file of the app before it is loaded, those included that are missing or do not parse.
  */
 export async function loadApp(path: string, onFile: (file: string) => void = () => {}): Promise<App> {
   const file = resolve(path);
-  if (!existsSync(file)) throw new TidemarkError("CONFIG_INVALID", `There is no app file ${path}.`);
+  if (!existsSync(file)) throw new TidemarkError("APP_INVALID", `There is no app file ${path}.`);
   const root = packageRoot(dirname(file));
   const seen = new Map<string, string>();
   const modules: AppModule[] = [];
@@ -69,13 +69,13 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
   try {
     exported = ((await import(pathToFileURL(file).href)) as { readonly default?: unknown }).default;
   } catch (error) {
-    throw new TidemarkError("CONFIG_INVALID", `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}.`, {
+    throw new TidemarkError("APP_INVALID", `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}.`, {
       cause: error,
     });
   } finally {
     hooks.deregister();
   }
-  return { jobs: jobsOf(path, exported), codeHash: hashOf(seen), modules };
+  return { jobs: besideEachOther(jobsOf(path, exported)), codeHash: hashOf(seen), modules };
 }
 
 /** What an epoch records of this process. */
@@ -96,8 +96,8 @@ function jobsOf(path: string, exported: unknown): readonly Job[] {
   const jobs = (Array.isArray(exported) ? exported : [exported]) as readonly (Job | undefined)[];
   const names = new Set<string>();
   for (const job of jobs) {
-    if (job?.kind !== "job") throw new TidemarkError("CONFIG_INVALID", `${path}: the default export must be a job or an array of jobs.`);
-    if (names.has(job.name)) throw new TidemarkError("CONFIG_INVALID", `${path}: two jobs are called "${job.name}".`);
+    if (job?.kind !== "job") throw new TidemarkError("APP_INVALID", `${path}: the default export must be a job or an array of jobs.`);
+    if (names.has(job.name)) throw new TidemarkError("APP_INVALID", `${path}: two jobs are called "${job.name}".`);
     names.add(job.name);
   }
   return jobs as readonly Job[];

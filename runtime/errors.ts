@@ -3,6 +3,7 @@
  * A retired code is never used again. What crosses a thread is the record, not the class.
  */
 export const ERRORS = {
+  APP_INVALID: "The app cannot be loaded, or is none. Correct the file that the message names.",
   CODE_UNAVAILABLE: "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names.",
   CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",

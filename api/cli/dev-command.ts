@@ -34,7 +34,7 @@ export async function devCommand(args: readonly string[]): Promise<number> {
   const cleanUp: CleanUp = [];
   try {
     const app = args[0] ?? (existsSync("app.ts") ? "app.ts" : SHIPPED_APP);
-    if (!existsSync(app)) throw new TidemarkError("CONFIG_INVALID", `There is no app file ${app}.`);
+    if (!existsSync(app)) throw new TidemarkError("APP_INVALID", `There is no app file ${app}.`);
     await dev(readConfig(process.env), app, cleanUp);
     return 0;
   } catch (error) {

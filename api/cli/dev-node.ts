@@ -61,11 +61,14 @@ async function refuse(error: unknown): Promise<void> {
   process.exit(REFUSED_EXIT_CODE);
 }
 
-/** With the place in the source, where the cause knows one. */
+/** With the place in the source, where the cause knows one; without the frames of Node and of Tidemark. */
 function messageOf(error: unknown): string {
   if (!isTidemarkError(error)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const { cause } = error;
-  return cause instanceof Error ? `${error.message}\n${cause.stack ?? cause.message}` : error.message;
+  if (!(cause instanceof Error)) return error.message;
+  const lines = (cause.stack ?? cause.message).split("\n");
+  const own = lines.filter((line) => !/^\s+at /.test(line) || !/\(?node:|\/runtime\/(app|node)/.test(line));
+  return [error.message, ...own].join("\n").trimEnd();
 }
 
 await main().catch(refuse);

@@ -69,8 +69,10 @@ export function layoutChange(old: readonly ActorLayout[], next: readonly ActorLa
   return undefined;
 }
 
-/** Everything declared but the initial values, which no row holds. */
 function layoutOf({ name, version, cells, timers }: Job["actors"][number]): ActorLayout {
-  const rows = { cells: cells.map(({ initial: _initial, ...cell }) => cell), timers };
+  const rows = {
+    cells: cells.map(({ name, kind, ttlMs, slot, entry }) => ({ name, kind, ttlMs, slot: slot?.json, entry: entry?.json })),
+    timers: timers.map(({ name, clock, schema }) => ({ name, clock, schema: schema?.json })),
+  };
   return { name, version, rows: JSON.stringify(rows) };
 }

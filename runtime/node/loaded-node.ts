@@ -60,7 +60,7 @@ export class LoadedNode {
     this.build = buildOf(app, settingsOf(options.config));
   }
 
-  /** Imports the app in every thread. Throws CONFIG_INVALID when it is no app, or when it changed while it was being loaded. */
+  /** Imports the app in every thread. Throws APP_INVALID when it is no app, or when it changed while it was being loaded. */
   static async load(options: NodeOptions): Promise<LoadedNode> {
     const { config, app: path } = options;
     const app = await loadApp(path, options.onFile);
@@ -79,7 +79,7 @@ export class LoadedNode {
       ...workers.map((worker) => worker.call("code hash", (remote) => remote.codeHash())),
     ]);
     if (hashes.some((hash) => hash !== app.codeHash)) {
-      throw new TidemarkError("CONFIG_INVALID", `${path} changed while it was being loaded.`);
+      throw new TidemarkError("APP_INVALID", `${path} changed while it was being loaded.`);
     }
     const watched = setups.map(({ heartbeat }, i) => ({ name: `worker ${i}`, heartbeat }));
     const stopWatching = watch(watched, systemClock, config.hangMs, (name) =>

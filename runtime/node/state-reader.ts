@@ -8,6 +8,7 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
 import { keyRow, META_ROW, pageRow, TABLE } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Actor } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { readKey, SLOTS, slotOf } from "../../actors/model/key.ts";
@@ -36,6 +37,8 @@ export interface ActorReport {
     readonly data: unknown;
     readonly armedBy: string;
   }[];
+  /** What goes by itself, and when. */
+  readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
   readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
   readonly pending: readonly never[];
 }
@@ -61,7 +64,7 @@ export interface StateReader {
   keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
 }
 
-const READ_TRIES = 5;
+const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
 
 const app = await loadApp((workerData as ReaderSetup).app);
@@ -76,15 +79,16 @@ const reader: StateReader = {
     const slot = slotOf(token);
     // Two reads may see two commits: taken again until the meta row is the same before and after.
     for (let attempt = 0; attempt < READ_TRIES; attempt++) {
-      const meta = metaOf(store);
+      const before = store.get(META_ROW);
+      const meta = before === undefined ? undefined : readMeta(before);
       const bytes = store.get(keyRow(slot, token));
-      if (meta === undefined || bytes === undefined) return undefined;
+      if (before === undefined || meta === undefined || bytes === undefined) return undefined;
       const row = codecOf(job).decode(token, slot, bytes);
-      const oldest = row.dedupe.oldest(pagesOf(store, row));
-      if (metaOf(store)?.cursor.sequence !== meta.cursor.sequence && attempt < READ_TRIES - 1) continue;
-      return row.sections[number] === undefined ? undefined : report(place, job, actor, number, row, meta, oldest);
+      const answer = row.sections[number] === undefined ? undefined : report(store, place, job, actor, number, row, meta);
+      const after = store.get(META_ROW);
+      if (after !== undefined && Buffer.compare(before, after) === 0) return answer;
     }
-    return undefined;
+    throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
   },
   keys(place, type, prefixToken, from, limit) {
     const { job, number } = find(place.job, type);
@@ -134,11 +138,6 @@ function codecOf(job: Job): KeyRowCodec {
   return codec;
 }
 
-function metaOf(store: ShardStore): Meta | undefined {
-  const bytes = store.get(META_ROW);
-  return bytes === undefined ? undefined : readMeta(bytes);
-}
-
 function pagesOf(store: ShardStore, row: KeyRow) {
   const refuse = (): never => {
     throw new Error("the reader never writes");
@@ -146,23 +145,21 @@ function pagesOf(store: ShardStore, row: KeyRow) {
   return { readPage: (page: number) => store.get(pageRow(row.slot, row.token, page)) ?? refuse(), writePage: refuse, dropPage: refuse };
 }
 
-function report(
-  place: ShardFolder,
-  job: Job,
-  actor: Actor,
-  number: number,
-  row: KeyRow,
-  meta: Meta,
-  oldest: number | undefined,
-): ActorReport {
+function report(store: ShardStore, place: ShardFolder, job: Job, actor: Actor, number: number, row: KeyRow, meta: Meta): ActorReport {
+  const oldest = row.dedupe.oldest(pagesOf(store, row));
   const section = row.sections[number]!;
+  const cells = actor.cells.map((cell, i) => ({
+    name: cell.name,
+    cell,
+    view: new StoredCell(store, row, actor, number, i, meta.watermark),
+  }));
   return {
     type: actor.name,
     key: row.key,
     shard: place.partition,
     position: formatPosition(place.partition, meta.last.sequence, meta.last.index),
     watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
-    state: Object.fromEntries(actor.cells.map((cell, i) => [cell.name, section.cells[i] ?? cell.initial ?? null])),
+    state: Object.fromEntries(cells.map(({ name, cell, view }) => [name, cell.plain(view)])),
     timers: section.timers.map((timer) => ({
       name: actor.timers[timer.timer]!.name,
       id: readKey(timer.id) ?? "",
@@ -176,6 +173,13 @@ function report(
       oldest: oldest === undefined ? null : formatInstant(oldest),
       horizon: `${job.settings.dedupeHorizonMs}ms`,
     },
+    expires: cells.flatMap(({ name, cell, view }) =>
+      [...view.expiries()].map(({ id, at }) => ({
+        cell: name,
+        ...(cell.entry === undefined ? {} : { entry: readKey(id) ?? "" }),
+        at: formatInstant(at),
+      })),
+    ),
     pending: [],
   };
 }
