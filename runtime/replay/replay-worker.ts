@@ -6,9 +6,10 @@ import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
+import { type ErrorRecord, isTidemarkError, TidemarkError } from "../errors.ts";
 import { installGuards } from "../shard/guards.ts";
 import type { Interruptions } from "./fold-history.ts";
-import { replay } from "./replayed.ts";
+import { type Replayed, replay } from "./replayed.ts";
 
 export interface ReplayTask {
   readonly app: string;
@@ -25,10 +26,20 @@ export interface ReplayTask {
 }
 
 const task = workerData as ReplayTask;
-const guard = installGuards();
-const app = await loadApp(task.app);
-const found = app.jobs.find((candidate) => candidate.name === task.job);
-if (found === undefined) throw new Error(`the app has no job "${task.job}"`);
-const job = withSettings(found, task.identity.settings);
-const replayed = task.ways.map((way) => replay({ ...task, job, guard }, way));
-parentPort!.postMessage(replayed);
+
+/** Or the record of why the history cannot be folded: an error's class and code do not cross threads. */
+async function fold(): Promise<readonly Replayed[] | ErrorRecord> {
+  try {
+    const guard = installGuards();
+    const app = await loadApp(task.app);
+    const found = app.jobs.find((candidate) => candidate.name === task.job);
+    if (found === undefined) throw new TidemarkError("CONFIG_INVALID", `${task.app} exports no job "${task.job}".`);
+    const job = withSettings(found, task.identity.settings);
+    return task.ways.map((way) => replay({ ...task, job, guard }, way));
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error;
+    return error.toRecord();
+  }
+}
+
+parentPort!.postMessage(await fold());

@@ -1,9 +1,11 @@
 /**
  * Does a history give the same bytes however it is folded? Folds it with a commit behind every unit, again in the
  * same thread (module state that outlives a fold shows), with a crash between every two units (state outside the rows
- * shows), straight to its end, and in a second, fresh thread. What a guard caught counts as a difference too: without the guard it would have been one.
+ * shows), straight to its end, and in a second, fresh thread. What a guard caught counts as a difference too: without
+ * the guard it would have been one.
  */
 import { Worker } from "node:worker_threads";
+import { type ErrorRecord, TidemarkError } from "../errors.ts";
 import { moduleUrl } from "../threads/thread-call.ts";
 import type { History, Interruptions } from "./fold-history.ts";
 import type { ReplayTask } from "./replay-worker.ts";
@@ -19,7 +21,12 @@ const CRASHES: Interruptions = { commitEveryUnits: 1, crash: true };
 const WAYS = [COMMITS, COMMITS, CRASHES, STRAIGHT] as const;
 type Ways = [first: Replayed, again: Replayed, crashed: Replayed, straight: Replayed];
 
-/** Folds in fresh threads. `recorded`: what the history gave when it was made, where that is known. */
+/**
+ * Folds in fresh threads. `recorded`: what the history gave when it was made, where that is known.
+ * Rejects with CONFIG_INVALID when the app cannot be loaded or lacks the job, and with CODE_UNAVAILABLE when the history goes on
+ * behind the epoch entry of other code: that part is not this build's to verify. The message names the entry; cut the history
+ * there to verify the part before it.
+ */
 export async function verifyReplay(history: Omit<ReplayTask, "ways">, recorded?: Replayed): Promise<Verdict> {
   const here = (await replayInThread({ ...history, ways: WAYS })) as Ways;
   const [fresh] = (await replayInThread({ ...history, ways: [CRASHES] })) as [Replayed];
@@ -47,7 +54,10 @@ function verdictOn([first, again, crashed, straight]: Ways, fresh: Replayed | un
 function replayInThread(task: ReplayTask): Promise<Replayed[]> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(moduleUrl("./replay-worker.ts", import.meta.url), { workerData: task, name: "replay" });
-    worker.once("message", (replayed: Replayed[]) => resolve(replayed));
+    worker.once("message", (answer: Replayed[] | ErrorRecord) => {
+      if (Array.isArray(answer)) resolve(answer);
+      else reject(new TidemarkError(answer.code, answer.detail));
+    });
     worker.once("error", reject);
     worker.once("exit", (code) => reject(new Error(`the replay thread ended with code ${code}`)));
   });

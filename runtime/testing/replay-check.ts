@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { TidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { cellTexts, type Difference, type Replayed, type ReplayedOutput } from "../replay/replayed.ts";
 import { type Verdict, verifyReplay, verifyReplayHere } from "../replay/verify-replay.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
@@ -53,11 +53,13 @@ function appPath(module: string | URL): string {
   return path;
 }
 
+/** The module is the test's own word, so what is wrong with it is the test's own fault. */
 async function inThreads(verify: () => Promise<Verdict>): Promise<Verdict> {
   try {
     return await verify();
   } catch (error) {
-    throw new TidemarkError("TEST_INPUT", `verifyReplay: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+    if (!isTidemarkError(error, "CONFIG_INVALID")) throw error;
+    throw new TidemarkError("TEST_INPUT", `verifyReplay: ${error.detail}`, { cause: error });
   }
 }
 

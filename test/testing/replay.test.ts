@@ -79,6 +79,6 @@ suite("verifyReplay", () => {
     const kit = await noted(clean);
     const isInput = (detail: RegExp) => (error: unknown) => isTidemarkError(error, "TEST_INPUT") && detail.test(error.message);
     await assert.rejects(kit.verifyReplay("./no-such-app.ts"), isInput(/no module/));
-    await assert.rejects(kit.verifyReplay(ACCOUNTS), isInput(/no job "clean"/));
+    await assert.rejects(kit.verifyReplay(ACCOUNTS), isInput(/exports no job "clean"/));
   });
 });
