@@ -113,7 +113,6 @@ export class TestShard {
   /** Drops the shard with all that it has not committed; its outputs stay where they are. */
   async crash(): Promise<void> {
     this.#shard = undefined;
-    this.#lateStore?.crash();
     await this.#life.closeReaders();
   }
 

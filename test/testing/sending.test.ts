@@ -248,11 +248,19 @@ suite("outputs", () => {
 suite("the order of calls", () => {
   test("is kept when they are not awaited, and nothing is read in between", async () => {
     const kit = await testJob(job);
-    const sent = Promise.all([1, 2, 3].map((amount) => kit.send("paid", "ann", { amount, shop: "tea" })));
+    const start = kit.now;
+    const sent = Promise.all([
+      kit.send("paid", "ann", tea),
+      kit.advanceClock("1h"),
+      kit.send("paid", "ann", tea),
+      kit.crash(),
+      kit.recover(),
+    ]);
     assert.throws(() => kit.outputs(), withCode("TEST_STATE", /under way/));
     assert.throws(() => kit.actor(account, "ann"), withCode("TEST_STATE", /under way/));
     await sent;
-    assert.equal(kit.actor(account, "ann")?.state.lastId, "e3");
+    assert.equal(kit.actor(account, "ann")?.state.lastId, "e2");
+    assert.equal(kit.watermark, start + 3_600_000 - 1_000);
   });
 
   test("ends with close", async () => {
