@@ -10,8 +10,11 @@ import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
 import type { Guard } from "./fold-options.ts";
-import type { KeyRow, TimerRecord } from "./key-row.ts";
+import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
+import { LiveCell } from "./live-cell.ts";
+import { LiveTimers } from "./live-timers.ts";
+import { migrate } from "./migration.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -43,6 +46,8 @@ export class HandlerRunner {
   readonly #job: Job;
   readonly #outputs: OutputWriter;
   readonly #guard: Guard;
+  readonly #state: ShardState;
+  readonly #timers: LiveTimers;
   readonly #unit = new Unit();
   /** Of the open group, in order. */
   #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number }[] = [];
@@ -57,6 +62,8 @@ export class HandlerRunner {
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
+    this.#state = state;
+    this.#timers = new LiveTimers(state, this.#unit);
     this.#outputs = outputs;
     this.#guard = guard;
     this.#onFailure = onFailure;
@@ -74,7 +81,10 @@ export class HandlerRunner {
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
-      const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
+      const returned = this.#guarded(() => {
+        this.#bring(call);
+        return handler(this.contexts[call.actor]!);
+      });
       if (isThenable(returned)) {
         // What it does later can only fail, and nobody else waits for it: unheard, that would end the process.
         if (returned instanceof Promise) returned.catch(() => {});
@@ -111,21 +121,31 @@ export class HandlerRunner {
   }
 
   /** Takes the timer out of the row; it is consumed whether or not its handler succeeds. */
-  consumeTimer(row: KeyRow, actor: number, record: TimerRecord): void {
-    this.#outside(row, () => this.contexts[actor]!.dropTimer(row, record));
+  consumeTimer(row: KeyRow, section: Section, record: TimerRecord): void {
+    this.#outside(row, () => this.#timers.drop(row, section, record));
   }
 
   /** Moves a timer's index row to its true time. */
-  reindexTimer(row: KeyRow, actor: number, record: TimerRecord): void {
+  reindexTimer(row: KeyRow, section: Section, record: TimerRecord): void {
     this.#outside(row, () => {
-      this.contexts[actor]!.dropTimer(row, record);
-      this.contexts[actor]!.setTimer(row, { ...record, indexedAt: record.at });
+      this.#timers.drop(row, section, record);
+      this.#timers.set(row, section, { ...record, indexedAt: record.at });
     });
   }
 
   /** Takes out of the row what expires at an index row that is due; see LiveCell. */
-  expire(row: KeyRow, actor: number, cell: number, address: TimerAddress): void {
-    this.#outside(row, () => this.contexts[actor]!.cells[cell]!.sweep(address));
+  expire(row: KeyRow, section: Section, cell: number, address: TimerAddress): void {
+    const { shape, cells } = section;
+    const live = new LiveCell(this.#state, this.#unit, shape.cells[cell]!, shape.actor, () => cells[cell]);
+    this.#outside(row, () => live.sweep(address));
+  }
+
+  /** What an earlier build left is brought to this one's shape before a handler sees it. */
+  #bring({ row, actor: number }: Call): void {
+    const section = row.sections[number];
+    const shape = this.#state.shapes.current(number);
+    if (section === undefined || section.shape === shape) return;
+    migrate(this.#state, this.#unit, this.#job.actors[number]!, shape, row, number, (record) => this.#timers.drop(row, section, record));
   }
 
   #outside(row: KeyRow, change: () => void): void {

@@ -3,13 +3,15 @@
  * that they cannot show different things. It never writes a row.
  */
 import type { PageStore } from "../../actors/fold/dedupe.ts";
-import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
+import { type KeyRow, KeyRowCodec, type Section } from "../../actors/fold/key-row.ts";
 import { keyRow, pageRow, TABLE } from "../../actors/fold/keys.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
+import { Shapes } from "../../actors/fold/shapes.ts";
 import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Clock } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { readKey, slotOf } from "../../actors/model/key.ts";
+import { primitives } from "../primitives.ts";
 
 /** Times are milliseconds. */
 export interface ActorRecord {
@@ -33,14 +35,16 @@ export interface ActorRecord {
   readonly dedupe: { readonly count: number; readonly oldest: number | undefined };
 }
 
-/** Reads actors of one job. */
+/** Reads the actors of one shard. */
 export class ActorRows {
   readonly #job: Job;
+  readonly #rows: CommittedRows;
   readonly #codec: KeyRowCodec;
 
-  constructor(job: Job) {
+  constructor(job: Job, rows: CommittedRows) {
     this.#job = job;
-    this.#codec = new KeyRowCodec(job.actors);
+    this.#rows = rows;
+    this.#codec = new KeyRowCodec(new Shapes(job.actors, rows, primitives));
   }
 
   /** Number of an actor type in its job; `undefined` when the job has none of that name. */
@@ -50,12 +54,13 @@ export class ActorRows {
   }
 
   /** `undefined` when the key has no such actor. `token`: a written key; `watermark`: what has expired by it is not there. */
-  read(rows: CommittedRows, actor: number, token: string, watermark: number | undefined): ActorRecord | undefined {
+  read(actor: number, token: string, watermark: number | undefined): ActorRecord | undefined {
     const slot = slotOf(token);
-    const bytes = rows.get(keyRow(slot, token));
+    const bytes = this.#rows.get(keyRow(slot, token));
     if (bytes === undefined) return undefined;
     const row = this.#codec.decode(token, slot, bytes);
-    return row.sections[actor] === undefined ? undefined : this.#record(rows, actor, row, watermark);
+    const section = row.sections[actor];
+    return section === undefined ? undefined : this.#record(row, section, watermark);
   }
 
   /** Key of a row of the key table; `undefined` when it has no such actor. */
@@ -64,15 +69,16 @@ export class ActorRows {
     return this.#codec.decode(token, slotOf(token), row.value).sections[actor] === undefined ? undefined : readKey(token);
   }
 
-  #record(rows: CommittedRows, number: number, row: KeyRow, watermark: number | undefined): ActorRecord {
-    const actor = this.#job.actors[number]!;
-    const cells = actor.cells.map((cell, i) => ({ cell, view: new StoredCell(rows, row, actor, number, i, watermark) }));
+  /** In the shape that it was stored in: a build with other cells brings it to its own when a handler needs it. */
+  #record(row: KeyRow, section: Section, watermark: number | undefined): ActorRecord {
+    const { shape } = section;
+    const cells = shape.cells.map((cell, i) => ({ cell, view: new StoredCell(this.#rows, row, section, i, watermark) }));
     return {
-      type: actor.name,
+      type: shape.actor,
       key: row.key,
       state: Object.fromEntries(cells.map(({ cell, view }) => [cell.name, cell.plain(view)])),
-      timers: row.sections[number]!.timers.map(({ timer, id, at, data, armedBy }) => {
-        const { name, clock } = actor.timers[timer]!;
+      timers: section.timers.map(({ timer, id, at, data, armedBy }) => {
+        const { name, clock } = shape.timers[timer]!;
         return { name, id: readKey(id) ?? "", at, clock, data, armedBy };
       }),
       expires: cells.flatMap(({ cell, view }) =>
@@ -82,7 +88,7 @@ export class ActorRows {
           at,
         })),
       ),
-      dedupe: { count: row.dedupe.count, oldest: row.dedupe.oldest(pagesOf(rows, row)) },
+      dedupe: { count: row.dedupe.count, oldest: row.dedupe.oldest(pagesOf(this.#rows, row)) },
     };
   }
 }

@@ -67,19 +67,19 @@ const SCAN_ROWS = 200;
 
 const app = await loadApp((workerData as ReaderSetup).app);
 const stores = new Map<string, ShardStore>();
-const actorRows = new Map<Job, ActorRows>();
+const actorRows = new Map<ShardStore, ActorRows>();
 
 const reader: StateReader = {
   codeHash: () => app.codeHash,
   actor(place, type, token) {
-    const { job, rows, number } = find(place.job, type);
     const store = storeOf(place);
+    const { job, rows, number } = find(place.job, type, store);
     // Two reads may see two commits: taken again until the meta row is the same before and after.
     for (let attempt = 0; attempt < READ_TRIES; attempt++) {
       const before = store.get(META_ROW);
       const meta = before === undefined ? undefined : readMeta(before);
       if (before === undefined || meta === undefined) return undefined;
-      const record = rows.read(store, number, token, meta.watermark);
+      const record = rows.read(number, token, meta.watermark);
       const after = store.get(META_ROW);
       if (after === undefined || Buffer.compare(before, after) !== 0) continue;
       return record === undefined ? undefined : report(place, job, record, meta);
@@ -87,8 +87,8 @@ const reader: StateReader = {
     throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
   },
   keys(place, type, prefixToken, from, limit) {
-    const { rows, number } = find(place.job, type);
     const store = storeOf(place);
+    const { rows, number } = find(place.job, type, store);
     const keys: string[] = [];
     for (let slot = from.slot; slot < SLOTS; slot++) {
       let after = slot === from.slot ? from.after : "";
@@ -109,9 +109,9 @@ const reader: StateReader = {
   },
 };
 
-function find(jobName: string, type: string): { readonly job: Job; readonly rows: ActorRows; readonly number: number } {
+function find(jobName: string, type: string, store: ShardStore): { readonly job: Job; readonly rows: ActorRows; readonly number: number } {
   const job = app.jobs.find((candidate) => candidate.name === jobName);
-  const rows = job === undefined ? undefined : rowsOf(job);
+  const rows = job === undefined ? undefined : rowsOf(job, store);
   const number = rows?.numberOf(type);
   if (job === undefined || rows === undefined || number === undefined)
     throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
@@ -127,11 +127,11 @@ function storeOf({ folder }: ShardFolder): ShardStore {
   return store;
 }
 
-function rowsOf(job: Job): ActorRows {
-  let rows = actorRows.get(job);
+function rowsOf(job: Job, store: ShardStore): ActorRows {
+  let rows = actorRows.get(store);
   if (rows === undefined) {
-    rows = new ActorRows(job);
-    actorRows.set(job, rows);
+    rows = new ActorRows(job, store);
+    actorRows.set(store, rows);
   }
   return rows;
 }

@@ -71,7 +71,7 @@ export function replay(history: History, way: Interruptions): Replayed {
 export function cellTexts(job: Job, store: ShardStore): CellText[] | undefined {
   const metaRow = store.get(META_ROW);
   const watermark = metaRow === undefined ? undefined : readMeta(metaRow)?.watermark;
-  const actors = new ActorRows(job);
+  const actors = new ActorRows(job, store);
   const cells: CellText[] = [];
   let keys = 0;
   for (let from: string = TABLE.key; ; ) {
@@ -80,7 +80,7 @@ export function cellTexts(job: Job, store: ShardStore): CellText[] | undefined {
     if (keys > ACTORS_MAX) return undefined;
     for (const row of rows) {
       for (let number = 0; number < job.actors.length; number++) {
-        const record = actors.read(store, number, tokenOf(row.key), watermark);
+        const record = actors.read(number, tokenOf(row.key), watermark);
         if (record === undefined) continue;
         const { type: actor, key, state, timers, dedupe } = record;
         for (const [name, value] of Object.entries(state)) cells.push({ actor, key, part: `cell ${name}`, text: JSON.stringify(value) });

@@ -11,6 +11,7 @@ import type { Job } from "../../actors/model/job.ts";
 import { TidemarkError } from "../errors.ts";
 import { MemoryPartitionLog } from "../log/memory-partition-log.ts";
 import type { LogReader, PartitionLog } from "../log/partition-log.ts";
+import { type ActorRecord, ActorRows } from "../node/actor-record.ts";
 import { MemoryOutputBroker, MemoryOutputStream } from "../outputs/memory-output-stream.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
 import { noCrashMarks } from "../shard/crash-marks.ts";
@@ -44,6 +45,7 @@ export class TestShard {
   readonly #options: TestShardOptions;
   readonly #lateStore: LateStore | undefined;
   readonly store: ShardStore;
+  readonly #actors: ActorRows;
   #life: LogLife;
   #shard: Shard | undefined;
   /** Why the shard halted: it stays so. */
@@ -60,6 +62,7 @@ export class TestShard {
     this.broker = new MemoryOutputBroker(outputStreamName(job.name, partition));
     this.#lateStore = crashBetweenEvents ? new LateStore() : undefined;
     this.store = this.#lateStore ?? new MemoryStore();
+    this.#actors = new ActorRows(job, this.store);
     this.#life = new LogLife(this.log, undefined);
   }
 
@@ -165,6 +168,12 @@ export class TestShard {
     this.log.now = now;
     await this.#shard?.tick();
     await this.settle();
+  }
+
+  /** An actor as of now, by its number in the job and its written key. Commits what is folded first. */
+  actor(number: number, token: string): ActorRecord | undefined {
+    this.commit();
+    return this.#actors.read(number, token, this.meta?.watermark);
   }
 
   /** Commits what is folded, so that its rows can be read. Between two calls of a test nothing is in the way. */

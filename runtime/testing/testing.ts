@@ -10,7 +10,6 @@ import type { OutputType, Stream } from "../../actors/model/stream.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { identityOf } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
-import { ActorRows } from "../node/actor-record.ts";
 import { installGuards } from "../shard/guards.ts";
 import { CallQueue } from "./call-queue.ts";
 import { Failures } from "./failures.ts";
@@ -73,7 +72,6 @@ export class JobTest<J extends Job> {
   readonly #failures: Failures;
   readonly #calls = new CallQueue();
   readonly #writer: EventWriter;
-  readonly #rows: ActorRows;
   readonly #outputs: PublishedOutputs;
 
   constructor(job: J, world: TestWorld, failures: Failures) {
@@ -81,7 +79,6 @@ export class JobTest<J extends Job> {
     this.#world = world;
     this.#failures = failures;
     this.#writer = new EventWriter(job);
-    this.#rows = new ActorRows(job);
     this.#outputs = new PublishedOutputs(job, world.shards);
   }
 
@@ -211,12 +208,10 @@ export class JobTest<J extends Job> {
    */
   actor<A extends ActorOf<J>>(actor: A, key: string): TestedActor<A> | undefined {
     this.#calls.check();
-    const number = this.#rows.numberOf(actor.name);
-    if (number === undefined) throw invalid(`Job "${this.job.name}" has no actor "${actor.name}"`);
+    const number = this.job.actors.findIndex(({ name }) => name === actor.name);
+    if (number === -1) throw invalid(`Job "${this.job.name}" has no actor "${actor.name}"`);
     const { token, slot } = placeOf(key);
-    const shard = this.#world.shards[this.#world.partitionOf(slot)]!;
-    shard.commit();
-    return this.#rows.read(shard.store, number, token, shard.meta?.watermark) as TestedActor<A> | undefined;
+    return this.#world.shards[this.#world.partitionOf(slot)]!.actor(number, token) as TestedActor<A> | undefined;
   }
 
   /** The armed timers of an actor; none when there is no such actor. */

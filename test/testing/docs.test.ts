@@ -66,9 +66,11 @@ test("their tests pass", async () => {
   const tests = files.filter(({ name }) => name.endsWith(".test.ts")).map(({ name }) => join(folder, name));
   const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
   const hooksUrl = pathToFileURL(join(folder, "hooks.mjs")).href;
-  const { stdout } = await run(process.execPath, ["--import", hooksUrl, "--test", "--test-reporter=tap", ...tests], { env }).catch(
-    ({ stdout }) => assert.fail(stdout),
-  );
+  const { stdout } = await run(
+    process.execPath,
+    ["--import", hooksUrl, "--test", "--test-isolation=none", "--test-reporter=tap", ...tests],
+    { env },
+  ).catch(({ stdout }) => assert.fail(stdout));
   assert.match(stdout, /^# pass [1-9]\d*$/m);
   assert.match(stdout, /^# fail 0$/m);
 });
