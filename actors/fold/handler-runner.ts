@@ -9,7 +9,7 @@ import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
-import type { Guard } from "./fold-options.ts";
+import type { HandlerScope } from "./handler-scope.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
 import { LiveCell } from "./live-cell.ts";
@@ -45,7 +45,7 @@ export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
   readonly #job: Job;
   readonly #outputs: OutputWriter;
-  readonly #guard: Guard;
+  readonly #scope: HandlerScope;
   readonly #state: ShardState;
   readonly #timers: LiveTimers;
   readonly #unit = new Unit();
@@ -58,14 +58,14 @@ export class HandlerRunner {
     state: ShardState,
     outputs: OutputWriter,
     primitives: Primitives,
-    guard: Guard,
+    scope: HandlerScope,
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
     this.#state = state;
     this.#timers = new LiveTimers(state, this.#unit);
     this.#outputs = outputs;
-    this.#guard = guard;
+    this.#scope = scope;
     this.#onFailure = onFailure;
     this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256));
   }
@@ -81,7 +81,7 @@ export class HandlerRunner {
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
-      const returned = this.#guarded(() => {
+      const returned = this.#scope.run(() => {
         this.#bring(call);
         return handler(this.contexts[call.actor]!);
       });
@@ -153,15 +153,6 @@ export class HandlerRunner {
     change();
     this.#unit.end();
     this.#unit.undo.length = 0;
-  }
-
-  #guarded(call: () => unknown): unknown {
-    this.#guard.enter();
-    try {
-      return call();
-    } finally {
-      this.#guard.leave();
-    }
   }
 
   #tell(call: Call, thrown: unknown): void {

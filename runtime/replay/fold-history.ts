@@ -25,6 +25,8 @@ export interface History {
   readonly entries: readonly LogEntry[];
   readonly skips?: ReadonlyMap<string, string>;
   readonly guard?: Guard;
+  /** An empty one of its own by default. */
+  readonly store?: ShardStore;
 }
 
 export interface Interruptions {
@@ -53,7 +55,7 @@ export function foldHistory(
   interruptions: Interruptions = {},
   onCommit: (position: string, stateHash: string) => void = () => {},
 ): Folded {
-  const store = new MemoryStore();
+  const store = history.store ?? new MemoryStore();
   const outputs: NumberedOutput[] = [];
   let fold = newFold(history, store, interruptions);
   let units = 0;
