@@ -68,7 +68,7 @@ async function dev(config: Config, app: string, cleanUp: CleanUp): Promise<void>
       await tail.begin(jobs.map(({ name }) => name));
     },
     onReady(apiUrl, { jobs, modules }) {
-      say(`${jobs.map(({ name }) => name).join(", ")} ready on ${apiUrl}`);
+      say(`${jobs.map(({ name }) => name).join(", ")} ready on ${apiUrl}, process ${session.pid}`);
       say(`watching ${modules.map(({ file }) => relative(process.cwd(), file)).join(", ")}`);
     },
     stopped,
