@@ -48,6 +48,7 @@ export class Fold {
   constructor(options: FoldOptions) {
     const { job, partition, meta, primitives } = options;
     this.meta = meta;
+    meta.log = job.log;
     this.#job = job;
     this.#partition = partition;
     this.#identity = options.identity;

@@ -72,6 +72,8 @@ export interface Meta {
   idleSince: { readonly processingTime: number; readonly watermark: number } | undefined;
   outputs: number;
   chain: string;
+  /** What was folded: the log's name; `undefined` in state that was committed before it was recorded. */
+  log: string | undefined;
   epoch: Epoch;
   /** Sequence of the epoch entry that begins this history: a later one with `from` replaced everything before. */
   epochRoot: number;
@@ -105,6 +107,7 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     idleSince: undefined,
     outputs: 0,
     chain: CHAIN_START,
+    log: undefined,
     epoch,
     epochRoot,
     owner: undefined,
@@ -127,7 +130,7 @@ export function readMeta(bytes: Uint8Array): Meta | undefined {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== STATE_FORMAT) return undefined;
   const row = LAYOUT.read(reader) as Meta;
-  return { ...row, watermark: row.watermark, idleSince: row.idleSince, owner: row.owner, counts: { ...row.counts } };
+  return { ...row, watermark: row.watermark, idleSince: row.idleSince, owner: row.owner, log: row.log, counts: { ...row.counts } };
 }
 
 /** The watermark never falls. */

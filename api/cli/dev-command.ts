@@ -3,7 +3,7 @@
  * change of its files the next build in its place. The work is `runtime/dev`'s; this is arguments, settings and what is printed.
  */
 import { existsSync } from "node:fs";
-import { relative } from "node:path";
+import { relative, resolve } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { SHIPPED_APP } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -59,7 +59,8 @@ async function dev(config: Config, app: string, cleanUp: CleanUp): Promise<void>
     app,
     module: moduleUrl("./dev-node.ts", import.meta.url).pathname,
     args: [app],
-    env: { ...process.env, TIDEMARK_PROFILE: "development" },
+    // Every edit starts a process: with what Node compiled for the one before, it is there in about half the time.
+    env: { NODE_COMPILE_CACHE: resolve(config.dataDir, "compile-cache"), ...process.env, TIDEMARK_PROFILE: "development" },
     clock: systemClock,
     notice: say,
     natsUrl: (logs) => nats.url(logs),
@@ -68,7 +69,7 @@ async function dev(config: Config, app: string, cleanUp: CleanUp): Promise<void>
       await tail.begin(jobs.map(({ name }) => name));
     },
     onReady(apiUrl, { jobs, modules }) {
-      say(`${jobs.map(({ name }) => name).join(", ")} ready on ${apiUrl}`);
+      say(`${jobs.map(({ name }) => name).join(", ")} ready on ${apiUrl}, process ${session.pid}`);
       say(`watching ${modules.map(({ file }) => relative(process.cwd(), file)).join(", ")}`);
     },
     stopped,

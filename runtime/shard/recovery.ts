@@ -14,7 +14,16 @@ const RETRY_MS = 500;
 /** The meta row to go on with: the committed one, or a new one. Throws a TidemarkError when the shard must not go on. */
 export async function recoverMeta(parts: ShardParts): Promise<Meta> {
   const { job, partition, identity, profile, log } = parts;
-  const stored = loadMeta(parts);
+  const found = loadMeta(parts);
+  const otherLog = found?.log !== undefined && found.log !== job.log ? found.log : undefined;
+  if (otherLog !== undefined && profile === "production") {
+    throw new TidemarkError(
+      "CODE_UNAVAILABLE",
+      `${job.name}/${partition}: the state was folded from the log ${otherLog}, not from ${job.log}.`,
+    );
+  }
+  // Positions in another log say nothing here.
+  const stored = otherLog === undefined ? found : undefined;
   if (stored !== undefined) await checkLogEnd(parts, stored);
   const committed = stored === undefined ? {} : { committed: { epoch: stored.epoch, root: stored.epochRoot } };
   const mayBeginAnew = (): Promise<void> => refuseBesideAnother(parts);
@@ -26,7 +35,7 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
       `${job.name}/${partition}: the log begins this history at epoch entry ${plan.root.sequence}, the state at ${stored?.epochRoot ?? 0}.`,
     );
   }
-  if (profile === "development") await clearVoid(parts, plan, voidState);
+  if (profile === "development") await clearVoid(parts, plan, voidState || otherLog !== undefined, otherLog);
   const meta = stored === undefined || voidState ? newMeta(plan.root, plan.root.sequence, plan.from) : stored;
   const { firstSequence } = await log.bounds();
   if (firstSequence > meta.cursor.sequence) {
@@ -40,13 +49,15 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
  * stream that is older than the root's entry holds outputs of the history before. So a death on the way is made up for at the next
  * start, and a stream that another node has begun to fill with this history is left alone.
  */
-async function clearVoid(parts: ShardParts, plan: EpochPlan, voidState: boolean): Promise<void> {
+async function clearVoid(parts: ShardParts, plan: EpochPlan, voidState: boolean, otherLog: string | undefined): Promise<void> {
   const { job, partition, outputs } = parts;
-  const voidOutputs = plan.begunAt !== undefined && (await outputs.createdAt()) < plan.begunAt;
+  const older = plan.begunAt !== undefined && (await outputs.createdAt()) < plan.begunAt;
+  const voidOutputs = older || otherLog !== undefined;
   if (!voidState && !voidOutputs) return;
   if (voidOutputs) await refuseBesideAnother(parts);
+  const why = otherLog === undefined ? "the code changed" : `it reads the log ${job.log} now, not ${otherLog}`;
   const what = voidOutputs ? "outputs and state are deleted" : "its state here is deleted";
-  parts.notice(`${job.name}/${partition}: the code changed; ${what} and the log is folded again from ${plan.from}`);
+  parts.notice(`${job.name}/${partition}: ${why}; ${what} and the log is folded again from ${plan.from}`);
   if (voidOutputs) await parts.deleteOutputs();
   await parts.clearState();
 }
