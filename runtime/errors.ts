@@ -3,6 +3,7 @@
  * A retired code is never used again. What crosses a thread is the record, not the class.
  */
 export const ERRORS = {
+  APP_INVALID: "The app cannot be loaded, or is none. Correct the file that the message names.",
   CODE_UNAVAILABLE: "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names.",
   CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
@@ -30,6 +31,8 @@ export const ERRORS = {
   OUTPUTS_TRUNCATED:
     "The output stream ends before what the shard has committed. Delete the shard's state, and what is left of the stream, to fold again from the log.",
   OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with docs/errors/OUTPUT_LAYOUT.md.",
+  OWNER_ACTIVE:
+    "Another node folds this shard with other code, so nothing was deleted. Stop that node, or give this one a NATS server of its own; then start it again.",
   PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",
   PUBLISH_OVERLOADED: "Too many events wait to be published. Await earlier results before publishing more.",
   PUBLISH_TIMEOUT: "No acknowledgement came. The message may be stored; publish it again with the same id.",
@@ -37,9 +40,12 @@ export const ERRORS = {
   REFERENCE_DIVERGED:
     "The reference stream does not go on where the log's copies end. Restore the stream from a replica or a backup; until then nothing is copied.",
   REFERENCE_INVALID: "The reference record is malformed or not what its table's schema says. Correct what the message names.",
+  REPLAY_DIFFERS: "Folding the same entries again gave something else. Let handlers use nothing but their event, their state and ctx.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
   STORE_FAILED:
     "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",
+  TEST_INPUT: "A test gave the kit what the job does not have or cannot take. Correct the call that the message names.",
+  TEST_STATE: "The test kit cannot do that now. Await each call, and use no test behind its close.",
   WORKER_LOST: "A worker thread ended. The process ends too and starts again.",
 } as const;
 

@@ -45,14 +45,16 @@ export class Fold {
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #stage: "log-time" | "events" | "event-timers" = "log-time";
-  #handedOver = false;
+  #handedOver: boolean;
 
   constructor(options: FoldOptions) {
     const { job, partition, meta, primitives } = options;
     this.meta = meta;
+    meta.log = job.log;
     this.#job = job;
     this.#partition = partition;
     this.#identity = options.identity;
+    this.#handedOver = !sameCode(meta.epoch, options.identity);
     this.#primitives = primitives;
     const guard = new HandlerGuard(options.guard);
     this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS);

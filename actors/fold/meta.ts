@@ -72,6 +72,8 @@ export interface Meta {
   idleSince: { readonly processingTime: number; readonly watermark: number } | undefined;
   outputs: number;
   chain: string;
+  /** What was folded: the log's name; `undefined` in state that was committed before it was recorded. */
+  log: string | undefined;
   epoch: Epoch;
   /** Sequence of the epoch entry that begins this history: a later one with `from` replaced everything before. */
   epochRoot: number;
@@ -83,6 +85,21 @@ export interface Meta {
   counts: Counts;
 }
 
+export function newCounts(): Counts {
+  return {
+    in: 0,
+    applied: 0,
+    duplicate: 0,
+    duplicateConflict: 0,
+    behind: 0,
+    late: 0,
+    quarantined: 0,
+    deadLettered: 0,
+    ignored: 0,
+    redriven: 0,
+  };
+}
+
 export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number): Meta {
   return {
     cursor: { sequence: firstSequence, index: 0, phase: "start" },
@@ -92,24 +109,14 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     idleSince: undefined,
     outputs: 0,
     chain: CHAIN_START,
+    log: undefined,
     epoch,
     epochRoot,
     owner: undefined,
     referenceSource: 0,
     keys: 0,
     timers: 0,
-    counts: {
-      in: 0,
-      applied: 0,
-      duplicate: 0,
-      duplicateConflict: 0,
-      behind: 0,
-      late: 0,
-      quarantined: 0,
-      deadLettered: 0,
-      ignored: 0,
-      redriven: 0,
-    },
+    counts: newCounts(),
   };
 }
 
@@ -126,7 +133,7 @@ export function readMeta(bytes: Uint8Array): Meta | undefined {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== STATE_FORMAT) return undefined;
   const row = LAYOUT.read(reader) as Meta;
-  return { ...row, watermark: row.watermark, idleSince: row.idleSince, owner: row.owner, counts: { ...row.counts } };
+  return { ...row, watermark: row.watermark, idleSince: row.idleSince, owner: row.owner, log: row.log, counts: { ...row.counts } };
 }
 
 /** The watermark never falls. */

@@ -125,12 +125,24 @@ export interface ActorOptions<I, C, O, T, R> {
   readonly late?: NoInfer<(ctx: Context<C, O, T, R>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
 
-/** An actor as the fold sees it: names resolved to numbers, handlers untyped. */
-export interface Actor {
+/** What an actor declares, as types by name: the data of its streams, outputs and timers, and the handles of its cells. */
+export interface ActorShape {
+  readonly in: unknown;
+  readonly state: unknown;
+  readonly out: unknown;
+  readonly timers: unknown;
+}
+
+type Untyped = Readonly<Record<keyof ActorShape, Readonly<Record<string, unknown>>>>;
+
+/** An actor as the fold sees it: names resolved to numbers, handlers untyped. `S` is for those who ask from outside, such as tests. */
+export interface Actor<S extends ActorShape = Untyped> {
   readonly kind: "actor";
+  /** Carries the types; there is no such field at run time. */
+  readonly shape?: S;
   readonly name: string;
   readonly version: number;
-  readonly streams: readonly (Stream<unknown> & { readonly handler: Handler })[];
+  readonly streams: readonly (Stream<unknown> & { readonly name: string; readonly handler: Handler })[];
   readonly cells: readonly (Cell<unknown> & { readonly name: string })[];
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
@@ -145,7 +157,10 @@ export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const MEMBER = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 
-export function actor<I, C = None, O = None, T = None, R = None>(name: string, options: ActorOptions<I, C, O, T, R>): Actor {
+export function actor<I, C = None, O = None, T = None, R = None>(
+  name: string,
+  options: ActorOptions<I, C, O, T, R>,
+): Actor<{ readonly in: NoInfer<I>; readonly state: NoInfer<C>; readonly out: NoInfer<O>; readonly timers: NoInfer<T> }> {
   if (!isName(name)) throw new TypeError(`actor "${name}": a name matches ${NAME}.`);
   const handlers = options.on as Readonly<Record<string, unknown>>;
   const members = [options.in, options.state ?? {}, options.out ?? {}, options.timers ?? {}, options.reference ?? {}].flatMap(Object.keys);
@@ -172,6 +187,7 @@ export function actor<I, C = None, O = None, T = None, R = None>(name: string, o
     version,
     streams: Object.entries(options.in).map(([member, source]) => ({
       ...(source as Stream<unknown>),
+      name: member,
       handler: handler(member) as Handler,
     })),
     cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as Cell<unknown>), name: member })),

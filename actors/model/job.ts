@@ -6,9 +6,9 @@ import { type Actor, isName } from "./actor.ts";
 import { type ReferenceTable, tablesOf } from "./reference.ts";
 import { durationMs } from "./time.ts";
 
-export interface JobOptions {
+export interface JobOptions<A extends readonly Actor[] = readonly Actor[]> {
   readonly log: string;
-  readonly actors: readonly Actor[];
+  readonly actors: A;
   /** How far behind the greatest event time the watermark stays. Default 10s. */
   readonly outOfOrderness?: string | number;
   /** How far behind the watermark an event is still applied. Default 5m. */
@@ -40,11 +40,11 @@ export interface FoldSettings {
   readonly otherTypes: readonly string[];
 }
 
-export interface Job {
+export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly kind: "job";
   readonly name: string;
   readonly log: string;
-  readonly actors: readonly Actor[];
+  readonly actors: A;
   /** Reference tables that its actors read, by name. */
   readonly tables: ReadonlyMap<string, ReferenceTable<unknown>>;
   /** The greatest version of its actors; written into every output. */
@@ -54,7 +54,7 @@ export interface Job {
 
 const RESERVED_END = /-(out|reference|skips|\d+)$/;
 
-export function job(name: string, options: JobOptions): Job {
+export function job<const A extends readonly Actor[]>(name: string, options: JobOptions<A>): Job<A> {
   checkName("job", name);
   checkName("log", options.log);
   if (options.actors.length === 0) throw new TypeError(`job "${name}": give it at least one actor.`);

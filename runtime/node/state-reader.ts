@@ -5,20 +5,16 @@
 import { parentPort, workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
-import { keyRow, META_ROW, pageRow, TABLE } from "../../actors/fold/keys.ts";
+import { keyRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
-import { Shapes } from "../../actors/fold/shapes.ts";
-import { StoredCell } from "../../actors/fold/stored-cell.ts";
-import type { Actor } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { readKey, SLOTS, slotOf } from "../../actors/model/key.ts";
+import { SLOTS } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { loadApp } from "../app.ts";
-import { primitives } from "../primitives.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import { type ActorRecord, ActorRows, tokenOf } from "./actor-record.ts";
 import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
 
 export interface ReaderSetup {
@@ -70,6 +66,8 @@ export interface CommittedPlace {
 export interface StateReader {
   /** `undefined` when the shard has committed nothing yet. */
   committed(place: ShardFolder): CommittedPlace | undefined;
+  /** Of the app as this thread has loaded it. */
+  codeHash(): string;
   /** `undefined` when the key has no such actor, or the shard nothing committed yet. */
   actor(place: ShardFolder, type: string, token: string): ActorReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
@@ -83,7 +81,7 @@ const SCAN_ROWS = 200;
 
 const app = await loadApp((workerData as ReaderSetup).app);
 const stores = new Map<string, ShardStore>();
-const codecs = new Map<ShardStore, KeyRowCodec>();
+const actorRows = new Map<ShardStore, ActorRows>();
 
 const reader: StateReader = {
   committed(place) {
@@ -93,40 +91,39 @@ const reader: StateReader = {
     const { cursor, last } = meta;
     return { sequence: cursor.sequence, index: cursor.index, position: formatPosition(place.partition, last.sequence, last.index) };
   },
+  codeHash: () => app.codeHash,
   actor(place, type, token) {
-    const { job, actor, number } = find(place.job, type);
     const store = storeOf(place);
-    const slot = slotOf(token);
+    const { job, rows, number } = find(place.job, type, store);
     // Two reads may see two commits: taken again until the meta row is the same before and after.
     for (let attempt = 0; attempt < READ_TRIES; attempt++) {
       const before = store.get(META_ROW);
       const meta = before === undefined ? undefined : readMeta(before);
-      const bytes = store.get(keyRow(slot, token));
-      if (before === undefined || meta === undefined || bytes === undefined) return undefined;
-      const row = codecOf(job, store).decode(token, slot, bytes);
-      const answer = row.sections[number] === undefined ? undefined : report(store, place, job, actor, number, row, meta);
+      if (before === undefined || meta === undefined) return undefined;
+      const record = rows.read(number, token, meta.watermark);
       const after = store.get(META_ROW);
-      if (after !== undefined && Buffer.compare(before, after) === 0) return answer;
+      if (after === undefined || Buffer.compare(before, after) !== 0) continue;
+      return record === undefined ? undefined : report(place, job, record, meta);
     }
     throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
   },
   keys(place, type, prefixToken, from, limit) {
-    const { job, number } = find(place.job, type);
     const store = storeOf(place);
+    const { rows, number } = find(place.job, type, store);
     const keys: string[] = [];
     for (let slot = from.slot; slot < SLOTS; slot++) {
       let after = slot === from.slot ? from.after : "";
       for (;;) {
         const start = after > prefixToken ? `${keyRow(slot, after)}\0` : keyRow(slot, prefixToken);
-        const rows = store.scan(start, keyRow(slot, `${prefixToken}\x7f`), SCAN_ROWS);
-        for (const { key, value } of rows) {
-          const token = key.slice(TABLE.key.length + 2);
-          after = token;
-          if (codecOf(job, store).decode(token, slot, value).sections[number] === undefined) continue;
-          keys.push(readKey(token)!);
-          if (keys.length === limit) return { keys, next: { slot, after: token } };
+        const found = store.scan(start, keyRow(slot, `${prefixToken}\x7f`), SCAN_ROWS);
+        for (const row of found) {
+          after = tokenOf(row.key);
+          const key = rows.keyOf(row, number);
+          if (key === undefined) continue;
+          keys.push(key);
+          if (keys.length === limit) return { keys, next: { slot, after } };
         }
-        if (rows.length < SCAN_ROWS) break;
+        if (found.length < SCAN_ROWS) break;
       }
     }
     return { keys, next: undefined };
@@ -134,11 +131,13 @@ const reader: StateReader = {
   reference: (place, query) => referencePage(storeOf(place), query),
 };
 
-function find(jobName: string, type: string): { readonly job: Job; readonly actor: Actor; readonly number: number } {
+function find(jobName: string, type: string, store: ShardStore): { readonly job: Job; readonly rows: ActorRows; readonly number: number } {
   const job = app.jobs.find((candidate) => candidate.name === jobName);
-  const number = job?.actors.findIndex((actor) => actor.name === type) ?? -1;
-  if (job === undefined || number === -1) throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
-  return { job, actor: job.actors[number]!, number };
+  const rows = job === undefined ? undefined : rowsOf(job, store);
+  const number = rows?.numberOf(type);
+  if (job === undefined || rows === undefined || number === undefined)
+    throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
+  return { job, rows, number };
 }
 
 function storeOf({ folder }: ShardFolder): ShardStore {
@@ -150,55 +149,31 @@ function storeOf({ folder }: ShardFolder): ShardStore {
   return store;
 }
 
-function codecOf(job: Job, store: ShardStore): KeyRowCodec {
-  let codec = codecs.get(store);
-  if (codec === undefined) {
-    codec = new KeyRowCodec(new Shapes(job.actors, store, primitives));
-    codecs.set(store, codec);
+function rowsOf(job: Job, store: ShardStore): ActorRows {
+  let rows = actorRows.get(store);
+  if (rows === undefined) {
+    rows = new ActorRows(job, store);
+    actorRows.set(store, rows);
   }
-  return codec;
+  return rows;
 }
 
-function pagesOf(store: ShardStore, row: KeyRow) {
-  const refuse = (): never => {
-    throw new Error("the reader never writes");
-  };
-  return { readPage: (page: number) => store.get(pageRow(row.slot, row.token, page)) ?? refuse(), writePage: refuse, dropPage: refuse };
-}
-
-function report(store: ShardStore, place: ShardFolder, job: Job, actor: Actor, number: number, row: KeyRow, meta: Meta): ActorReport {
-  const oldest = row.dedupe.oldest(pagesOf(store, row));
-  const section = row.sections[number]!;
-  // In the shape that it was stored in: a build with other cells brings it to its own when a handler needs it.
-  const { shape } = section;
-  const cells = shape.cells.map((cell, i) => ({ name: cell.name, cell, view: new StoredCell(store, row, section, i, meta.watermark) }));
+function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): ActorReport {
+  const { type, key, state, timers, expires, dedupe } = record;
   return {
-    type: actor.name,
-    key: row.key,
+    type,
+    key,
     shard: place.partition,
     position: formatPosition(place.partition, meta.last.sequence, meta.last.index),
     watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
-    state: Object.fromEntries(cells.map(({ name, cell, view }) => [name, cell.plain(view)])),
-    timers: section.timers.map((timer) => ({
-      name: shape.timers[timer.timer]!.name,
-      id: readKey(timer.id) ?? "",
-      at: formatInstant(timer.at),
-      clock: shape.timers[timer.timer]!.clock,
-      data: timer.data ?? null,
-      armedBy: timer.armedBy,
-    })),
+    state,
+    timers: timers.map((timer) => ({ ...timer, at: formatInstant(timer.at), data: timer.data ?? null })),
+    expires: expires.map((expiry) => ({ ...expiry, at: formatInstant(expiry.at) })),
     dedupe: {
-      count: row.dedupe.count,
-      oldest: oldest === undefined ? null : formatInstant(oldest),
+      count: dedupe.count,
+      oldest: dedupe.oldest === undefined ? null : formatInstant(dedupe.oldest),
       horizon: `${job.settings.dedupeHorizonMs}ms`,
     },
-    expires: cells.flatMap(({ name, cell, view }) =>
-      [...view.expiries()].map(({ id, at }) => ({
-        cell: name,
-        ...(cell.entry === undefined ? {} : { entry: readKey(id) ?? "" }),
-        at: formatInstant(at),
-      })),
-    ),
     pending: [],
   };
 }

@@ -9,6 +9,7 @@ import { META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Job } from "../../actors/model/job.ts";
+import { TidemarkError } from "../errors.ts";
 import { primitives } from "../primitives.ts";
 import { MemoryStore } from "../store/memory-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
@@ -45,7 +46,15 @@ export interface Folded {
 
 const NO_GUARD: Guard = { enter() {}, leave() {} };
 
-export function foldHistory(history: History, interruptions: Interruptions = {}): Folded {
+/**
+ * Throws CODE_UNAVAILABLE when entries stand behind the epoch entry of other code: only that code may fold them.
+ * `onCommit` is told the position and state hash of each commit.
+ */
+export function foldHistory(
+  history: History,
+  interruptions: Interruptions = {},
+  onCommit: (position: string, stateHash: string) => void = () => {},
+): Folded {
   const store = history.store ?? new MemoryStore();
   const outputs: NumberedOutput[] = [];
   let fold = newFold(history, store, interruptions);
@@ -55,11 +64,13 @@ export function foldHistory(history: History, interruptions: Interruptions = {})
     outputs.push(...fold.takeOutputs());
     const group = fold.seal();
     stateHash = group.stateHash;
+    onCommit(fold.position, stateHash);
     store.commit(group.changes, () => fold.committed());
     if (interruptions.crash === true) fold = newFold(history, store, interruptions);
   };
   for (const entry of history.entries) {
     if (entry.sequence < fold.meta.cursor.sequence) continue;
+    if (fold.handedOver) throw beyondItsCode(history, fold.meta);
     fold.open(entry);
     for (let more = true; more; ) {
       more = fold.unit();
@@ -87,6 +98,13 @@ function newFold(history: History, store: ShardStore, interruptions: Interruptio
     skips: history.skips ?? new Map(),
     ...(interruptions.liveRowsMax === undefined ? {} : { liveRowsMax: interruptions.liveRowsMax }),
   });
+}
+
+function beyondItsCode({ job, partition }: History, { epoch }: Meta): TidemarkError {
+  return new TidemarkError(
+    "CODE_UNAVAILABLE",
+    `${job.name}, partition ${partition}: what follows entry ${epoch.sequence} belongs to version ${epoch.version} (${epoch.codeHash.slice(0, 12)}); this build can answer for the entries up to that one.`,
+  );
 }
 
 function firstMeta(history: History): Meta {

@@ -6,8 +6,10 @@ import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
+import { type ErrorRecord, isTidemarkError, TidemarkError } from "../errors.ts";
 import { installGuards } from "../shard/guards.ts";
-import { foldHistory, type Interruptions } from "./fold-history.ts";
+import type { Interruptions } from "./fold-history.ts";
+import { type Replayed, replay } from "./replayed.ts";
 
 export interface ReplayTask {
   readonly app: string;
@@ -23,20 +25,21 @@ export interface ReplayTask {
   readonly ways: readonly Interruptions[];
 }
 
-/** What one way of folding gave; a record, for it crosses threads. */
-export interface Replayed {
-  readonly outputs: readonly { readonly subject: string; readonly text: string; readonly chain: string }[];
-  readonly stateHash: string;
+const task = workerData as ReplayTask;
+
+/** Or the record of why the history cannot be folded: an error's class and code do not cross threads. */
+async function fold(): Promise<readonly Replayed[] | ErrorRecord> {
+  try {
+    const guard = installGuards();
+    const app = await loadApp(task.app);
+    const found = app.jobs.find((candidate) => candidate.name === task.job);
+    if (found === undefined) throw new TidemarkError("CONFIG_INVALID", `${task.app} exports no job "${task.job}".`);
+    const job = withSettings(found, task.identity.settings);
+    return task.ways.map((way) => replay({ ...task, job, guard }, way));
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error;
+    return error.toRecord();
+  }
 }
 
-const task = workerData as ReplayTask;
-const guard = installGuards();
-const app = await loadApp(task.app);
-const found = app.jobs.find((candidate) => candidate.name === task.job);
-if (found === undefined) throw new Error(`the app has no job "${task.job}"`);
-const job = withSettings(found, task.identity.settings);
-const replayed = task.ways.map((way): Replayed => {
-  const { outputs, stateHash } = foldHistory({ ...task, job, guard }, way);
-  return { stateHash, outputs: outputs.map(({ subject, payload, chain }) => ({ subject, chain, text: Buffer.from(payload).toString() })) };
-});
-parentPort!.postMessage(replayed);
+parentPort!.postMessage(await fold());

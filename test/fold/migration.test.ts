@@ -61,6 +61,8 @@ function fold(log: TestLog, builds: readonly Job[], liveRowsMax = 0) {
     const identity: CodeIdentity = identityFor(built);
     const row = store.get(META_ROW);
     const meta = row === undefined ? newMeta({ ...identity, sequence: 0 }, 0, 1) : readMeta(row)!;
+    // As if the build's epoch entry stood before: a fold goes on under its own code only.
+    meta.epoch = { ...identity, sequence: 0 };
     const guard = { enter() {}, leave() {} };
     const folding = new Fold({
       job: built,

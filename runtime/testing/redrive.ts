@@ -1,0 +1,60 @@
+/**
+ * A dead letter put back, as an operator does it: an entry in the job's journal that carries the event, read from the
+ * log where it stands, or the timer. The shard calls the handler that failed once more, and answers `tidemark.audit`.
+ */
+import { readItems } from "../../actors/fold/envelope.ts";
+import { readJournalEntry, writeRedrive } from "../../actors/fold/journal.ts";
+import { journalSubject } from "../../actors/fold/subject.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { parsePosition } from "../../actors/model/position.ts";
+import { primitives } from "../primitives.ts";
+import type { Published, SideOutputs } from "./published.ts";
+import { invalid } from "./test-event.ts";
+import type { TestShard } from "./test-shard.ts";
+
+export type DeadLetter = Published<"tidemark.dead-letter", SideOutputs["tidemark.dead-letter"]>;
+
+export interface RedriveOptions {
+  /** Who asks. Default `test`. */
+  readonly who?: string;
+  readonly reason?: string;
+}
+
+export interface RedriveMessage {
+  readonly partition: number;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+}
+
+/** Throws TEST_INPUT when the dead letter is none of this test's. */
+export function redriveMessage(job: Job, shards: readonly TestShard[], letter: DeadLetter, options: RedriveOptions): RedriveMessage {
+  const at = parsePosition(letter.position);
+  const shard = at === undefined ? undefined : shards[at.partition];
+  if (at === undefined || shard === undefined) throw invalid(`redrive: ${letter.id} is no dead letter of this test`);
+  const { handler, timer, key, excerpt } = letter.data;
+  const { who = "test", reason = "" } = options;
+  const of =
+    timer === undefined
+      ? { event: eventAt(shard, at.sequence, at.index, key) }
+      : { key, timer: { id: timer.id, time: timer.time, armedBy: timer.armedBy }, data: dataOf(excerpt) };
+  const text = writeRedrive({ deadLetter: letter.id, handler, who, reason, of });
+  return { partition: at.partition, subject: journalSubject(job.log, at.partition, job.name), payload: Buffer.from(text) };
+}
+
+/** The event as it stands in the log, or in the redrive that failed. */
+function eventAt({ log }: TestShard, sequence: number, index: number, key: string): object {
+  const entry = log.entryAt(sequence);
+  if (entry === undefined) throw invalid(`redrive: the log has no entry ${sequence}`);
+  const redriven = readJournalEntry(primitives.decodeUtf8(entry.payload) ?? "");
+  const item = redriven?.kind === "redrive" ? { value: redriven.event } : readItems(entry, primitives)[index];
+  if (item === undefined || "refused" in item) throw invalid(`redrive: entry ${sequence} has no event ${index}`);
+  return { subject: key, ...(item.value as object) };
+}
+
+function dataOf(excerpt: string): unknown {
+  try {
+    return JSON.parse(excerpt);
+  } catch {
+    throw invalid("redrive: the timer's data is over 4 KiB, so its dead letter has only the beginning");
+  }
+}
