@@ -7,9 +7,10 @@ import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
-import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
-import type { TimerAddress } from "./keys.ts";
+import type { KeyRow, Section } from "./key-row.ts";
 import { LiveCell } from "./live-cell.ts";
+import { findTimer, LiveTimers } from "./live-timers.ts";
+import type { Shape } from "./shapes.ts";
 import type { ShardState } from "./shard-state.ts";
 import type { Unit } from "./unit.ts";
 
@@ -27,8 +28,6 @@ export class QuarantineRequest extends Error {
 
 export class ActorContext implements Context {
   readonly state: Readonly<Record<string, unknown>>;
-  /** By number, for what no handler does. */
-  readonly cells: readonly LiveCell[];
   readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => void>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
   readonly #shard: ShardState;
@@ -36,16 +35,18 @@ export class ActorContext implements Context {
   readonly #sha256: (text: string) => string;
   readonly #actor: Actor;
   readonly #number: number;
+  readonly #shape: Shape;
+  readonly #armed: LiveTimers;
 
   constructor(shard: ShardState, unit: Unit, actor: Actor, number: number, sha256: (text: string) => string) {
+    this.#shape = shard.shapes.current(number);
+    this.#armed = new LiveTimers(shard, unit);
     this.#shard = shard;
     this.#unit = unit;
     this.#actor = actor;
     this.#number = number;
     this.#sha256 = sha256;
-    const place = { actor: number, actorName: actor.name, cells: actor.cells.length };
-    this.cells = actor.cells.map((cell, i) => new LiveCell(shard, unit, { ...place, cell: i, cellName: cell.name }, cell));
-    this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, cell.bind(this.cells[i]!)]));
+    this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, cell.bind(this.#cell(i))]));
     this.out = Object.fromEntries(actor.outputs.map((output, i) => [output.name, this.#output(i)]));
     this.timers = Object.fromEntries(actor.timers.map((timer, i) => [timer.name, this.#timer(i)]));
   }
@@ -100,7 +101,15 @@ export class ActorContext implements Context {
   }
 
   #section(row: KeyRow): Section {
-    return row.section(this.#number, this.#actor.cells.length);
+    return row.section(this.#number, this.#shape);
+  }
+
+  #cell(i: number): LiveCell {
+    const find = (create: boolean) => {
+      const { row } = this.#unit;
+      return create ? this.#section(row).cells[i] : row.sections[this.#number]?.cells[i];
+    };
+    return new LiveCell(this.#shard, this.#unit, this.#actor.cells[i]!, this.#actor.name, find);
   }
 
   #output(i: number): (data: unknown, options?: OutputOptions) => void {
@@ -148,19 +157,26 @@ export class ActorContext implements Context {
         if (this.#unit.firing !== undefined && this.#firesAtOnce(this.#unit.firing, declared.clock, time)) {
           throw new HandlerError(
             "TIMER_NOT_LATER",
-            `${path}.at: a timer's handler sets timers of its clock for later times, and of the other clock for times that have not come: this one could fire at once, for ever.`,
+            `${path}.at: a timer's handler sets timers for later times than its own: this one would fire at once, and could so for ever.`,
           );
         }
         if (declared.schema !== undefined && !declared.schema.check(data)) {
           throw new HandlerError("TIMER_SCHEMA", `${path}: ${declared.schema.explain(data)}. Give the data that the timer declares.`);
         }
         const kept = declared.schema === undefined ? undefined : this.#unit.keep(this.#shard, declared.schema, data, path);
-        this.setTimer(row, { timer, id: timerId(id, path), at: time, indexedAt: time, data: kept, armedBy: this.#unit.cause });
+        this.#armed.set(row, this.#section(row), {
+          timer,
+          id: timerId(id, path),
+          at: time,
+          indexedAt: time,
+          data: kept,
+          armedBy: this.#unit.cause,
+        });
       },
       cancel: (id = "") => {
         const row = this.#unit.row;
         const known = findTimer(row.sections[this.#number], timer, timerId(id, path));
-        if (known !== undefined) this.dropTimer(row, known);
+        if (known !== undefined) this.#armed.drop(row, this.#section(row), known);
       },
       time: (id = "") => findTimer(this.#unit.row.sections[this.#number], timer, timerId(id, path))?.at,
     };
@@ -168,60 +184,11 @@ export class ActorContext implements Context {
 
   /** A timer that a timer arms must bring time on, or an entry would never end. */
   #firesAtOnce(firing: { readonly clock: Clock; readonly at: number }, clock: Clock, time: number): boolean {
-    if (firing.clock === clock) return time <= firing.at;
+    if (time > firing.at) return false;
+    if (firing.clock === clock) return true;
     const { watermark, processingTime } = this.#shard.meta;
     return clock === "processing" ? time <= processingTime : watermark !== undefined && time < watermark;
   }
-
-  /** Puts a timer in, in place of one of its name and id. One that only moves later keeps its index row. */
-  setTimer(row: KeyRow, wanted: TimerRecord): void {
-    const section = this.#section(row);
-    const at = section.timers.findIndex((record) => record.timer === wanted.timer && record.id === wanted.id);
-    if (at === -1 && section.timers.length >= bound.TIMERS_MAX) {
-      throw new HandlerError("TOO_MANY_TIMERS", `An actor may have ${bound.TIMERS_MAX} timers. Cancel some, or spread them over keys.`);
-    }
-    const known = section.timers[at];
-    const record = known !== undefined && known.indexedAt <= wanted.at ? { ...wanted, indexedAt: known.indexedAt } : wanted;
-    const { timers } = section;
-    if (known === undefined) {
-      timers.push(record);
-      this.#unit.undo.push(() => timers.pop());
-    } else {
-      timers[at] = record;
-      this.#unit.undo.push(() => {
-        timers[at] = known;
-      });
-    }
-    if (record.indexedAt !== known?.indexedAt) {
-      if (known !== undefined) this.#index(row, known, false);
-      this.#index(row, record, true);
-    }
-    this.#shard.changed(row);
-  }
-
-  /** Takes a timer out. */
-  dropTimer(row: KeyRow, record: TimerRecord): void {
-    const { timers } = this.#section(row);
-    const at = timers.indexOf(record);
-    timers.splice(at, 1);
-    this.#unit.undo.push(() => timers.splice(at, 0, record));
-    this.#index(row, record, false);
-    this.#shard.changed(row);
-  }
-
-  #index(row: KeyRow, record: TimerRecord, add: boolean): void {
-    const { name, clock } = this.#actor.timers[record.timer]!;
-    const address: TimerAddress = { clock, time: record.indexedAt, token: row.token, actor: this.#actor.name, name, id: record.id };
-    const put = () => this.#shard.addTimer(address, row.slot);
-    const take = () => this.#shard.removeTimer(address, row.slot);
-    if (add) put();
-    else take();
-    this.#unit.undo.push(add ? take : put);
-  }
-}
-
-export function findTimer(section: Section | undefined, timer: number, id: string): TimerRecord | undefined {
-  return section?.timers.find((record) => record.timer === timer && record.id === id);
 }
 
 function timerId(id: string, path: string): string {

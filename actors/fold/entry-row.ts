@@ -15,7 +15,8 @@ export interface Expiry {
 export interface EntryRow {
   /** Key of its row. */
   readonly key: string;
-  readonly layout: Layout;
+  /** Another one once a migration has emptied it. */
+  layout: Layout;
   /** `undefined` while there is no such entry. */
   value: unknown;
   expiry: Expiry | undefined;

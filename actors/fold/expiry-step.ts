@@ -26,10 +26,11 @@ export class ExpiryStep {
       this.#forget(row);
       return;
     }
-    const actor = this.#job.actors.findIndex((candidate) => candidate.name === address.actor);
-    const cell = this.#job.actors[actor]?.cells.findIndex((candidate) => candidate.name === address.name) ?? -1;
-    if (cell === -1) throw new Error(`the index names a cell that its actor does not have: ${JSON.stringify(address)}`);
-    this.#runner.expire(row, actor, cell, address);
+    const section = row.sectionOf(address.actor);
+    const cell = section?.shape.cells.findIndex(({ name }) => name === address.name) ?? -1;
+    if (section === undefined || cell === -1)
+      throw new Error(`the index names a cell that its actor does not have: ${JSON.stringify(address)}`);
+    this.#runner.expire(row, section, cell, address);
   }
 
   /** The dedupe set of a key that has been silent for the whole horizon. */

@@ -9,9 +9,12 @@ import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
-import type { Guard } from "./fold-options.ts";
-import type { KeyRow, TimerRecord } from "./key-row.ts";
+import type { HandlerScope } from "./handler-scope.ts";
+import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
+import { LiveCell } from "./live-cell.ts";
+import { LiveTimers } from "./live-timers.ts";
+import { migrate } from "./migration.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -42,7 +45,9 @@ export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
   readonly #job: Job;
   readonly #outputs: OutputWriter;
-  readonly #guard: Guard;
+  readonly #scope: HandlerScope;
+  readonly #state: ShardState;
+  readonly #timers: LiveTimers;
   readonly #unit = new Unit();
   /** Of the open group, in order. */
   #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number }[] = [];
@@ -53,12 +58,14 @@ export class HandlerRunner {
     state: ShardState,
     outputs: OutputWriter,
     primitives: Primitives,
-    guard: Guard,
+    scope: HandlerScope,
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
+    this.#state = state;
+    this.#timers = new LiveTimers(state, this.#unit);
     this.#outputs = outputs;
-    this.#guard = guard;
+    this.#scope = scope;
     this.#onFailure = onFailure;
     this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256));
   }
@@ -74,7 +81,10 @@ export class HandlerRunner {
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
-      const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
+      const returned = this.#scope.run(() => {
+        this.#bring(call);
+        return handler(this.contexts[call.actor]!);
+      });
       if (isThenable(returned)) {
         // What it does later can only fail, and nobody else waits for it: unheard, that would end the process.
         if (returned instanceof Promise) returned.catch(() => {});
@@ -111,21 +121,31 @@ export class HandlerRunner {
   }
 
   /** Takes the timer out of the row; it is consumed whether or not its handler succeeds. */
-  consumeTimer(row: KeyRow, actor: number, record: TimerRecord): void {
-    this.#outside(row, () => this.contexts[actor]!.dropTimer(row, record));
+  consumeTimer(row: KeyRow, section: Section, record: TimerRecord): void {
+    this.#outside(row, () => this.#timers.drop(row, section, record));
   }
 
   /** Moves a timer's index row to its true time. */
-  reindexTimer(row: KeyRow, actor: number, record: TimerRecord): void {
+  reindexTimer(row: KeyRow, section: Section, record: TimerRecord): void {
     this.#outside(row, () => {
-      this.contexts[actor]!.dropTimer(row, record);
-      this.contexts[actor]!.setTimer(row, { ...record, indexedAt: record.at });
+      this.#timers.drop(row, section, record);
+      this.#timers.set(row, section, { ...record, indexedAt: record.at });
     });
   }
 
   /** Takes out of the row what expires at an index row that is due; see LiveCell. */
-  expire(row: KeyRow, actor: number, cell: number, address: TimerAddress): void {
-    this.#outside(row, () => this.contexts[actor]!.cells[cell]!.sweep(address));
+  expire(row: KeyRow, section: Section, cell: number, address: TimerAddress): void {
+    const { shape, cells } = section;
+    const live = new LiveCell(this.#state, this.#unit, shape.cells[cell]!, shape.actor, () => cells[cell]);
+    this.#outside(row, () => live.sweep(address));
+  }
+
+  /** What an earlier build left is brought to this one's shape before a handler sees it. */
+  #bring({ row, actor: number }: Call): void {
+    const section = row.sections[number];
+    const shape = this.#state.shapes.current(number);
+    if (section === undefined || section.shape === shape) return;
+    migrate(this.#state, this.#unit, this.#job.actors[number]!, shape, row, number, (record) => this.#timers.drop(row, section, record));
   }
 
   #outside(row: KeyRow, change: () => void): void {
@@ -133,15 +153,6 @@ export class HandlerRunner {
     change();
     this.#unit.end();
     this.#unit.undo.length = 0;
-  }
-
-  #guarded(call: () => unknown): unknown {
-    this.#guard.enter();
-    try {
-      return call();
-    } finally {
-      this.#guard.leave();
-    }
   }
 
   #tell(call: Call, thrown: unknown): void {

@@ -2,10 +2,10 @@
  * Keys of the rows of a shard, as binary strings (one char a byte). The first byte is the table.
  */
 
-export const TABLE = { meta: "m", sums: "h", mark: "k", key: "a", page: "d", entry: "e", redriven: "v", timer: "t" } as const;
+export const TABLE = { meta: "m", sums: "h", mark: "k", key: "a", page: "d", entry: "e", redriven: "v", shape: "s", timer: "t" } as const;
 
 /** Tables that the state hash covers, beside the meta row. */
-export const HASHED_TABLES = [TABLE.key, TABLE.page, TABLE.entry, TABLE.redriven, TABLE.timer] as const;
+export const HASHED_TABLES = [TABLE.key, TABLE.page, TABLE.entry, TABLE.redriven, TABLE.shape, TABLE.timer] as const;
 
 export const META_ROW = TABLE.meta;
 export const SUMS_ROW = TABLE.sums;
@@ -24,6 +24,16 @@ export function pageRow(slot: number, token: string, page: number): string {
 /** Of an entry of a cell. Entries of a cell sort by id, behind `entryRow(…, "")`. */
 export function entryRow(slot: number, token: string, actor: string, cell: string, id: string): string {
   return `${TABLE.entry}${u16(slot)}${token}\0${actor}\0${cell}\0${id}`;
+}
+
+/** Before the rows of all shapes, which stand in the order of their ids. */
+export function shapesOf(): string {
+  return TABLE.shape;
+}
+
+/** Of a shape of an actor; in the table's slot 0. */
+export function shapeRow(id: number): string {
+  return `${TABLE.shape}${u32(id)}`;
 }
 
 /** Of a dead letter that was put back; in the table's slot 0. */

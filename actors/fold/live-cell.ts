@@ -2,7 +2,7 @@
  * What a cell's handle works on while a handler runs: its slot and entries of the key in hand. Every change is written
  * down in the unit's undo list, within the bounds of state, and with the time at which it expires.
  */
-import type { Cell, CellStore } from "../model/cell.ts";
+import type { AnyCell, CellStore } from "../model/cell.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Schema } from "../model/schema.ts";
 import * as bound from "./bounds.ts";
@@ -12,46 +12,46 @@ import { entryRow, type TimerAddress } from "./keys.ts";
 import type { ShardState } from "./shard-state.ts";
 import type { Unit } from "./unit.ts";
 
-/** Which cell of which actor of the job. */
-export interface CellPlace {
-  readonly actor: number;
-  readonly actorName: string;
-  readonly cells: number;
-  readonly cell: number;
-  readonly cellName: string;
-}
-
 export class LiveCell implements CellStore {
   readonly path: string;
   readonly #shard: ShardState;
   readonly #unit: Unit;
-  readonly #place: CellPlace;
-  readonly #cell: Cell<unknown>;
+  readonly #cell: AnyCell;
+  readonly #names: { readonly actorName: string; readonly cellName: string };
+  readonly #find: (create: boolean) => CellState | undefined;
 
-  constructor(shard: ShardState, unit: Unit, place: CellPlace, cell: Cell<unknown>) {
-    this.path = `state.${place.cellName}`;
+  /** `find` gives what the cell keeps for the key in hand; `create` when there must be something. */
+  constructor(
+    shard: ShardState,
+    unit: Unit,
+    cell: AnyCell & { readonly name: string },
+    actorName: string,
+    find: (create: boolean) => CellState | undefined,
+  ) {
+    this.path = `state.${cell.name}`;
     this.#shard = shard;
     this.#unit = unit;
-    this.#place = place;
     this.#cell = cell;
+    this.#names = { actorName, cellName: cell.name };
+    this.#find = find;
   }
 
   slot(): unknown {
-    const state = this.#peek();
+    const state = this.#find(false);
     return state === undefined || this.#expired(state.expiry) ? undefined : state.slot;
   }
 
   setSlot(value: unknown): void {
     const kept = this.#keep(this.#cell.slot!, value);
     const row = this.#unit.row;
-    const state = this.#state(row);
+    const state = this.#find(true)!;
     this.#assign(row, state, kept);
     if (this.#cell.entry === undefined) this.#expire(row, state, "");
   }
 
   clear(): void {
     const row = this.#unit.row;
-    const state = this.#peek();
+    const state = this.#find(false);
     if (state === undefined) return;
     for (const id of this.#ids(row, state.entries)) this.deleteEntry(id);
     if (state.slot === undefined) return;
@@ -60,19 +60,19 @@ export class LiveCell implements CellStore {
   }
 
   count(): number {
-    if (this.#cell.ttlMs === undefined) return this.#peek()?.entries?.count ?? 0;
+    if (this.#cell.ttlMs === undefined) return this.#find(false)?.entries?.count ?? 0;
     let count = 0;
     for (const _ of this.entries()) count++;
     return count;
   }
 
   entry(id: string): unknown {
-    const found = this.#find(id);
+    const found = this.#entry(id);
     return found === undefined || this.#expired(found.expiry) ? undefined : found.value;
   }
 
   *entries(): Iterable<readonly [string, unknown]> {
-    for (const id of this.#ids(this.#unit.row, this.#peek()?.entries)) {
+    for (const id of this.#ids(this.#unit.row, this.#find(false)?.entries)) {
       const value = this.entry(id);
       if (value !== undefined) yield [id, value];
     }
@@ -81,7 +81,7 @@ export class LiveCell implements CellStore {
   setEntry(id: string, value: unknown): void {
     const kept = this.#keep(this.#cell.entry!, value);
     const row = this.#unit.row;
-    const state = this.#state(row);
+    const state = this.#find(true)!;
     state.entries ??= new EntryTable(0);
     const table = state.entries;
     const entry = this.#load(row, table, id);
@@ -97,8 +97,8 @@ export class LiveCell implements CellStore {
 
   deleteEntry(id: string): boolean {
     const row = this.#unit.row;
-    const state = this.#peek();
-    const entry = this.#find(id);
+    const state = this.#find(false);
+    const entry = this.#entry(id);
     if (state === undefined || entry === undefined || entry.value === undefined) return false;
     const seen = !this.#expired(entry.expiry);
     this.#put(row, state.entries!, id, entry, undefined);
@@ -109,14 +109,20 @@ export class LiveCell implements CellStore {
   }
 
   expiresAt(id = ""): number | undefined {
-    const kept = this.#cell.entry === undefined ? this.#peek() : this.#find(id);
+    const kept = this.#cell.entry === undefined ? this.#find(false) : this.#entry(id);
     return this.#expired(kept?.expiry) ? undefined : kept?.expiry?.at;
+  }
+
+  /** Gives what was just written the end that it had before: for a migration. */
+  keepExpiry(id: string, at: number): void {
+    const kept = this.#cell.entry === undefined ? this.#find(false) : this.#entry(id);
+    if (kept?.expiry !== undefined) this.#setExpiry(this.#unit.row, kept, id, { at, indexedAt: at });
   }
 
   /** At an index row that is due: takes the slot or entry out, or moves the row to its true time. */
   sweep(address: TimerAddress): void {
     const row = this.#unit.row;
-    const kept = address.id === "" ? this.#peek() : this.#find(address.id);
+    const kept = address.id === "" ? this.#find(false) : this.#entry(address.id);
     const expiry = kept?.expiry;
     if (kept === undefined || expiry === undefined || expiry.indexedAt !== address.time)
       throw new Error(`the index names something to expire that its actor does not have: ${JSON.stringify(address)}`);
@@ -125,32 +131,24 @@ export class LiveCell implements CellStore {
     else this.deleteEntry(address.id);
   }
 
-  #peek(): CellState | undefined {
-    return this.#unit.row.sections[this.#place.actor]?.cells[this.#place.cell];
-  }
-
-  #state(row: KeyRow): CellState {
-    return row.section(this.#place.actor, this.#place.cells).cells[this.#place.cell]!;
-  }
-
   /** A copy: the handler may change the cell while it goes through it. */
   #ids(row: KeyRow, table: EntryTable | undefined): string[] {
     if (table === undefined || table.count === 0) return [];
-    table.ids ??= this.#shard.entryIds(row, this.#place, table);
+    table.ids ??= this.#shard.entryIds(row, this.#names, table);
     return [...table.ids];
   }
 
   /** The entry as it is, expired or not; `undefined` when the cell has none at all. */
-  #find(id: string): EntryRow | undefined {
+  #entry(id: string): EntryRow | undefined {
     const row = this.#unit.row;
-    const table = this.#peek()?.entries;
+    const table = this.#find(false)?.entries;
     return table === undefined || table.count === 0 ? undefined : this.#load(row, table, id);
   }
 
   #load(row: KeyRow, table: EntryTable, id: string): EntryRow {
     let entry = table.rows.get(id);
     if (entry === undefined) {
-      const key = entryRow(row.slot, row.token, this.#place.actorName, this.#place.cellName, id);
+      const key = entryRow(row.slot, row.token, this.#names.actorName, this.#names.cellName, id);
       entry = this.#shard.loadEntry(row, key, this.#cell.entry!.layout);
       table.rows.set(id, entry);
     }
@@ -205,7 +203,7 @@ export class LiveCell implements CellStore {
     if ("key" in kept) this.#shard.changedEntry(row, kept);
     if (old?.indexedAt === expiry?.indexedAt) return;
     const address = (time: number): TimerAddress => {
-      const { actorName, cellName } = this.#place;
+      const { actorName, cellName } = this.#names;
       return { clock: "expiry", time, token: row.token, actor: actorName, name: cellName, id };
     };
     if (old !== undefined) this.#index(row, address(old.indexedAt), false);

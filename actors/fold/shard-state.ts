@@ -29,6 +29,7 @@ import {
 import { type Meta, writeMeta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
 import { type CommittedRows, Rows } from "./rows.ts";
+import { Shapes } from "./shapes.ts";
 import { StateSums, stateHash } from "./state-hash.ts";
 import { TimerIndex } from "./timer-index.ts";
 
@@ -49,6 +50,7 @@ const SCAN_ROWS = 4_096;
 
 export class ShardState {
   readonly meta: Meta;
+  readonly shapes: Shapes;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -83,12 +85,16 @@ export class ShardState {
   constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, liveRowsMax: number) {
     this.meta = meta;
     this.#primitives = primitives;
-    this.#codec = new KeyRowCodec(job.actors);
     this.#rows = new Rows(committed);
     this.#timers = new TimerIndex(this.#rows);
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
     this.#liveMax = liveRowsMax;
+    this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {
+      this.#rows.set(row, bytes);
+      this.#sums.replace(TABLE.shape, 0, 0n, primitives.rowHash(row, bytes));
+    });
+    this.#codec = new KeyRowCodec(this.shapes);
   }
 
   /** The row of a key; a fresh one when it has none. `undefined` when the token is no written key. */

@@ -2,12 +2,12 @@
  * What a cell keeps in committed rows: for answers about actors. Reads only; what has expired by the watermark of
  * those rows is not there.
  */
-import type { Actor } from "../model/actor.ts";
 import type { CellView } from "../model/cell.ts";
 import { decodeEntry, type Expiry } from "./entry-row.ts";
-import type { CellState, KeyRow } from "./key-row.ts";
+import type { CellState, KeyRow, Section } from "./key-row.ts";
 import { entryRow, tableEnd } from "./keys.ts";
 import type { CommittedRows } from "./rows.ts";
+import type { Shape } from "./shapes.ts";
 
 const SCAN_ROWS = 1_000;
 
@@ -15,14 +15,14 @@ export class StoredCell implements CellView {
   readonly #rows: CommittedRows;
   readonly #state: CellState | undefined;
   readonly #entries: string;
-  readonly #cell: Actor["cells"][number];
+  readonly #cell: Shape["cells"][number];
   readonly #watermark: number;
 
-  constructor(rows: CommittedRows, row: KeyRow, actor: Actor, number: number, cell: number, watermark: number | undefined) {
+  constructor(rows: CommittedRows, row: KeyRow, { shape, cells }: Section, cell: number, watermark: number | undefined) {
     this.#rows = rows;
-    this.#cell = actor.cells[cell]!;
-    this.#state = row.sections[number]?.cells[cell];
-    this.#entries = entryRow(row.slot, row.token, actor.name, this.#cell.name, "");
+    this.#cell = shape.cells[cell]!;
+    this.#state = cells[cell];
+    this.#entries = entryRow(row.slot, row.token, shape.actor, this.#cell.name, "");
     this.#watermark = watermark ?? Number.NEGATIVE_INFINITY;
   }
 

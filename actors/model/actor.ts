@@ -91,6 +91,18 @@ type EventHandlers<C, O, T, I> = {
 };
 type TimerHandlers<C, O, T> = { readonly [K in keyof T]: (ctx: Context<C, O, T>, timer: FiredTimer<T[K]>) => void };
 
+/**
+ * By version: what the actor's state of the version before becomes. Gets and gives plain values by cell: what `value`,
+ * `counter`, `map` (an object), `list` and `set` (arrays) show in the API; a cell that was empty is absent. Called once
+ * for each key, when a handler of the new version first needs it; a cell that it leaves out is emptied.
+ */
+export type Migrations = Readonly<Record<number, Migration["step"]>>;
+
+/** As a method, so that a step may say which cells it expects of the version before. */
+interface Migration {
+  step(old: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
+}
+
 export interface ActorOptions<I, C, O, T> {
   /** Raise it with every change of behaviour. Default 1. */
   readonly version?: number;
@@ -100,6 +112,7 @@ export interface ActorOptions<I, C, O, T> {
   readonly timers?: { readonly [K in keyof T]: TimerType<T[K]> };
   readonly on: NoInfer<EventHandlers<C, O, T, I> & TimerHandlers<C, O, T>>;
   /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
+  readonly migrate?: Migrations;
   readonly late?: NoInfer<(ctx: Context<C, O, T>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
 
@@ -113,6 +126,7 @@ export interface Actor {
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
   readonly late: Handler | undefined;
+  readonly migrate: Readonly<Record<number, (old: Readonly<Record<string, unknown>>) => unknown>>;
 }
 
 export type Handler = (ctx: Context, event: never, info: EventInfo) => unknown;
@@ -158,7 +172,17 @@ export function actor<I, C = None, O = None, T = None>(name: string, options: Ac
       handler: handler(member) as TimerHandler,
     })),
     late: options.late as Handler | undefined,
+    migrate: migrationsOf(name, version, options.migrate ?? {}) as Actor["migrate"],
   };
+}
+
+function migrationsOf(name: string, version: number, migrations: Migrations): Migrations {
+  for (const [to, step] of Object.entries(migrations)) {
+    if (!(Number(to) >= 2 && Number(to) <= version))
+      throw new TypeError(`actor "${name}": migrate.${to} leads to no version from 2 to ${version}.`);
+    if (typeof step !== "function") throw new TypeError(`actor "${name}": migrate.${to} is no function.`);
+  }
+  return migrations;
 }
 
 /** Whether a text can name a log, job, actor or table. */

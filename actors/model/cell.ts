@@ -7,6 +7,7 @@
  * t + ttl, and its row goes when the watermark gets there. t is the event's time, or the watermark where that is
  * ahead of it; in the handler of a processing-time timer it is the watermark. Written again, it lives anew.
  */
+import type { JsonSchema } from "./layout.ts";
 import type { Schema } from "./schema.ts";
 import { durationMs } from "./time.ts";
 
@@ -40,9 +41,10 @@ export type CellKind = "value" | "counter" | "map" | "list" | "set";
 /** H: the handle by which handlers change it. */
 export interface Cell<H> {
   readonly kind: CellKind;
-  /** Of the slot and of each entry; absent where the kind has none. */
+  /** Of the slot, of each entry and of the keys; absent where the kind has none. */
   readonly slot?: Schema<unknown>;
   readonly entry?: Schema<unknown>;
+  readonly key?: JsonSchema;
   readonly ttlMs: number | undefined;
   /** The same cell whose content lives so long in event time after it was written: "30d", "12h", or milliseconds. */
   ttl(duration: string | number): Cell<H>;
@@ -51,6 +53,28 @@ export interface Cell<H> {
   readonly plain: (view: CellView) => unknown;
   /** Puts back what `plain` gave: for a migration. */
   readonly load: (store: CellStore, plain: unknown) => void;
+}
+
+/** A cell of any kind. */
+export type AnyCell = Cell<unknown>;
+
+/** What a shard notes of a cell, to read its rows for ever. Plain JSON. */
+export interface DeclaredCell {
+  readonly kind: CellKind;
+  readonly slot?: JsonSchema;
+  readonly entry?: JsonSchema;
+  readonly key?: JsonSchema;
+  readonly ttlMs?: number;
+}
+
+export function declaredCell({ kind, slot, entry, key, ttlMs }: AnyCell): DeclaredCell {
+  return {
+    kind,
+    ...(slot === undefined ? {} : { slot: slot.json }),
+    ...(entry === undefined ? {} : { entry: entry.json }),
+    ...(key === undefined ? {} : { key }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
 }
 
 /** Builds a cell of some kind. */

@@ -47,6 +47,11 @@ export function schemaOf<S extends AnySchema>(source: S): Schema<Infer<S>> {
   return ("~standard" in source ? ofStandard(source as StandardSchema) : ofTypeBox(source)) as Schema<Infer<S>>;
 }
 
+/** A schema that another build declared: it lays out what is stored and checks nothing, for that build did. */
+export function storedSchema(json: JsonSchema): StandardSchema {
+  return { "~standard": { version: 1, vendor: "tidemark", validate: () => ({}), jsonSchema: { input: () => json } } };
+}
+
 function ofTypeBox(source: TSchema): Schema<unknown> {
   const compiled = Compile(source);
   const json = source as unknown as JsonSchema;

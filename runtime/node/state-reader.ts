@@ -8,6 +8,7 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
 import { keyRow, META_ROW, pageRow, TABLE } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import { Shapes } from "../../actors/fold/shapes.ts";
 import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Actor } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -15,6 +16,7 @@ import { readKey, SLOTS, slotOf } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { loadApp } from "../app.ts";
+import { primitives } from "../primitives.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 
@@ -69,7 +71,7 @@ const SCAN_ROWS = 200;
 
 const app = await loadApp((workerData as ReaderSetup).app);
 const stores = new Map<string, ShardStore>();
-const codecs = new Map<Job, KeyRowCodec>();
+const codecs = new Map<ShardStore, KeyRowCodec>();
 
 const reader: StateReader = {
   codeHash: () => app.codeHash,
@@ -83,7 +85,7 @@ const reader: StateReader = {
       const meta = before === undefined ? undefined : readMeta(before);
       const bytes = store.get(keyRow(slot, token));
       if (before === undefined || meta === undefined || bytes === undefined) return undefined;
-      const row = codecOf(job).decode(token, slot, bytes);
+      const row = codecOf(job, store).decode(token, slot, bytes);
       const answer = row.sections[number] === undefined ? undefined : report(store, place, job, actor, number, row, meta);
       const after = store.get(META_ROW);
       if (after !== undefined && Buffer.compare(before, after) === 0) return answer;
@@ -102,7 +104,7 @@ const reader: StateReader = {
         for (const { key, value } of rows) {
           const token = key.slice(TABLE.key.length + 2);
           after = token;
-          if (codecOf(job).decode(token, slot, value).sections[number] === undefined) continue;
+          if (codecOf(job, store).decode(token, slot, value).sections[number] === undefined) continue;
           keys.push(readKey(token)!);
           if (keys.length === limit) return { keys, next: { slot, after: token } };
         }
@@ -129,11 +131,11 @@ function storeOf({ folder }: ShardFolder): ShardStore {
   return store;
 }
 
-function codecOf(job: Job): KeyRowCodec {
-  let codec = codecs.get(job);
+function codecOf(job: Job, store: ShardStore): KeyRowCodec {
+  let codec = codecs.get(store);
   if (codec === undefined) {
-    codec = new KeyRowCodec(job.actors);
-    codecs.set(job, codec);
+    codec = new KeyRowCodec(new Shapes(job.actors, store, primitives));
+    codecs.set(store, codec);
   }
   return codec;
 }
@@ -148,11 +150,9 @@ function pagesOf(store: ShardStore, row: KeyRow) {
 function report(store: ShardStore, place: ShardFolder, job: Job, actor: Actor, number: number, row: KeyRow, meta: Meta): ActorReport {
   const oldest = row.dedupe.oldest(pagesOf(store, row));
   const section = row.sections[number]!;
-  const cells = actor.cells.map((cell, i) => ({
-    name: cell.name,
-    cell,
-    view: new StoredCell(store, row, actor, number, i, meta.watermark),
-  }));
+  // In the shape that it was stored in: a build with other cells brings it to its own when a handler needs it.
+  const { shape } = section;
+  const cells = shape.cells.map((cell, i) => ({ name: cell.name, cell, view: new StoredCell(store, row, section, i, meta.watermark) }));
   return {
     type: actor.name,
     key: row.key,
@@ -161,10 +161,10 @@ function report(store: ShardStore, place: ShardFolder, job: Job, actor: Actor, n
     watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
     state: Object.fromEntries(cells.map(({ name, cell, view }) => [name, cell.plain(view)])),
     timers: section.timers.map((timer) => ({
-      name: actor.timers[timer.timer]!.name,
+      name: shape.timers[timer.timer]!.name,
       id: readKey(timer.id) ?? "",
       at: formatInstant(timer.at),
-      clock: actor.timers[timer.timer]!.clock,
+      clock: shape.timers[timer.timer]!.clock,
       data: timer.data ?? null,
       armedBy: timer.armedBy,
     })),

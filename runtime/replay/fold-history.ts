@@ -25,6 +25,8 @@ export interface History {
   readonly entries: readonly LogEntry[];
   readonly skips?: ReadonlyMap<string, string>;
   readonly guard?: Guard;
+  /** An empty one of its own by default. */
+  readonly store?: ShardStore;
 }
 
 export interface Interruptions {
@@ -46,7 +48,7 @@ const NO_GUARD: Guard = { enter() {}, leave() {} };
 
 /** Throws CODE_UNAVAILABLE when entries stand behind the epoch entry of other code: only that code may fold them. */
 export function foldHistory(history: History, interruptions: Interruptions = {}): Folded {
-  const store = new MemoryStore();
+  const store = history.store ?? new MemoryStore();
   const outputs: NumberedOutput[] = [];
   let fold = newFold(history, store, interruptions);
   let units = 0;

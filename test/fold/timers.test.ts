@@ -245,7 +245,7 @@ suite("timers due at one entry", () => {
     assert.deepEqual(
       [fired, error, handler, eventId],
       [
-        { name: "tick", id: "2", time: "2026-01-15T12:00:00.000Z" },
+        { name: "tick", id: "2", time: "2026-01-15T12:00:00.000Z", armedBy: "n1" },
         { name: "Error", message: "broken", code: "HANDLER_FAILED" },
         "script.tick",
         undefined,

@@ -4,12 +4,14 @@
  */
 import { HandlerError } from "../handler-error.ts";
 import { KEY_TOKEN_MAX_BYTES, readKey, writeKey } from "../key.ts";
+import type { JsonSchema } from "../layout.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "../schema.ts";
 
 /** The id of the empty text, which is no key. */
 const EMPTY_ID = "%";
 
 export interface EntryIds<K> {
+  readonly json: JsonSchema;
   /** Throws HandlerError STATE_KEY when the schema refuses the key, or it is over 256 bytes as written. */
   write(key: K, path: string): string;
   read(id: string): K;
@@ -23,6 +25,7 @@ export function entryIds<S extends AnySchema>(source: S, what: string): EntryIds
   const numeric = isNumeric(schema, what);
   const fromText = (text: string): Infer<S> => (numeric ? Number(text) : text) as Infer<S>;
   return {
+    json: schema.json,
     write(key, path) {
       if (!schema.check(key)) throw new HandlerError("STATE_KEY", `${path}: the key ${schema.explain(key)}. Give what its schema says.`);
       const text = String(key === 0 ? 0 : key);

@@ -31,6 +31,7 @@ export function map(...schemas: [AnySchema] | [AnySchema, AnySchema]): Cell<MapC
   const ids = entryIds(keySchema as TString, "map");
   return defineCell({
     kind: "map",
+    key: ids.json,
     entry: schemaOf(valueSchema),
     bind(store) {
       const id = (key: Static<TString>): string => ids.write(key, store.path);

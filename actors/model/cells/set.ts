@@ -24,6 +24,7 @@ export function set<S extends AnySchema>(schema: S): Cell<SetCell<Infer<S>>> {
   const ids = entryIds(schema, "set");
   return defineCell({
     kind: "set",
+    key: ids.json,
     entry: schemaOf(Type.Literal(true)),
     bind: (store) => ({
       get size() {
