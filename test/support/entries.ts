@@ -113,6 +113,7 @@ export interface ReadOutput {
   readonly time: string;
   readonly causeid?: string;
   readonly position: string;
+  readonly jobversion: number;
   readonly idempotencykey: string;
   readonly referenceversions?: string;
   readonly data: Record<string, unknown>;
