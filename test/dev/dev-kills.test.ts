@@ -9,7 +9,7 @@ import { writeEpoch } from "../../actors/fold/journal.ts";
 import { epochSubject } from "../../actors/fold/subject.ts";
 import { identityOf, loadApp } from "../../runtime/app.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
-import { assertExactlyOnce, countedOf, DevProcess, DevWorld } from "../support/dev-process.ts";
+import { assertExactlyOnce, countedOf, type DevProcess, DevWorld } from "../support/dev-process.ts";
 import type { ReadOutput } from "../support/entries.ts";
 import { shardsOf, untilShards } from "../support/node-process.ts";
 
@@ -165,9 +165,8 @@ suite("a second node", () => {
     const before = await world.untilOutputs(20);
     const other = await DevWorld.start(t);
     other.app.write({ edit: 2 });
-    const env = { TIDEMARK_NATS_URL: world.nats.url, TIDEMARK_DATA_DIR: other.dataDir };
-    const second = new DevProcess([other.app.path], env);
-    t.after(() => second.kill());
+    const env = { TIDEMARK_NATS_URL: world.nats.url };
+    const second = other.dev(env);
     await second.says(/OWNER_ACTIVE: counts\/[01]: node node-\w+ folds this shard now, with other code/);
     await world.hit(10);
     const each = await world.untilOutputs(30);
@@ -176,8 +175,7 @@ suite("a second node", () => {
     // When the first is gone, nothing holds the second up any more.
     await first.stop();
     await second.stop();
-    const again = new DevProcess([other.app.path], env);
-    t.after(() => again.kill());
+    other.dev(env);
     assertExactlyOnce(await world.untilOutputs(30, (all) => all.flat().every((output) => countedOf(output).edit === 2)), 30);
   });
 });
@@ -185,11 +183,6 @@ suite("a second node", () => {
 suite("dev that cannot run", () => {
   test("says why, and ends with 1 or 2", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
-    const run = async (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<readonly [number | null, string]> => {
-      const dev = new DevProcess(args, { TIDEMARK_NATS_URL: world.nats.url, TIDEMARK_DATA_DIR: world.dataDir, ...env });
-      t.after(() => dev.kill());
-      return [await dev.exited, dev.log];
-    };
     world.app.write({ edit: 1 });
     const { path } = world.app;
     for (const [args, env, code, said] of [
@@ -200,9 +193,9 @@ suite("dev that cannot run", () => {
       [[path], { TIDEMARK_UNHEARD_OF: "1" }, 1, /CONFIG_INVALID: TIDEMARK_UNHEARD_OF/],
       [[path], { TIDEMARK_NATS_URL: "nats://127.0.0.1:1" }, 1, /NATS_UNREACHABLE/],
     ] as const) {
-      const [ended, log] = await run(args, env);
-      assert.equal(ended, code, log);
-      assert.match(log, said);
+      const dev = world.dev(env, args);
+      assert.equal(await dev.exited, code, dev.log);
+      assert.match(dev.log, said);
     }
   });
 });

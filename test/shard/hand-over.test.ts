@@ -7,6 +7,7 @@ import { epochSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import type { Shard } from "../../runtime/shard/shard.ts";
+import { committed } from "../../runtime/store/shard-store.ts";
 import { identityFor, readOutputs } from "../support/entries.ts";
 import { MemoryWorld } from "../support/memory-world.ts";
 import { ScriptLog, scriptedJob } from "../support/scripted.ts";
@@ -50,10 +51,7 @@ class HandOverWorld extends MemoryWorld {
   /** `<version>:<total>` of each output, in order of their numbers. */
   get told(): string[] {
     const payloads = Array.from({ length: this.broker.lastSequence }, (_, i) => this.broker.message(i + 1)!);
-    return readOutputs(payloads).map((output) => {
-      const { jobversion } = output as unknown as { readonly jobversion: number };
-      return `${jobversion}:${String(output.data.total)}`;
-    });
+    return readOutputs(payloads).map(({ jobversion, data }) => `${jobversion}:${String(data.total)}`);
   }
 
   get epochs(): number {
@@ -205,6 +203,23 @@ suite("a history that is begun anew", () => {
       assert.deepEqual(world.told, ["2:1", "2:2"]);
       assert.equal(world.epochs, 2);
     }
+  });
+
+  test("is cleared again by a death in the middle of its rows", async () => {
+    const { world, shard } = await running();
+    await world.drain(shard);
+    const dies = async (): Promise<never> => {
+      const rows = world.store.scan("\0", "\xff", 100).filter(({ key }) => key !== META_ROW);
+      assert(rows.length > 1);
+      await committed(world.store, [{ key: rows[0]!.key, value: null }]);
+      throw new Error("died");
+    };
+    await assert.rejects(world.start({}, { ...B, profile: "development", clearState: dies }), /died/);
+    const next = await world.run(B);
+    await world.settle(next);
+    assert.deepEqual(world.told, ["2:1", "2:2"]);
+    await world.drain(next);
+    assert.equal(next.fold.meta.keys, 1);
   });
 
   test("is not begun while another owner answers; nothing is appended and nothing deleted", async () => {

@@ -2,11 +2,9 @@
  * An app in a folder of its own that a test edits while `tidemark dev` runs it: one job that counts hits by key, and says with
  * each output which edit of its code made it.
  */
-import { mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Cleanup } from "./nats.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -35,14 +33,13 @@ export class DevApp {
   readonly folder: string;
   readonly path: string;
 
-  constructor(t: Cleanup) {
-    this.folder = realpathSync(mkdtempSync(join(tmpdir(), "tidemark-app-")));
+  constructor(folder: string) {
+    this.folder = folder;
     this.path = join(this.folder, "app.ts");
     symlinkSync(join(ROOT, "node_modules"), join(this.folder, "node_modules"));
-    t.after(async () => rmSync(this.folder, { recursive: true, force: true }));
   }
 
-  /** Writes the app whole, as the first time. */
+  /** Writes the app whole. Two files: where one change is meant, `edit` stays as it was. */
   write(text: AppText): void {
     this.save("edit.ts", `export const EDIT: number = ${text.edit};\n`);
     this.save("app.ts", appText(text));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -22,6 +22,7 @@ export class DevProcess {
   /** What it said on stderr, and printed on stdout. */
   log = "";
   printed = "";
+  /** Resolves when it has ended and every process that it started. */
   readonly exited: Promise<number | null>;
   #wake: () => void = () => {};
 
@@ -84,35 +85,43 @@ export class DevWorld {
   readonly nats: TestNats;
   readonly nc: NatsConnection;
   readonly dataDir: string;
-  readonly #t: Cleanup;
+  readonly #devs: DevProcess[] = [];
+  readonly #folders: string[] = [];
   readonly #publishers = new Map<string, LogPublisher>();
   #hits = 0;
 
-  private constructor(t: Cleanup, nats: TestNats, nc: NatsConnection) {
-    this.#t = t;
-    this.app = new DevApp(t);
+  private constructor(nats: TestNats, nc: NatsConnection) {
     this.nats = nats;
     this.nc = nc;
     this.dataDir = this.folder();
+    this.app = new DevApp(this.folder());
   }
 
   static async start(t: Cleanup): Promise<DevWorld> {
     const nats = await startTestNats(t, { logs: ["hits", "others"] });
     const nc = await connect({ servers: nats.url });
-    t.after(() => nc.close());
-    return new DevWorld(t, nats, nc);
+    const world = new DevWorld(nats, nc);
+    t.after(() => world.#end());
+    return world;
   }
 
   folder(): string {
-    const path = mkdtempSync(join(tmpdir(), "tidemark-dev-"));
-    this.#t.after(async () => rmSync(path, { recursive: true, force: true }));
+    const path = realpathSync(mkdtempSync(join(tmpdir(), "tidemark-dev-")));
+    this.#folders.push(path);
     return path;
   }
 
-  dev(env: Readonly<Record<string, string>> = {}): DevProcess {
-    const dev = new DevProcess([this.app.path], { TIDEMARK_NATS_URL: this.nats.url, TIDEMARK_DATA_DIR: this.dataDir, ...env });
-    this.#t.after(() => dev.kill());
+  /** `tidemark dev` of this world's app, in this world's data directory, unless said otherwise. */
+  dev(env: Readonly<Record<string, string>> = {}, args: readonly string[] = [this.app.path]): DevProcess {
+    const dev = new DevProcess(args, { TIDEMARK_NATS_URL: this.nats.url, TIDEMARK_DATA_DIR: this.dataDir, ...env });
+    this.#devs.push(dev);
     return dev;
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all(this.#devs.map((dev) => dev.kill()));
+    await this.nc.close();
+    for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
   }
 
   get hits(): number {

@@ -93,6 +93,7 @@ export interface ReadOutput {
   readonly time: string;
   readonly causeid?: string;
   readonly position: string;
+  readonly jobversion: number;
   readonly idempotencykey: string;
   readonly data: Record<string, unknown>;
 }
