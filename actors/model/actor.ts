@@ -3,6 +3,7 @@
  * is a function of the actor's state and the entry in hand, so that folding again gives the same bytes.
  */
 import type { Cell } from "./cell.ts";
+import type { Query, UntypedQuery } from "./query.ts";
 import type { DeepReadonly } from "./readonly.ts";
 import type { ReferenceLookup, ReferenceTable } from "./reference.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
@@ -121,6 +122,8 @@ export interface ActorOptions<I, C, O, T, R> {
   readonly reference?: { readonly [K in keyof R]: ReferenceTable<R[K]> };
   readonly on: NoInfer<EventHandlers<C, O, T, R, I> & TimerHandlers<C, O, T, R>>;
   /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
+  /** Questions about the committed state, by name, for the API and the test kit. */
+  readonly queries?: NoInfer<Readonly<Record<string, Query<C>>>>;
   readonly migrate?: Migrations;
   readonly late?: NoInfer<(ctx: Context<C, O, T, R>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
@@ -148,6 +151,7 @@ export interface Actor<S extends ActorShape = Untyped> {
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
   readonly references: readonly { readonly name: string; readonly table: ReferenceTable<unknown> }[];
   readonly late: Handler | undefined;
+  readonly queries: Readonly<Record<string, UntypedQuery>>;
   readonly migrate: Readonly<Record<number, (old: Readonly<Record<string, unknown>>) => unknown>>;
 }
 
@@ -202,8 +206,17 @@ export function actor<I, C = None, O = None, T = None, R = None>(
       table: table as ReferenceTable<unknown>,
     })),
     late: options.late as Handler | undefined,
+    queries: queriesOf(name, options.queries ?? {}) as Actor["queries"],
     migrate: migrationsOf(name, version, options.migrate ?? {}) as Actor["migrate"],
   };
+}
+
+function queriesOf(name: string, queries: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  for (const [member, query] of Object.entries(queries)) {
+    if (!MEMBER.test(member)) throw new TypeError(`actor "${name}": the query "${member}" does not match ${MEMBER}.`);
+    if (typeof query !== "function") throw new TypeError(`actor "${name}": queries.${member} is no function.`);
+  }
+  return queries;
 }
 
 function migrationsOf(name: string, version: number, migrations: Migrations): Migrations {

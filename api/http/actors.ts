@@ -1,9 +1,9 @@
 /** Actors: keys of a type, and one actor's state as of the last commit of its shard. */
 import { Type } from "typebox";
-import { slotOf, writeKey } from "../../actors/model/key.ts";
-import { partitionOf } from "../../runtime/log/slot-map.ts";
+import { writeKey } from "../../actors/model/key.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import type { ActorReport } from "../../runtime/node/state-reader.ts";
+import { jobOf, readPlace } from "./actor-place.ts";
 import { awaitPosition } from "./await-position.ts";
 import { isCount, readCursor, writeCursor } from "./cursor.ts";
 import { badRequest, notFound } from "./problem.ts";
@@ -30,6 +30,12 @@ const ActorState = Type.Object({
       data: Type.Unknown(),
       armedBy: Type.String({ description: "Id of the event that armed it." }),
     }),
+  ),
+  expires: Type.Array(
+    Type.Object(
+      { cell: Text, entry: Type.Optional(Text), at: Instant },
+      { description: "What goes by itself: a cell, or an entry of it." },
+    ),
   ),
   dedupe: Type.Object({ count: Count, oldest: Type.Union([Instant, Type.Null()]), horizon: Text }),
   pending: Type.Array(Type.Unknown()),
@@ -92,11 +98,8 @@ interface ReadWhen {
   readonly signal: AbortSignal;
 }
 
-async function readActor(node: Node, { job, map }: RunningJob, type: string, key: string, when: ReadWhen): Promise<ActorReport> {
-  const token = writeKey(key);
-  if (token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
-  const partition = partitionOf(map, slotOf(token));
-  const place = { job: job.name, partition, folder: node.shardFolder(job.name, partition) };
+async function readActor(node: Node, running: RunningJob, type: string, key: string, when: ReadWhen): Promise<ActorReport> {
+  const { place, token } = readPlace(node, running, key);
   const { after, wait, signal } = when;
   if (after !== undefined) await awaitPosition(node, place, { after, wait, signal });
   const actor = await node.reader.call("actor", (reader) => reader.actor(place, type, token));
@@ -117,12 +120,6 @@ async function listKeys(node: Node, { job, map }: RunningJob, type: string, pref
     from = { slot: 0, after: "" };
   }
   return { items, next: null };
-}
-
-function jobOf(node: Node, type: string): RunningJob {
-  const running = node.jobs.find(({ job }) => job.actors.some((actor) => actor.name === type));
-  if (running === undefined) throw notFound(`There is no actor type "${type}".`);
-  return running;
 }
 
 function isKeyCursor(value: unknown): value is KeyCursor {

@@ -8,6 +8,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./nodes.ts";
 import { outputStreamRoutes } from "./output-stream.ts";
 import { outputRoutes } from "./outputs.ts";
+import { queryRoutes } from "./queries.ts";
 import { referenceRoutes } from "./reference.ts";
 import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
@@ -19,6 +20,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...metricsRoutes(node),
     ...shardRoutes(node),
     ...actorRoutes(node),
+    ...queryRoutes(node),
     ...outputRoutes(node),
     ...outputStreamRoutes(node),
     ...ingestRoutes(node),

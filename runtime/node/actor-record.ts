@@ -12,6 +12,7 @@ import type { Clock } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { readKey, slotOf } from "../../actors/model/key.ts";
 import { primitives } from "../primitives.ts";
+import { answerQuery, type QueryAnswer } from "./actor-query.ts";
 
 /** Times are milliseconds. */
 export interface ActorRecord {
@@ -61,6 +62,16 @@ export class ActorRows {
     const row = this.#codec.decode(token, slot, bytes);
     const section = row.sections[actor];
     return section === undefined ? undefined : this.#record(row, section, watermark);
+  }
+
+  /** What a query of the actor gives; `undefined` when the key has no such actor. */
+  query(actor: number, token: string, watermark: number | undefined, name: string, input: unknown): QueryAnswer | undefined {
+    const slot = slotOf(token);
+    const bytes = this.#rows.get(keyRow(slot, token));
+    const row = bytes === undefined ? undefined : this.#codec.decode(token, slot, bytes);
+    const section = row?.sections[actor];
+    if (row === undefined || section === undefined) return undefined;
+    return answerQuery(this.#rows, row, section, this.#job.actors[actor]!, name, input, watermark);
   }
 
   /** Key of a row of the key table; `undefined` when it has no such actor. */

@@ -14,6 +14,7 @@ import { formatInstant } from "../../actors/model/time.ts";
 import { loadApp } from "../app.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import type { QueryAnswer } from "./actor-query.ts";
 import { type ActorRecord, ActorRows, tokenOf } from "./actor-record.ts";
 import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
 
@@ -48,6 +49,10 @@ export interface ShardFolder {
   readonly folder: string;
 }
 
+export interface QueryReport extends Pick<ActorReport, "position" | "watermark"> {
+  readonly result: QueryAnswer;
+}
+
 export interface KeyPage {
   readonly keys: readonly string[];
   /** Token behind which to go on, and its slot; `undefined` at the end. */
@@ -70,6 +75,8 @@ export interface StateReader {
   codeHash(): string;
   /** `undefined` when the key has no such actor, or the shard nothing committed yet. */
   actor(place: ShardFolder, type: string, token: string): ActorReport | undefined;
+  /** What a query of the actor gives; `undefined` when the key has no such actor. */
+  query(place: ShardFolder, type: string, token: string, name: string, input: unknown): QueryReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
   keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
   /** Reference records in force at a time; of a partition's first shard as good as of any other. */
@@ -95,17 +102,18 @@ const reader: StateReader = {
   actor(place, type, token) {
     const store = storeOf(place);
     const { job, rows, number } = find(place.job, type, store);
-    // Two reads may see two commits: taken again until the meta row is the same before and after.
-    for (let attempt = 0; attempt < READ_TRIES; attempt++) {
-      const before = store.get(META_ROW);
-      const meta = before === undefined ? undefined : readMeta(before);
-      if (before === undefined || meta === undefined) return undefined;
+    return atOneCommit(place, store, (meta) => {
       const record = rows.read(number, token, meta.watermark);
-      const after = store.get(META_ROW);
-      if (after === undefined || Buffer.compare(before, after) !== 0) continue;
       return record === undefined ? undefined : report(place, job, record, meta);
-    }
-    throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
+    });
+  },
+  query(place, type, token, name, input) {
+    const store = storeOf(place);
+    const { rows, number } = find(place.job, type, store);
+    return atOneCommit(place, store, (meta) => {
+      const result = rows.query(number, token, meta.watermark, name, input);
+      return result === undefined ? undefined : { ...placeOf(place, meta), result };
+    });
   },
   keys(place, type, prefixToken, from, limit) {
     const store = storeOf(place);
@@ -130,6 +138,26 @@ const reader: StateReader = {
   },
   reference: (place, query) => referencePage(storeOf(place), query),
 };
+
+/** Two reads may see two commits: taken again until the meta row is the same before and after. */
+function atOneCommit<T>(place: ShardFolder, store: ShardStore, read: (meta: Meta) => T | undefined): T | undefined {
+  for (let attempt = 0; attempt < READ_TRIES; attempt++) {
+    const before = store.get(META_ROW);
+    const meta = before === undefined ? undefined : readMeta(before);
+    if (before === undefined || meta === undefined) return undefined;
+    const answer = read(meta);
+    const after = store.get(META_ROW);
+    if (after !== undefined && Buffer.compare(before, after) === 0) return answer;
+  }
+  throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
+}
+
+function placeOf(place: ShardFolder, { last, watermark }: Meta): Pick<ActorReport, "position" | "watermark"> {
+  return {
+    position: formatPosition(place.partition, last.sequence, last.index),
+    watermark: watermark === undefined ? null : formatInstant(watermark),
+  };
+}
 
 function find(jobName: string, type: string, store: ShardStore): { readonly job: Job; readonly rows: ActorRows; readonly number: number } {
   const job = app.jobs.find((candidate) => candidate.name === jobName);
@@ -164,8 +192,7 @@ function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): 
     type,
     key,
     shard: place.partition,
-    position: formatPosition(place.partition, meta.last.sequence, meta.last.index),
-    watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
+    ...placeOf(place, meta),
     state,
     timers: timers.map((timer) => ({ ...timer, at: formatInstant(timer.at), data: timer.data ?? null })),
     expires: expires.map((expiry) => ({ ...expiry, at: formatInstant(expiry.at) })),

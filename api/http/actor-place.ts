@@ -1,0 +1,21 @@
+/** Where an actor lies: the job that has its type, and the shard of its key. */
+import { slotOf, writeKey } from "../../actors/model/key.ts";
+import { partitionOf } from "../../runtime/log/slot-map.ts";
+import type { Node, RunningJob } from "../../runtime/node/node.ts";
+import type { ShardFolder } from "../../runtime/node/state-reader.ts";
+import { badRequest, notFound } from "./problem.ts";
+
+/** Throws 404 when no job has such actors. */
+export function jobOf(node: Node, type: string): RunningJob {
+  const running = node.jobs.find(({ job }) => job.actors.some((actor) => actor.name === type));
+  if (running === undefined) throw notFound(`There is no actor type "${type}".`);
+  return running;
+}
+
+/** Throws 400 for a text that is no key. */
+export function readPlace(node: Node, { job, map }: RunningJob, key: string): { readonly place: ShardFolder; readonly token: string } {
+  const token = writeKey(key);
+  if (token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
+  const partition = partitionOf(map, slotOf(token));
+  return { place: { job: job.name, partition, folder: node.shardFolder(job.name, partition) }, token };
+}
