@@ -11,6 +11,7 @@ import type { Job } from "../../actors/model/job.ts";
 import { TidemarkError } from "../errors.ts";
 import { MemoryPartitionLog } from "../log/memory-partition-log.ts";
 import type { LogReader, PartitionLog } from "../log/partition-log.ts";
+import type { QueryAnswer } from "../node/actor-query.ts";
 import { type ActorRecord, ActorRows } from "../node/actor-record.ts";
 import { MemoryOutputBroker, MemoryOutputStream } from "../outputs/memory-output-stream.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
@@ -174,6 +175,12 @@ export class TestShard {
   actor(number: number, token: string): ActorRecord | undefined {
     this.commit();
     return this.#actors.read(number, token, this.meta?.watermark);
+  }
+
+  /** What a query of an actor gives as of now. Commits what is folded first. */
+  query(number: number, token: string, name: string, input: unknown): QueryAnswer | undefined {
+    this.commit();
+    return this.#actors.query(number, token, this.meta?.watermark, name, input);
   }
 
   /** Commits what is folded, so that its rows can be read. Between two calls of a test nothing is in the way. */

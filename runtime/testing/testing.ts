@@ -207,11 +207,29 @@ export class JobTest<J extends Job> {
    * rows; of a crashed shard it is what the last commit left. Throws TEST_INPUT or KEY_INVALID.
    */
   actor<A extends ActorOf<J>>(actor: A, key: string): TestedActor<A> | undefined {
+    const { shard, number, token } = this.#placeOf(actor, key);
+    return shard.actor(number, token) as TestedActor<A> | undefined;
+  }
+
+  /**
+   * What a query of an actor gives, as the API would: through JSON; `undefined` when the key has no such actor. Commits
+   * as `actor` does. Throws TEST_INPUT for a query that the actor has not, and what the query throws.
+   */
+  query(actor: ActorOf<J>, key: string, name: string, input?: unknown): unknown {
+    const { shard, number, token } = this.#placeOf(actor, key);
+    if (!Object.hasOwn(actor.queries, name)) throw invalid(`Actor "${actor.name}" has no query "${name}"`);
+    const answer = shard.query(number, token, name, input ?? null);
+    if (answer === undefined) return undefined;
+    if (!answer.ok) throw invalid(`Query "${name}": ${answer.message}`);
+    return JSON.parse(answer.json) as unknown;
+  }
+
+  #placeOf(actor: ActorOf<J>, key: string) {
     this.#calls.check();
     const number = this.job.actors.findIndex(({ name }) => name === actor.name);
     if (number === -1) throw invalid(`Job "${this.job.name}" has no actor "${actor.name}"`);
     const { token, slot } = placeOf(key);
-    return this.#world.shards[this.#world.partitionOf(slot)]!.actor(number, token) as TestedActor<A> | undefined;
+    return { shard: this.#world.shards[this.#world.partitionOf(slot)]!, number, token };
   }
 
   /** The armed timers of an actor; none when there is no such actor. */

@@ -33,6 +33,12 @@ export const echo = actor("echo", {
       throw new Error("asked to fail at an alarm");
     },
   },
+  queries: {
+    more: ({ key, state }, input) => ({ key, count: state.count.get() + Number((input as { readonly than: number }).than) }),
+    writes: ({ state }) => (state.last as unknown as { set(value: string): void }).set("x"),
+    large: () => "x".repeat(1024 * 1024),
+    nothing() {},
+  },
 });
 
 /** Event time stands still but for events: what a test does not say does not happen. */
