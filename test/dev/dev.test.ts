@@ -110,7 +110,7 @@ suite("an app that is edited while events flow", () => {
     assertExactlyOnce(await world.untilOutputs(world.hits), world.hits);
   });
 
-  test("so that its rows are laid out otherwise is folded anew, and says why", TIMEOUT, async (t) => {
+  test("so that it keeps more goes on with what it has", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const dev = world.dev();
@@ -118,8 +118,23 @@ suite("an app that is edited while events flow", () => {
     await world.hit(20);
     await world.untilOutputs(20);
     const from = dev.log.length;
-    world.app.write({ edit: 1, version: 2, extraCell: true });
-    await dev.says(/counts changed: the cells or timers of its actor counter are declared otherwise/, from);
+    world.app.write({ edit: 1, version: 2, cells: "extra: value(Type.Integer(), 0)" });
+    await dev.nodePid(from);
+    await world.hit(20);
+    assertExactlyOnce(await world.untilOutputs(40), 40);
+    assert.doesNotMatch(dev.log, /deleted/);
+  });
+
+  test("so that a cell keeps something else is folded anew, and says why", TIMEOUT, async (t) => {
+    const world = await DevWorld.start(t);
+    world.app.write({ edit: 1, cells: "extra: value(Type.Integer(), 0)" });
+    const dev = world.dev();
+    await dev.nodePid();
+    await world.hit(20);
+    await world.untilOutputs(20);
+    const from = dev.log.length;
+    world.app.write({ edit: 1, version: 2, cells: 'extra: value(Type.String(), "")' });
+    await dev.says(/counts changed: the cell extra of its actor counter is declared otherwise/, from);
     await world.hit(5);
     const each = await world.untilOutputs(25, (all) => all.flat().every(({ jobversion }) => jobversion === 2));
     assertExactlyOnce(each, 25);
