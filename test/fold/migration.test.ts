@@ -60,7 +60,9 @@ function fold(log: TestLog, builds: readonly Job[], liveRowsMax = 0) {
     const built = builds[Math.min(i, builds.length - 1)]!;
     const identity: CodeIdentity = identityFor(built);
     const row = store.get(META_ROW);
-    const meta = row === undefined ? newMeta({ ...identity, sequence: 0 }, 0, 1) : readMeta(row)!;
+    // As behind the entry with which the build before handed over.
+    const epoch = { ...identity, sequence: 0 };
+    const meta = row === undefined ? newMeta(epoch, 0, 1) : { ...readMeta(row)!, epoch };
     const guard = { enter() {}, leave() {} };
     const folding = new Fold({
       job: built,
