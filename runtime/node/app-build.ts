@@ -3,6 +3,7 @@
  * from. A plain record, for two builds meet in a third process; what to do when one follows the other is a pure plan.
  */
 import { type CodeIdentity, sameCode } from "../../actors/fold/meta.ts";
+import { declaredCell } from "../../actors/model/cell.ts";
 import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
 import { type App, type AppModule, identityOf } from "../app.ts";
 
@@ -10,15 +11,17 @@ export interface JobBuild {
   readonly name: string;
   readonly log: string;
   readonly identity: CodeIdentity;
-  /** How its actors lay out their rows, in the order of declaration. */
-  readonly actors: readonly ActorLayout[];
+  /** What its actors keep, by actor. */
+  readonly actors: Readonly<Record<string, ActorLayout>>;
 }
 
+/** Names to the JSON of what is declared there. */
 export interface ActorLayout {
-  readonly name: string;
   readonly version: number;
-  /** JSON of the declared cells and timers: two builds with the same text read each other's rows. */
-  readonly rows: string;
+  readonly cells: Readonly<Record<string, string>>;
+  readonly timers: Readonly<Record<string, string>>;
+  /** Versions that a `migrate` function leads to. */
+  readonly migrations: readonly number[];
 }
 
 export interface AppBuild {
@@ -34,7 +37,7 @@ export type JobChange =
 export function buildOf(app: App, settings: Partial<FoldSettings>): AppBuild {
   const jobs = app.jobs.map((declared): JobBuild => {
     const job = withSettings(declared, settings);
-    return { name: job.name, log: job.log, identity: identityOf(job, app.codeHash), actors: job.actors.map(layoutOf) };
+    return { name: job.name, log: job.log, identity: identityOf(job, app.codeHash), actors: Object.fromEntries(job.actors.map(layoutOf)) };
   });
   return { jobs, modules: app.modules };
 }
@@ -57,22 +60,38 @@ function changeOf(old: JobBuild | undefined, next: JobBuild): JobChange {
   return because === undefined ? { job, do: "hand-over" } : { job, do: "anew", because };
 }
 
-/** Why `next` cannot read the rows that `old` wrote; `undefined` when it can. Outputs stand in no row: they may change freely. */
-export function layoutChange(old: readonly ActorLayout[], next: readonly ActorLayout[]): string | undefined {
-  const names = (actors: readonly ActorLayout[]) => actors.map(({ name }) => name).join(", ");
-  if (names(old) !== names(next)) return `its actors are ${names(next)}, and were ${names(old)}`;
-  for (const [i, actor] of next.entries()) {
-    const { version, rows } = old[i]!;
-    if (rows !== actor.rows) return `the cells or timers of its actor ${actor.name} are declared otherwise`;
-    if (actor.version < version) return `the version of its actor ${actor.name} went back from ${version} to ${actor.version}`;
+/**
+ * Why `next` may fail on what `old` keeps; `undefined` when it goes on with it. What is added begins empty and what is taken out goes;
+ * what is declared otherwise under the same name needs a `migrate` that says how. Outputs are in no row: they may change freely.
+ */
+export function layoutChange(old: JobBuild["actors"], next: JobBuild["actors"]): string | undefined {
+  for (const [name, after] of Object.entries(next)) {
+    const before = old[name];
+    if (before === undefined) continue;
+    const migrated = after.migrations.some((to) => to > before.version && to <= after.version);
+    const cell = migrated ? undefined : declaredOtherwise(before.cells, after.cells);
+    if (cell !== undefined) return `the cell ${cell} of its actor ${name} is declared otherwise, and no migrate says what becomes of it`;
+    const timer = declaredOtherwise(before.timers, after.timers);
+    if (timer !== undefined) return `the timer ${timer} of its actor ${name} has other data`;
   }
   return undefined;
 }
 
-function layoutOf({ name, version, cells, timers }: Job["actors"][number]): ActorLayout {
-  const rows = {
-    cells: cells.map(({ name, kind, ttlMs, slot, entry }) => ({ name, kind, ttlMs, slot: slot?.json, entry: entry?.json })),
-    timers: timers.map(({ name, clock, schema }) => ({ name, clock, schema: schema?.json })),
+function declaredOtherwise(old: Readonly<Record<string, string>>, next: Readonly<Record<string, string>>): string | undefined {
+  return Object.keys(next).find((name) => old[name] !== undefined && old[name] !== next[name]);
+}
+
+function layoutOf({ name, version, cells, timers, migrate }: Job["actors"][number]): readonly [string, ActorLayout] {
+  const layout = {
+    version,
+    // What is kept lives longer or shorter from the next write on: nothing has to be read otherwise.
+    cells: jsonByName(cells, (cell) => ({ ...declaredCell(cell), ttlMs: undefined })),
+    timers: jsonByName(timers, ({ schema }) => schema?.json ?? null),
+    migrations: Object.keys(migrate).map(Number),
   };
-  return { name, version, rows: JSON.stringify(rows) };
+  return [name, layout];
+}
+
+function jsonByName<T extends { readonly name: string }>(items: readonly T[], declared: (item: T) => unknown): Record<string, string> {
+  return Object.fromEntries(items.map((item) => [item.name, JSON.stringify(declared(item))]));
 }

@@ -10,77 +10,74 @@ import { type AppBuild, buildOf, type JobChange, planChange } from "../../runtim
 
 const hit = stream("hit", { schema: Type.Object({ n: Type.Integer() }) });
 const told = (schema = Type.Object({ n: Type.Integer() })) => output("told", { schema });
-const on = { hit() {} };
 
-/** The same job in many builds; what is not said is as in the first. */
-const first = actor("counter", { in: { hit }, state: { count: value(Type.Integer(), 0) }, on });
+const CELLS = { count: value(Type.Integer(), 0) };
+const TIMERS = { idle: timer("event", Type.Integer()) };
+const handlers = { hit() {}, idle() {} };
+type Options = Partial<Parameters<typeof actor<{ hit: { n: number } }>>[1]>;
+/** The actor in many builds; what is not said is as in the first. */
+const counting = (options: Options = {}) =>
+  ({ actors: [actor("counter", { in: { hit }, state: CELLS, timers: TIMERS, on: handlers, ...options } as never)] }) as const;
+
 const build = (name: string, codeHash: string, options: Partial<JobOptions> = {}): AppBuild =>
-  buildOf({ jobs: [job(name, { log: "hits", actors: [first], ...options })], codeHash, modules: [] }, {});
+  buildOf({ jobs: [job(name, { log: "hits", ...counting(), ...options })], codeHash, modules: [] }, {});
 const OLD = build("counts", "old");
-
 const changed = (options: Partial<JobOptions>): JobChange => planChange(OLD, build("counts", "new", options))[0]!;
 
 suite("a job hands over", () => {
   const HARMLESS: Readonly<Record<string, Partial<JobOptions>>> = {
     "only its code changed": {},
     "its options changed": { outOfOrderness: "1s", allowedLateness: "1h" },
-    "its version was raised": { actors: [actor("counter", { version: 2, in: { hit }, state: { count: value(Type.Integer(), 0) }, on })] },
-    "an initial value changed": { actors: [actor("counter", { in: { hit }, state: { count: value(Type.Integer(), 7) }, on })] },
-    "an output was added": {
-      actors: [actor("counter", { in: { hit }, out: { told: told() }, state: { count: value(Type.Integer(), 0) }, on })],
-    },
+    "its version was raised": counting({ version: 2 }),
+    "an output was added": counting({ out: { told: told() } } as never),
+    "a cell was added": counting({ state: { ...CELLS, last: value(Type.Integer()) } } as never),
+    "a cell was taken out": counting({ state: {} }),
+    "an initial value changed": counting({ state: { count: value(Type.Integer(), 7) } } as never),
+    "a cell has another time to live": counting({ state: { count: value(Type.Integer(), 0).ttl("1h") } } as never),
+    "a timer was taken out": counting({ timers: {}, on: { hit() {} } } as never),
+    "an actor was added": { actors: [...counting().actors, actor("second", { in: { hit }, on: { hit() {} } })] },
+    "a cell is declared otherwise and a migrate leads there": counting({
+      version: 2,
+      state: { count: counter() },
+      migrate: { 2: (old: object) => old },
+    } as never),
   };
   for (const [when, options] of Object.entries(HARMLESS)) {
     test(`when ${when}`, () => assert.deepEqual(changed(options), { job: "counts", do: "hand-over" }));
   }
 
   test("also when the code is the same and a setting of the node changed", () => {
-    const app = { jobs: [job("counts", { log: "hits", actors: [first] })], codeHash: "old", modules: [] };
+    const app = { jobs: [job("counts", { log: "hits", ...counting() })], codeHash: "old", modules: [] };
     assert.deepEqual(planChange(OLD, buildOf(app, { maxAheadMs: 1 })), [{ job: "counts", do: "hand-over" }]);
   });
 });
 
-suite("a job is folded anew, for the next build could not read its rows", () => {
-  const cells = (state: Parameters<typeof actor<{ hit: { n: number } }>>[1]["state"]) => ({
-    actors: [actor("counter", { in: { hit }, state: state ?? {}, on })],
-  });
+suite("a job is folded anew", () => {
   const UNREADABLE: Readonly<Record<string, readonly [Partial<JobOptions>, RegExp]>> = {
-    "a cell was added": [cells({ count: value(Type.Integer(), 0), last: value(Type.Integer()) }), /cells or timers of its actor counter/],
-    "a cell was taken out": [cells({}), /cells or timers/],
-    "a cell has another schema": [cells({ count: value(Type.String(), "") }), /cells or timers/],
-    "a cell is of another kind": [cells({ count: counter() }), /cells or timers/],
-    "a cell has another time to live": [cells({ count: value(Type.Integer(), 0).ttl("1h") }), /cells or timers/],
-    "a timer was added": [
-      {
-        actors: [
-          actor("counter", {
-            in: { hit },
-            state: { count: value(Type.Integer(), 0) },
-            timers: { idle: timer("event") },
-            on: { ...on, idle() {} },
-          }),
-        ],
-      },
-      /cells or timers/,
+    "when a cell has another schema": [
+      counting({ state: { count: value(Type.String(), "") } } as never),
+      /the cell count of its actor counter/,
     ],
-    "an actor was added": [{ actors: [first, actor("second", { in: { hit }, on })] }, /its actors are counter, second, and were counter/],
-    "it reads another log": [{ log: "others" }, /it reads the log others now, not hits/],
+    "when a cell is of another kind": [counting({ state: { count: counter() } } as never), /the cell count/],
+    "when a timer has other data": [
+      counting({ timers: { idle: timer("event", Type.String()) } } as never),
+      /the timer idle of its actor counter/,
+    ],
+    "when it reads another log": [{ log: "others" }, /it reads the log others now, not hits/],
   };
   for (const [when, [options, because]] of Object.entries(UNREADABLE)) {
-    test(`when ${when}`, () => {
+    test(when, () => {
       const change = changed(options);
       assert(change.do === "anew");
       assert.match(change.because, because);
     });
   }
 
-  test("when the version of an actor went back", () => {
-    const second = build("counts", "new", {
-      actors: [actor("counter", { version: 2, in: { hit }, state: { count: value(Type.Integer(), 0) }, on })],
-    });
-    const [change] = planChange(second, OLD);
-    assert(change?.do === "anew");
-    assert.match(change.because, /went back from 2 to 1/);
+  test("when a cell changed and a migrate leads only to the version that it had", () => {
+    const migrate = { 2: (old: object) => old };
+    const second = build("counts", "old", counting({ version: 2, migrate } as never));
+    const next = build("counts", "new", counting({ version: 2, migrate, state: { count: counter() } } as never));
+    assert.equal(planChange(second, next)[0]!.do, "anew");
   });
 });
 

@@ -1,10 +1,13 @@
 /** `tidemark dev` on a real server: its app is edited while events flow, and while it is stopped. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { epochSubject } from "../../actors/fold/subject.ts";
+import { OutputTail } from "../../api/cli/output-tail.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { assertExactlyOnce, countedOf, DEV_PARTITIONS, DevWorld } from "../support/dev-process.ts";
-import type { ReadOutput } from "../support/entries.ts";
+import { cloudEvent, type ReadOutput } from "../support/entries.ts";
 import { sequenceOf } from "../support/node-process.ts";
 
 const TIMEOUT = { timeout: 120_000 };
@@ -110,7 +113,7 @@ suite("an app that is edited while events flow", () => {
     assertExactlyOnce(await world.untilOutputs(world.hits), world.hits);
   });
 
-  test("so that its rows are laid out otherwise is folded anew, and says why", TIMEOUT, async (t) => {
+  test("so that it keeps more goes on with what it has", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const dev = world.dev();
@@ -118,8 +121,23 @@ suite("an app that is edited while events flow", () => {
     await world.hit(20);
     await world.untilOutputs(20);
     const from = dev.log.length;
-    world.app.write({ edit: 1, version: 2, extraCell: true });
-    await dev.says(/counts changed: the cells or timers of its actor counter are declared otherwise/, from);
+    world.app.write({ edit: 1, version: 2, cells: "extra: value(Type.Integer(), 0)" });
+    await dev.nodePid(from);
+    await world.hit(20);
+    assertExactlyOnce(await world.untilOutputs(40), 40);
+    assert.doesNotMatch(dev.log, /deleted/);
+  });
+
+  test("so that a cell keeps something else is folded anew, and says why", TIMEOUT, async (t) => {
+    const world = await DevWorld.start(t);
+    world.app.write({ edit: 1, cells: "extra: value(Type.Integer(), 0)" });
+    const dev = world.dev();
+    await dev.nodePid();
+    await world.hit(20);
+    await world.untilOutputs(20);
+    const from = dev.log.length;
+    world.app.write({ edit: 1, version: 2, cells: 'extra: value(Type.String(), "")' });
+    await dev.says(/counts changed: the cell extra of its actor counter is declared otherwise/, from);
     await world.hit(5);
     const each = await world.untilOutputs(25, (all) => all.flat().every(({ jobversion }) => jobversion === 2));
     assertExactlyOnce(each, 25);
@@ -204,6 +222,48 @@ suite("an app that is edited while dev is stopped", () => {
       [10, 11, 12, 13, 14],
     );
   });
+});
+
+suite("dev in the folder of an app", () => {
+  test("takes app.ts and starts a server of its own, which maps the logs of every build", TIMEOUT, async (t) => {
+    const world = await DevWorld.start(t);
+    world.app.write({ edit: 1 });
+    const dev = world.dev({ TIDEMARK_NATS_URL: "", TIDEMARK_DATA_DIR: ".tidemark" }, [], world.app.folder);
+    const [, url] = await dev.says(/nats-server \S+ started on (nats:\/\/\S+)/);
+    await dev.nodePid();
+    const nc = await connect({ servers: url! });
+    t.after(() => nc.close());
+    const hit = (log: string, n: number) =>
+      nc.request(`${log}.a`, JSON.stringify(cloudEvent({ id: `h${n}`, key: "a", type: "hit", data: { n } })));
+    await hit("hits", 1);
+    await dev.prints(1);
+    const from = dev.log.length;
+    world.app.write({ edit: 1, job: "more", log: "others" });
+    await dev.says(/counts is no longer in the app[\s\S]*more ready on /, from);
+    await hit("others", 2);
+    await dev.prints(2);
+    assert.deepEqual(
+      dev.printedIds.map((id) => id.split(".")[0]),
+      ["counts", "more"],
+    );
+    assert.equal(await dev.stop(), 0, dev.log);
+    await assert.rejects(connect({ servers: url!, reconnect: false }));
+  });
+});
+
+test("on a terminal an output is a line for the eye", TIMEOUT, async (t) => {
+  const world = await DevWorld.start(t);
+  world.app.write({ edit: 1 });
+  const dev = world.dev();
+  await dev.nodePid();
+  const lines: string[] = [];
+  const tail = new OutputTail(await jetstreamManager(world.nc), (line) => lines.push(line), true);
+  await tail.begin(["counts"]);
+  await world.hit(1);
+  await world.untilOutputs(1);
+  await tail.poll();
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /^2026-01-15T12:00:00\.000Z {2}counts\.[01]\.1 {2}counted {2}a {2}\{"n":0,"count":1,"edit":1\}\n$/);
 });
 
 /** In each partition so many epochs, and every output was made by the code of the epoch that its position lies in. */

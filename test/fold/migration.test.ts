@@ -60,9 +60,9 @@ function fold(log: TestLog, builds: readonly Job[], liveRowsMax = 0) {
     const built = builds[Math.min(i, builds.length - 1)]!;
     const identity: CodeIdentity = identityFor(built);
     const row = store.get(META_ROW);
-    const meta = row === undefined ? newMeta({ ...identity, sequence: 0 }, 0, 1) : readMeta(row)!;
-    // As if the build's epoch entry stood before: a fold goes on under its own code only.
-    meta.epoch = { ...identity, sequence: 0 };
+    // As behind the entry with which the build before handed over.
+    const epoch = { ...identity, sequence: 0 };
+    const meta = row === undefined ? newMeta(epoch, 0, 1) : { ...readMeta(row)!, epoch };
     const guard = { enter() {}, leave() {} };
     const folding = new Fold({
       job: built,

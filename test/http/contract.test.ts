@@ -165,7 +165,8 @@ suite("the document", () => {
   });
 
   test("names whatever changes something an operator's or an admin's", () => {
-    const changing = operations.filter(({ method }) => method !== "GET");
+    // A query asks by POST, for what it asks may be any JSON; it changes nothing.
+    const changing = operations.filter(({ method, path }) => method !== "GET" && !path.includes("/queries/"));
     assert.deepEqual(
       changing.filter(({ operation }) => !["operator", "admin"].includes(operation["x-role"])),
       [],

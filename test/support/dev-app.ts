@@ -21,8 +21,8 @@ export interface AppText {
   readonly job?: string;
   readonly log?: string;
   readonly version?: number;
-  /** Another cell beside the count: rows of another layout. */
-  readonly extraCell?: boolean;
+  /** Declarations of cells beside the count. */
+  readonly cells?: string;
   /** Another job, on the same log. */
   readonly extraJob?: boolean;
   /** Statement at the head of the handler. */
@@ -58,7 +58,7 @@ export class DevApp {
   }
 }
 
-function appText({ job = "counts", log = "hits", version = 1, extraCell = false, extraJob = false, handler = "" }: AppText): string {
+function appText({ job = "counts", log = "hits", version = 1, cells = "", extraJob = false, handler = "" }: AppText): string {
   const model = (path: string) => JSON.stringify(join(ROOT, "actors", "model", path));
   return `
 import { Type } from "typebox";
@@ -74,7 +74,7 @@ const counting = (name: string) => actor(name, {
   version: ${version},
   in: { hit: stream("hit", { schema: Hit }) },
   out: { counted: output("counted", { schema: Counted }) },
-  state: { count: value(Type.Integer(), 0)${extraCell ? ", extra: value(Type.Integer(), 0)" : ""} },
+  state: { count: value(Type.Integer(), 0), ${cells} },
   on: {
     hit(ctx, { n }) {
       ${handler}

@@ -38,6 +38,7 @@ export class DevProcess {
     });
     this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       this.printed += text;
+      this.#wake();
     });
     this.exited = once(this.child, "close").then(([code]) => code as number | null);
     void this.exited.then(() => this.#wake());
@@ -55,6 +56,16 @@ export class DevProcess {
     }
   }
 
+  /** Resolves once it has printed so many outputs. */
+  async prints(count: number): Promise<void> {
+    while (this.printedIds.length < count) {
+      assert(this.child.exitCode === null && this.child.signalCode === null, `dev ended:\n${this.log}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
   /** Process id of the node, once it is ready (again, behind `from`). */
   async nodePid(from = 0): Promise<number> {
     return Number((await this.says(/ready on \S+, process (\d+)/, from))[1]);
@@ -64,7 +75,7 @@ export class DevProcess {
   get printedIds(): string[] {
     return this.printed
       .split("\n")
-      .filter((line) => line !== "")
+      .slice(0, -1)
       .map((line) => (JSON.parse(line) as { readonly id: string }).id);
   }
 
@@ -112,8 +123,8 @@ export class DevWorld {
   }
 
   /** `tidemark dev` of this world's app, in this world's data directory, unless said otherwise. */
-  dev(env: Readonly<Record<string, string>> = {}, args: readonly string[] = [this.app.path]): DevProcess {
-    const dev = new DevProcess(args, { TIDEMARK_NATS_URL: this.nats.url, TIDEMARK_DATA_DIR: this.dataDir, ...env });
+  dev(env: Readonly<Record<string, string>> = {}, args: readonly string[] = [this.app.path], cwd?: string): DevProcess {
+    const dev = new DevProcess(args, { TIDEMARK_NATS_URL: this.nats.url, TIDEMARK_DATA_DIR: this.dataDir, ...env }, cwd);
     this.#devs.push(dev);
     return dev;
   }
