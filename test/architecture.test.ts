@@ -67,6 +67,7 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
       ],
       "setup/a.mjs": ['import { x } from "../runtime/errors.ts";', 'import fastify from "fastify";'],
       "stray.ts": [""],
+      "index.ts": ['export { x } from "./runtime/app.ts";', 'export * from "node:fs";'],
     },
     good: {
       "actors/model/a.ts": ['import { x } from "./b.ts"; import { Type } from "typebox"; import { y } from "typebox/value";'],
@@ -75,6 +76,7 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
       ],
       "api/server.ts": ['import { x } from "../runtime/node/a.ts";\n// The shape.\nimport type { X } from "../runtime/shard/report.ts";'],
       "setup/a.mjs": ['import { x } from "./b.mjs"; import fs from "node:fs";'],
+      "index.ts": ['export { x } from "./actors/model/a.ts";\nexport { Type } from "typebox";'],
     },
   },
   "actors are pure": {
@@ -167,9 +169,11 @@ function titleOf({ text }: Source): string {
 }
 
 function readSources(): Source[] {
-  return FOLDERS.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) =>
+  const isSource = (name: string) => /\.(?:ts|mjs)$/.test(name);
+  const paths = FOLDERS.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => /\.(?:ts|mjs)$/.test(name))
-      .map((name) => ({ path: `${folder}/${name.replaceAll("\\", "/")}`, text: readFileSync(join(ROOT, folder, name), "utf8") })),
+      .filter(isSource)
+      .map((name) => `${folder}/${name.replaceAll("\\", "/")}`),
   );
+  return [...readdirSync(ROOT).filter(isSource), ...paths].map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
 }

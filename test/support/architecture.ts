@@ -28,8 +28,9 @@ interface Layer {
   readonly never?: readonly string[];
 }
 
-/** Imports go down only. `actors/` is pure, `setup/` runs before anything is installed. */
+/** Imports go down only. `actors/` is pure, `setup/` runs before anything is installed, and the door at the root is the model's. */
 const LAYERS: Readonly<Record<string, Layer>> = {
+  "index.ts": { folders: ["actors"], packages: ["typebox"], builtins: false },
   actors: { folders: ["actors"], packages: ["typebox"], builtins: false },
   inference: { folders: ["inference", "actors"], packages: "any", builtins: true, never: ["lmdb"] },
   runtime: { folders: ["runtime", "inference", "actors"], packages: "any", builtins: true, never: ["fastify"] },
@@ -224,8 +225,9 @@ function nodesOf(source: ParsedSource, kind: SyntaxKind, what: string): Violatio
   return found;
 }
 
+/** A file at the root stands for itself. */
 function folderOf(path: string): string {
-  return path.includes("/") ? path.slice(0, path.indexOf("/")) : "";
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : path;
 }
 
 function at(source: ParsedSource, node: Node, what: string): Violation {
