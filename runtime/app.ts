@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CodeIdentity } from "../actors/fold/meta.ts";
 import type { Job } from "../actors/model/job.ts";
@@ -19,14 +19,18 @@ export interface App {
   readonly codeHash: string;
 }
 
-const PACKAGE_ROOT = packageRoot(dirname(fileURLToPath(import.meta.url)));
-const OWN_CODE = ["actors/model/", "actors/fold/", "runtime/", "inference/", "api/"];
+/** Where Tidemark's own modules lie: the repository, or `dist` in the package. */
+const OWN_ROOT = fileURLToPath(new URL("..", import.meta.url));
+const OWN_CODE = ["index.", "actors/model/", "actors/fold/", "runtime/", "inference/", "api/"];
+
+/** The folder of Tidemark's package.json. */
+export const PACKAGE_ROOT = packageRoot(dirname(fileURLToPath(import.meta.url)));
 
 export const TIDEMARK_VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, "package.json"), "utf8")) as { readonly version: string })
   .version;
 
 /** The app with all shipped jobs. */
-export const SHIPPED_APP = join(PACKAGE_ROOT, "actors", `shipped${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`);
+export const SHIPPED_APP = join(OWN_ROOT, "actors", `shipped${extname(import.meta.url)}`);
 
 /** Imports the app's module. Throws CONFIG_INVALID when it is no app. Call it once per thread, before anything else imports the app. */
 export async function loadApp(path: string): Promise<App> {
@@ -89,7 +93,7 @@ function note(seen: Map<string, string>, root: string, file: string, source: unk
       seen.set(`package ${name}`, (JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string }).version);
     return;
   }
-  const own = relative(PACKAGE_ROOT, file).split(sep).join("/");
+  const own = relative(OWN_ROOT, file).split(sep).join("/");
   if (OWN_CODE.some((folder) => own.startsWith(folder))) return;
   const content = typeof source === "string" || source instanceof Uint8Array ? source : readFileSync(file);
   seen.set(`module ${relative(root, file).split(sep).join("/")}`, createHash("sha256").update(content).digest("hex"));

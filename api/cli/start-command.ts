@@ -2,6 +2,7 @@
  * `tidemark start`: everything on one machine. A real nats-server unless one is named, one supervised node with all
  * shipped jobs, the bundled samples, the outputs as NDJSON on stdout, and a summary.
  */
+import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SAMPLES } from "../../actors/samples.ts";
@@ -49,7 +50,7 @@ async function start(config: Config, exit: boolean, cleanUp: (() => Promise<void
   const stopped = stopSignal();
   const natsUrl = config.natsUrl ?? (await ownServerUrl(config, cleanUp));
   const supervisor = new Supervisor({
-    module: moduleUrl("./tidemark.ts", import.meta.url).pathname,
+    module: fileURLToPath(moduleUrl("./tidemark.ts", import.meta.url)),
     args: ["node", SHIPPED_APP],
     env: { ...process.env, TIDEMARK_NATS_URL: natsUrl },
     clock: systemClock,
