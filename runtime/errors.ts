@@ -10,6 +10,8 @@ export const ERRORS = {
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
+  FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet: `tidemark init my-project`.",
+  FOLDER_UNWRITABLE: "The project's folder cannot be written. Name one that you own, on a disk with space.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
   LOG_CONFLICT: "Another writer was first. Read again and decide anew.",
   LOG_FULL: "The log's stream has reached max_bytes. Raise it.",

@@ -8,7 +8,7 @@ import * as rules from "./support/architecture.ts";
 import { parseSources, type Source } from "./support/syntax.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDERS = ["actors", "api", "bench", "inference", "runtime", "setup", "test"];
+const FOLDERS = ["actors", "api", "bench", "inference", "runtime", "setup", "template", "test"];
 
 const RULES = {
   "imports go down only": rules.importsGoDownOnly,
@@ -67,6 +67,7 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
       ],
       "setup/a.mjs": ['import { x } from "../runtime/errors.ts";', 'import fastify from "fastify";'],
       "stray.ts": [""],
+      "template/app.ts": ['import { job } from "../actors/model/job.ts";', 'import { Type } from "typebox";'],
       "index.ts": ['export { x } from "./runtime/app.ts";', 'export * from "node:fs";'],
     },
     good: {
@@ -76,6 +77,7 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
       ],
       "api/server.ts": ['import { x } from "../runtime/node/a.ts";\n// The shape.\nimport type { X } from "../runtime/shard/report.ts";'],
       "setup/a.mjs": ['import { x } from "./b.mjs"; import fs from "node:fs";'],
+      "template/test/a.ts": ['import { a } from "../actors/a.ts"; import { job } from "tidemark"; import { test } from "node:test";'],
       "index.ts": ['export { x } from "./actors/model/a.ts";\nexport { Type } from "typebox";'],
     },
   },
