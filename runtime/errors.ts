@@ -35,6 +35,8 @@ export const ERRORS = {
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
   STORE_FAILED:
     "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",
+  TEST_INPUT: "A test gave the kit what the job does not have or cannot take. Correct the call that the message names.",
+  TEST_STATE: "The test kit cannot do that now. Await each call, and use no test behind its close.",
   WORKER_LOST: "A worker thread ended. The process ends too and starts again.",
 } as const;
 

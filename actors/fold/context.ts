@@ -1,37 +1,17 @@
 /**
  * What a handler holds while it runs: one context per actor type, pointed at the key and the unit in hand.
- *
- * A unit is one handler call. Whatever it does is written down so that it can be undone exactly: cells and timers by
- * an undo list, outputs by not having been numbered yet. After the call every handle of the context refuses.
  */
-import type { Actor, Clock, Context, OutputOptions, TimerHandle, Value } from "../model/actor.ts";
+import type { Actor, Clock, Context, OutputOptions, TimerHandle } from "../model/actor.ts";
 import { isCodeText } from "../model/code-text.ts";
+import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
-import type { Layout } from "../model/layout.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
+import { LiveCell } from "./live-cell.ts";
 import type { ShardState } from "./shard-state.ts";
-
-/** An output that a unit asked for, not yet numbered. */
-export interface DraftOutput {
-  readonly type: string;
-  readonly time: number;
-  readonly dataJson: string;
-  readonly idempotencyKey: string | undefined;
-}
-
-/** Thrown by handlers' handles; the code goes into the dead letter. */
-export class HandlerError extends Error {
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = "HandlerError";
-    this.code = code;
-  }
-}
+import type { Unit } from "./unit.ts";
 
 /** Thrown by `ctx.quarantine`. */
 export class QuarantineRequest extends Error {
@@ -45,59 +25,10 @@ export class QuarantineRequest extends Error {
   }
 }
 
-/** Texts that few handlers ask for, made when one does. */
-export interface UnitNaming {
-  /** Position of the entry being folded. */
-  position(): string;
-  /** Names the unit among all of the shard; seeds its randomness. */
-  seed(): string;
-}
-
-/** Of changes that no handler makes. */
-export const UNNAMED: UnitNaming = { position: () => "", seed: () => "" };
-
-/** The unit in hand, shared by all contexts of a shard. */
-export class Unit {
-  row: KeyRow | undefined;
-  now = 0;
-  /** Id of the event that the unit was called for. */
-  cause = "";
-  /** What position and randomness are made of, when a handler asks for them. */
-  naming = UNNAMED;
-  /** The timer that the unit was called for. */
-  firing: { readonly clock: Clock; readonly at: number } | undefined;
-  outputs: DraftOutput[] = [];
-  outputChars = 0;
-  randomState = 0;
-  randomDraws = 0;
-  readonly undo: (() => unknown)[] = [];
-
-  begin(row: KeyRow, now: number, cause: string, naming: UnitNaming): void {
-    this.row = row;
-    this.now = now;
-    this.cause = cause;
-    this.naming = naming;
-    this.outputs = [];
-    this.outputChars = 0;
-    this.randomDraws = 0;
-  }
-
-  /** Undoes what was done since the undo list had that length. */
-  rollBack(to: number): void {
-    while (this.undo.length > to) this.undo.pop()!();
-    this.outputs = [];
-    this.end();
-  }
-
-  /** From here on every handle of the contexts refuses. */
-  end(): void {
-    this.row = undefined;
-    this.firing = undefined;
-  }
-}
-
 export class ActorContext implements Context {
-  readonly state: Readonly<Record<string, Value<unknown>>>;
+  readonly state: Readonly<Record<string, unknown>>;
+  /** By number, for what no handler does. */
+  readonly cells: readonly LiveCell[];
   readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => void>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
   readonly #shard: ShardState;
@@ -112,37 +43,39 @@ export class ActorContext implements Context {
     this.#actor = actor;
     this.#number = number;
     this.#sha256 = sha256;
-    this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, this.#cell(i)]));
+    const place = { actor: number, actorName: actor.name, cells: actor.cells.length };
+    this.cells = actor.cells.map((cell, i) => new LiveCell(shard, unit, { ...place, cell: i, cellName: cell.name }, cell));
+    this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, cell.bind(this.cells[i]!)]));
     this.out = Object.fromEntries(actor.outputs.map((output, i) => [output.name, this.#output(i)]));
     this.timers = Object.fromEntries(actor.timers.map((timer, i) => [timer.name, this.#timer(i)]));
   }
 
   get key(): string {
-    return this.#row().key;
+    return this.#unit.row.key;
   }
 
   get now(): number {
-    this.#row();
+    this.#unit.row;
     return this.#unit.now;
   }
 
   get watermark(): number | undefined {
-    this.#row();
+    this.#unit.row;
     return this.#shard.meta.watermark;
   }
 
   get processingTime(): number {
-    this.#row();
+    this.#unit.row;
     return this.#shard.meta.processingTime;
   }
 
   get position(): string {
-    this.#row();
+    this.#unit.row;
     return this.#unit.naming.position();
   }
 
   random(): number {
-    this.#row();
+    this.#unit.row;
     const unit = this.#unit;
     if (unit.randomDraws++ === 0) unit.randomState = Number.parseInt(this.#sha256(unit.naming.seed()).slice(0, 8), 16);
     // mulberry32: small, well spread, and enough for sampling; nothing secret may hang on it.
@@ -153,79 +86,27 @@ export class ActorContext implements Context {
   }
 
   uuid(): string {
-    this.#row();
+    this.#unit.row;
     const hex = this.#sha256(`${this.#unit.naming.seed()}|uuid|${this.#unit.randomDraws++}`);
     const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16);
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
   }
 
   quarantine(code: string, reason = code): never {
-    this.#row();
+    this.#unit.row;
     if (!isCodeText(code))
       throw new HandlerError("BAD_CODE", `ctx.quarantine: "${code}" is no code. Write lower-case words joined by "-".`);
     throw new QuarantineRequest(code, reason.slice(0, bound.ERROR_TEXT_MAX_CHARS));
-  }
-
-  #row(): KeyRow {
-    const row = this.#unit.row;
-    if (row === undefined) {
-      throw new HandlerError("OUTSIDE_HANDLER", "ctx was used after its handler returned. Handlers are synchronous: keep nothing of ctx.");
-    }
-    return row;
-  }
-
-  /** A value as a row may keep it, within its bound. */
-  #keep(layout: Layout, value: unknown, path: string): unknown {
-    const size = { bytes: 0 };
-    let kept: unknown;
-    try {
-      kept = layout.normalize(value, path, size);
-    } catch (error) {
-      throw new HandlerError("STATE_SHAPE", error instanceof Error ? error.message : path);
-    }
-    if (size.bytes > bound.CELL_MAX_BYTES) {
-      throw new HandlerError(
-        "STATE_TOO_LARGE",
-        `${path}: ${size.bytes} bytes, at most ${bound.CELL_MAX_BYTES}. Keep less, or spread it over keys.`,
-      );
-    }
-    this.#shard.kept(size.bytes);
-    return kept;
   }
 
   #section(row: KeyRow): Section {
     return row.section(this.#number, this.#actor.cells.length);
   }
 
-  #cell(i: number): Value<unknown> {
-    const cell = this.#actor.cells[i]!;
-    const path = `state.${cell.name}`;
-    const store = (value: unknown): void => {
-      const row = this.#row();
-      const { cells } = this.#section(row);
-      const old = cells[i];
-      this.#unit.undo.push(() => {
-        cells[i] = old;
-      });
-      cells[i] = value;
-      this.#shard.changed(row);
-    };
-    const handle: Value<unknown> = {
-      get: () => {
-        const kept = this.#row().sections[this.#number]?.cells[i];
-        return (kept === undefined ? cell.initial : kept) as never; // A kept null is a value, not the lack of one.
-      },
-      set: (value) => store(this.#keep(cell.schema.layout, value, path)),
-      update: (change) => handle.set(change(handle.get()) as never),
-      delete: () => store(undefined),
-    };
-    return handle;
-  }
-
   #output(i: number): (data: unknown, options?: OutputOptions) => void {
     const output = this.#actor.outputs[i]!;
     return (data, options) => {
-      this.#row();
+      this.#unit.row;
       const unit = this.#unit;
       if (!output.schema.check(data)) {
         throw new HandlerError("OUTPUT_SCHEMA", `out.${output.name}: ${output.schema.explain(data)}. Emit what the output's schema says.`);
@@ -262,28 +143,34 @@ export class ActorContext implements Context {
     const path = `timers.${declared.name}`;
     return {
       at: (time: number, data?: unknown, id = "") => {
-        const row = this.#row();
+        const row = this.#unit.row;
         checkInstant(time, `${path}.at`);
-        const { firing } = this.#unit;
-        if (firing !== undefined && firing.clock === declared.clock && time <= firing.at) {
+        if (this.#unit.firing !== undefined && this.#firesAtOnce(this.#unit.firing, declared.clock, time)) {
           throw new HandlerError(
             "TIMER_NOT_LATER",
-            `${path}.at: a timer's handler may set timers of its clock for later times only; this one would fire at once, for ever.`,
+            `${path}.at: a timer's handler sets timers of its clock for later times, and of the other clock for times that have not come: this one could fire at once, for ever.`,
           );
         }
         if (declared.schema !== undefined && !declared.schema.check(data)) {
           throw new HandlerError("TIMER_SCHEMA", `${path}: ${declared.schema.explain(data)}. Give the data that the timer declares.`);
         }
-        const kept = declared.schema === undefined ? undefined : this.#keep(declared.schema.layout, data, path);
+        const kept = declared.schema === undefined ? undefined : this.#unit.keep(this.#shard, declared.schema, data, path);
         this.setTimer(row, { timer, id: timerId(id, path), at: time, indexedAt: time, data: kept, armedBy: this.#unit.cause });
       },
       cancel: (id = "") => {
-        const row = this.#row();
+        const row = this.#unit.row;
         const known = findTimer(row.sections[this.#number], timer, timerId(id, path));
         if (known !== undefined) this.dropTimer(row, known);
       },
-      time: (id = "") => findTimer(this.#row().sections[this.#number], timer, timerId(id, path))?.at,
+      time: (id = "") => findTimer(this.#unit.row.sections[this.#number], timer, timerId(id, path))?.at,
     };
+  }
+
+  /** A timer that a timer arms must bring time on, or an entry would never end. */
+  #firesAtOnce(firing: { readonly clock: Clock; readonly at: number }, clock: Clock, time: number): boolean {
+    if (firing.clock === clock) return time <= firing.at;
+    const { watermark, processingTime } = this.#shard.meta;
+    return clock === "processing" ? time <= processingTime : watermark !== undefined && time < watermark;
   }
 
   /** Puts a timer in, in place of one of its name and id. One that only moves later keeps its index row. */

@@ -4,24 +4,25 @@
  * applied by none.
  */
 import type { Clock } from "../model/actor.ts";
+import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
+import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
-import { ActorContext, type DraftOutput, HandlerError, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
+import { ActorContext, QuarantineRequest } from "./context.ts";
 import type { Guard } from "./fold-options.ts";
 import type { KeyRow, TimerRecord } from "./key-row.ts";
+import type { TimerAddress } from "./keys.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import type { ShardState } from "./shard-state.ts";
-import { deadLetter, failureOf } from "./side-outputs.ts";
+import { type DeadLetter, deadLetter, failureOf } from "./side-outputs.ts";
+import { type DraftOutput, UNNAMED, Unit, type UnitSubject } from "./unit.ts";
 
 /** What a unit is called for. */
-export interface Call {
-  readonly row: KeyRow;
+export interface Call extends UnitSubject {
   readonly actor: number;
   /** `actor.handler`, as dead letters name it. */
   readonly handler: string;
-  readonly now: number;
-  readonly cause: string;
   readonly site: CallSite;
   /** See {@link Origin.unit}. */
   readonly unit: string;
@@ -66,7 +67,7 @@ export class HandlerRunner {
   run(call: Call, handler: (ctx: ActorContext) => unknown, skip: string | undefined): CallResult {
     const unit = this.#unit;
     const savepoint = unit.undo.length;
-    unit.begin(call.row, call.now, call.cause, {
+    unit.begin(call, {
       position: () => call.site.position(),
       seed: () => `${call.site.position()}|${call.row.token}|${call.handler}|${call.unit}`,
     });
@@ -122,8 +123,13 @@ export class HandlerRunner {
     });
   }
 
+  /** Takes out of the row what expires at an index row that is due; see LiveCell. */
+  expire(row: KeyRow, actor: number, cell: number, address: TimerAddress): void {
+    this.#outside(row, () => this.contexts[actor]!.cells[cell]!.sweep(address));
+  }
+
   #outside(row: KeyRow, change: () => void): void {
-    this.#unit.begin(row, 0, "", UNNAMED);
+    this.#unit.begin({ row, now: 0, clock: Number.NEGATIVE_INFINITY, cause: "" }, UNNAMED);
     change();
     this.#unit.end();
     this.#unit.undo.length = 0;
@@ -155,11 +161,16 @@ export class HandlerRunner {
       handler: call.handler,
       error: failureOf(thrown),
       ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
-      ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
+      ...(timer === undefined ? {} : { timer: timerOf(timer) }),
       excerpt: call.site.excerpt(),
     });
     this.#drafts.push({ draft, call, ordinal: 0 });
   }
+}
+
+/** A timer as a dead letter names it: what a redrive needs to call its handler again. */
+function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["timer"] & object {
+  return { name, id: readKey(record.id) ?? "", time: formatInstant(record.at), armedBy: record.armedBy };
 }
 
 function originOf(call: Call): Origin {

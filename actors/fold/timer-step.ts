@@ -8,6 +8,7 @@ import { skipName } from "./fold-options.ts";
 import type { Call, HandlerRunner } from "./handler-runner.ts";
 import { readTimerRow } from "./keys.ts";
 import type { ShardState } from "./shard-state.ts";
+import { excerptOf } from "./side-outputs.ts";
 
 export class TimerStep {
   readonly #job: Job;
@@ -43,10 +44,11 @@ export class TimerStep {
       actor,
       handler: `${address.actor}.${address.name}`,
       now: record.at,
+      clock: address.clock === "event" ? record.at : this.#state.meta.watermark!,
       cause: record.armedBy,
-      site: { position: () => position, excerpt: () => "" },
+      site: { position: () => position, excerpt: () => excerptOf(JSON.stringify(record.data ?? null)) },
       unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
-      timer: { name: address.name, clock: address.clock, record },
+      timer: { name: address.name, clock: timer.clock, record },
     };
     const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
     const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));

@@ -2,24 +2,10 @@
  * Actors: the state, timers and handlers of one key. Handlers are synchronous and see only `ctx`; whatever they do
  * is a function of the actor's state and the entry in hand, so that folding again gives the same bytes.
  */
-import type { Static, TSchema } from "typebox";
-import { type Schema, schemaOf } from "./schema.ts";
+import type { Cell } from "./cell.ts";
+import type { DeepReadonly } from "./readonly.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 import type { OutputType, Stream } from "./stream.ts";
-
-export interface ValueCell<T> {
-  readonly kind: "value";
-  readonly schema: Schema<T>;
-  readonly initial: T | undefined;
-}
-
-/** A cell with one value. Without `initial` it starts as `undefined`. */
-export function value<S extends TSchema>(schema: S): ValueCell<Static<S> | undefined>;
-export function value<S extends TSchema>(schema: S, initial: Static<S>): ValueCell<Static<S>>;
-export function value<S extends TSchema>(schema: S, initial?: Static<S>): ValueCell<Static<S> | undefined> {
-  const compiled = schemaOf(schema);
-  const frozen = initial === undefined ? undefined : (compiled.layout.normalize(initial, "initial", { bytes: 0 }) as Static<S>);
-  return { kind: "value", schema: compiled as Schema<Static<S> | undefined>, initial: frozen };
-}
 
 export type Clock = "event" | "processing";
 
@@ -34,24 +20,9 @@ export interface TimerType<T> {
  * processing clock when the log's time has reached it (P >= t). Fires once; set again under the same id, it moves.
  */
 export function timer(clock: Clock): TimerType<undefined>;
-export function timer<S extends TSchema>(clock: Clock, schema: S): TimerType<Static<S>>;
-export function timer<S extends TSchema>(clock: Clock, schema?: S): TimerType<Static<S> | undefined> {
+export function timer<S extends AnySchema>(clock: Clock, schema: S): TimerType<Infer<S>>;
+export function timer<S extends AnySchema>(clock: Clock, schema?: S): TimerType<Infer<S> | undefined> {
   return { kind: "timer", clock, schema: schema === undefined ? undefined : schemaOf(schema) };
-}
-
-type DeepReadonly<T> = T extends (infer E)[]
-  ? readonly DeepReadonly<E>[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T;
-
-export interface Value<T> {
-  /** The value, read-only: changes go through `set`, `update` and `delete`. */
-  get(): DeepReadonly<T>;
-  set(value: DeepReadonly<NonNullable<T>>): void;
-  update(change: (value: DeepReadonly<T>) => DeepReadonly<NonNullable<T>>): void;
-  /** Back to the initial value. */
-  delete(): void;
 }
 
 export interface TimerHandle<T> {
@@ -90,8 +61,10 @@ export interface FiredTimer<T> {
 
 type None = Record<never, never>;
 
-/** What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay. */
-/** C, O and T: the values of its cells, outputs and timers, by name. */
+/**
+ * What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay.
+ * C: the handles of its cells, O and T: the data of its outputs and timers, by name.
+ */
 export interface Context<C = Record<string, unknown>, O = Record<string, unknown>, T = Record<string, unknown>> {
   readonly key: string;
   /** The event's time, or the time that the timer was set for. */
@@ -102,7 +75,7 @@ export interface Context<C = Record<string, unknown>, O = Record<string, unknown
   readonly processingTime: number;
   /** `<partition>:<sequence>.<index>` of the entry being folded. */
   readonly position: string;
-  readonly state: { readonly [K in keyof C]: Value<C[K]> };
+  readonly state: { readonly [K in keyof C]: C[K] };
   readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => void };
   readonly timers: { readonly [K in keyof T]: TimerHandle<T[K]> };
   /** A number in [0, 1), the same in every replay. */
@@ -123,20 +96,32 @@ export interface ActorOptions<I, C, O, T> {
   readonly version?: number;
   readonly in: { readonly [K in keyof I]: Stream<I[K]> };
   readonly out?: { readonly [K in keyof O]: OutputType<O[K]> };
-  readonly state?: { readonly [K in keyof C]: ValueCell<C[K]> };
+  readonly state?: { readonly [K in keyof C]: Cell<C[K]> };
   readonly timers?: { readonly [K in keyof T]: TimerType<T[K]> };
   readonly on: NoInfer<EventHandlers<C, O, T, I> & TimerHandlers<C, O, T>>;
   /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
   readonly late?: NoInfer<(ctx: Context<C, O, T>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
 
-/** An actor as the fold sees it: names resolved to numbers, handlers untyped. */
-export interface Actor {
+/** What an actor declares, as types by name: the data of its streams, outputs and timers, and the handles of its cells. */
+export interface ActorShape {
+  readonly in: unknown;
+  readonly state: unknown;
+  readonly out: unknown;
+  readonly timers: unknown;
+}
+
+type Untyped = Readonly<Record<keyof ActorShape, Readonly<Record<string, unknown>>>>;
+
+/** An actor as the fold sees it: names resolved to numbers, handlers untyped. `S` is for those who ask from outside, such as tests. */
+export interface Actor<S extends ActorShape = Untyped> {
   readonly kind: "actor";
+  /** Carries the types; there is no such field at run time. */
+  readonly shape?: S;
   readonly name: string;
   readonly version: number;
-  readonly streams: readonly (Stream<unknown> & { readonly handler: Handler })[];
-  readonly cells: readonly (ValueCell<unknown> & { readonly name: string })[];
+  readonly streams: readonly (Stream<unknown> & { readonly name: string; readonly handler: Handler })[];
+  readonly cells: readonly (Cell<unknown> & { readonly name: string })[];
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
   readonly late: Handler | undefined;
@@ -148,7 +133,10 @@ export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const MEMBER = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 
-export function actor<I, C = None, O = None, T = None>(name: string, options: ActorOptions<I, C, O, T>): Actor {
+export function actor<I, C = None, O = None, T = None>(
+  name: string,
+  options: ActorOptions<I, C, O, T>,
+): Actor<{ readonly in: NoInfer<I>; readonly state: NoInfer<C>; readonly out: NoInfer<O>; readonly timers: NoInfer<T> }> {
   if (!isName(name)) throw new TypeError(`actor "${name}": a name matches ${NAME}.`);
   const handlers = options.on as Readonly<Record<string, unknown>>;
   const members = [options.in, options.state ?? {}, options.out ?? {}, options.timers ?? {}].flatMap((part) => Object.keys(part));
@@ -175,9 +163,10 @@ export function actor<I, C = None, O = None, T = None>(name: string, options: Ac
     version,
     streams: Object.entries(options.in).map(([member, source]) => ({
       ...(source as Stream<unknown>),
+      name: member,
       handler: handler(member) as Handler,
     })),
-    cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as ValueCell<unknown>), name: member })),
+    cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as Cell<unknown>), name: member })),
     outputs: Object.entries(options.out ?? {}).map(([member, type]) => ({ ...(type as OutputType<unknown>), name: member })),
     timers: Object.entries(options.timers ?? {}).map(([member, type]) => ({
       ...(type as TimerType<unknown>),

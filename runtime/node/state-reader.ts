@@ -5,17 +5,16 @@
 import { parentPort, workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
-import { keyRow, META_ROW, pageRow, TABLE } from "../../actors/fold/keys.ts";
+import { keyRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
-import type { Actor } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { readKey, SLOTS, slotOf } from "../../actors/model/key.ts";
+import { SLOTS } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { loadApp } from "../app.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import { type ActorRecord, ActorRows, tokenOf } from "./actor-record.ts";
 
 export interface ReaderSetup {
   readonly app: string;
@@ -36,6 +35,8 @@ export interface ActorReport {
     readonly data: unknown;
     readonly armedBy: string;
   }[];
+  /** What goes by itself, and when. */
+  readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
   readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
   readonly pending: readonly never[];
 }
@@ -59,58 +60,59 @@ export interface StateReader {
   keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
 }
 
-const READ_TRIES = 5;
+const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
 
 const app = await loadApp((workerData as ReaderSetup).app);
 const stores = new Map<string, ShardStore>();
-const codecs = new Map<Job, KeyRowCodec>();
+const actorRows = new Map<Job, ActorRows>();
 
 const reader: StateReader = {
   actor(place, type, token) {
-    const { job, actor, number } = find(place.job, type);
+    const { job, rows, number } = find(place.job, type);
     const store = storeOf(place);
-    const slot = slotOf(token);
     // Two reads may see two commits: taken again until the meta row is the same before and after.
     for (let attempt = 0; attempt < READ_TRIES; attempt++) {
-      const meta = metaOf(store);
-      const bytes = store.get(keyRow(slot, token));
-      if (meta === undefined || bytes === undefined) return undefined;
-      const row = codecOf(job).decode(token, slot, bytes);
-      const oldest = row.dedupe.oldest(pagesOf(store, row));
-      if (metaOf(store)?.cursor.sequence !== meta.cursor.sequence && attempt < READ_TRIES - 1) continue;
-      return row.sections[number] === undefined ? undefined : report(place, job, actor, number, row, meta, oldest);
+      const before = store.get(META_ROW);
+      const meta = before === undefined ? undefined : readMeta(before);
+      if (before === undefined || meta === undefined) return undefined;
+      const record = rows.read(store, number, token, meta.watermark);
+      const after = store.get(META_ROW);
+      if (after === undefined || Buffer.compare(before, after) !== 0) continue;
+      return record === undefined ? undefined : report(place, job, record, meta);
     }
-    return undefined;
+    throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
   },
   keys(place, type, prefixToken, from, limit) {
-    const { job, number } = find(place.job, type);
+    const { rows, number } = find(place.job, type);
     const store = storeOf(place);
     const keys: string[] = [];
     for (let slot = from.slot; slot < SLOTS; slot++) {
       let after = slot === from.slot ? from.after : "";
       for (;;) {
         const start = after > prefixToken ? `${keyRow(slot, after)}\0` : keyRow(slot, prefixToken);
-        const rows = store.scan(start, keyRow(slot, `${prefixToken}\x7f`), SCAN_ROWS);
-        for (const { key, value } of rows) {
-          const token = key.slice(TABLE.key.length + 2);
-          after = token;
-          if (codecOf(job).decode(token, slot, value).sections[number] === undefined) continue;
-          keys.push(readKey(token)!);
-          if (keys.length === limit) return { keys, next: { slot, after: token } };
+        const found = store.scan(start, keyRow(slot, `${prefixToken}\x7f`), SCAN_ROWS);
+        for (const row of found) {
+          after = tokenOf(row.key);
+          const key = rows.keyOf(row, number);
+          if (key === undefined) continue;
+          keys.push(key);
+          if (keys.length === limit) return { keys, next: { slot, after } };
         }
-        if (rows.length < SCAN_ROWS) break;
+        if (found.length < SCAN_ROWS) break;
       }
     }
     return { keys, next: undefined };
   },
 };
 
-function find(jobName: string, type: string): { readonly job: Job; readonly actor: Actor; readonly number: number } {
+function find(jobName: string, type: string): { readonly job: Job; readonly rows: ActorRows; readonly number: number } {
   const job = app.jobs.find((candidate) => candidate.name === jobName);
-  const number = job?.actors.findIndex((actor) => actor.name === type) ?? -1;
-  if (job === undefined || number === -1) throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
-  return { job, actor: job.actors[number]!, number };
+  const rows = job === undefined ? undefined : rowsOf(job);
+  const number = rows?.numberOf(type);
+  if (job === undefined || rows === undefined || number === undefined)
+    throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
+  return { job, rows, number };
 }
 
 function storeOf({ folder }: ShardFolder): ShardStore {
@@ -122,55 +124,29 @@ function storeOf({ folder }: ShardFolder): ShardStore {
   return store;
 }
 
-function codecOf(job: Job): KeyRowCodec {
-  let codec = codecs.get(job);
-  if (codec === undefined) {
-    codec = new KeyRowCodec(job.actors);
-    codecs.set(job, codec);
+function rowsOf(job: Job): ActorRows {
+  let rows = actorRows.get(job);
+  if (rows === undefined) {
+    rows = new ActorRows(job);
+    actorRows.set(job, rows);
   }
-  return codec;
+  return rows;
 }
 
-function metaOf(store: ShardStore): Meta | undefined {
-  const bytes = store.get(META_ROW);
-  return bytes === undefined ? undefined : readMeta(bytes);
-}
-
-function pagesOf(store: ShardStore, row: KeyRow) {
-  const refuse = (): never => {
-    throw new Error("the reader never writes");
-  };
-  return { readPage: (page: number) => store.get(pageRow(row.slot, row.token, page)) ?? refuse(), writePage: refuse, dropPage: refuse };
-}
-
-function report(
-  place: ShardFolder,
-  job: Job,
-  actor: Actor,
-  number: number,
-  row: KeyRow,
-  meta: Meta,
-  oldest: number | undefined,
-): ActorReport {
-  const section = row.sections[number]!;
+function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): ActorReport {
+  const { type, key, state, timers, expires, dedupe } = record;
   return {
-    type: actor.name,
-    key: row.key,
+    type,
+    key,
     shard: place.partition,
     position: formatPosition(place.partition, meta.last.sequence, meta.last.index),
     watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
-    state: Object.fromEntries(actor.cells.map((cell, i) => [cell.name, section.cells[i] ?? cell.initial ?? null])),
-    timers: section.timers.map((timer) => ({
-      name: actor.timers[timer.timer]!.name,
-      id: readKey(timer.id) ?? "",
-      at: formatInstant(timer.at),
-      clock: actor.timers[timer.timer]!.clock,
-      data: timer.data ?? null,
-      armedBy: timer.armedBy,
-    })),
+    state,
+    timers: timers.map((timer) => ({ ...timer, at: formatInstant(timer.at), data: timer.data ?? null })),
+    expires: expires.map((expiry) => ({ ...expiry, at: formatInstant(expiry.at) })),
     dedupe: {
-      count: row.dedupe.count,
-      oldest: oldest === undefined ? null : formatInstant(oldest),
+      count: dedupe.count,
+      oldest: dedupe.oldest === undefined ? null : formatInstant(dedupe.oldest),
       horizon: `${job.settings.dedupeHorizonMs}ms`,
     },
     pending: [],

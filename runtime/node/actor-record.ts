@@ -1,0 +1,100 @@
+/**
+ * One actor as plain values, read from the committed rows of its shard. The API and the test kit both read here, so
+ * that they cannot show different things. It never writes a row.
+ */
+import type { PageStore } from "../../actors/fold/dedupe.ts";
+import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
+import { keyRow, pageRow, TABLE } from "../../actors/fold/keys.ts";
+import type { CommittedRows } from "../../actors/fold/rows.ts";
+import { StoredCell } from "../../actors/fold/stored-cell.ts";
+import type { Clock } from "../../actors/model/actor.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { readKey, slotOf } from "../../actors/model/key.ts";
+
+/** Times are milliseconds. */
+export interface ActorRecord {
+  readonly type: string;
+  readonly key: string;
+  /** By the cell's name, as plain JSON values. */
+  readonly state: Readonly<Record<string, unknown>>;
+  readonly timers: readonly {
+    readonly name: string;
+    readonly id: string;
+    readonly at: number;
+    readonly clock: Clock;
+    /** `undefined` for a timer without data. */
+    readonly data: unknown;
+    /** Id of the event that armed it. */
+    readonly armedBy: string;
+  }[];
+  /** What goes by itself, and when. */
+  readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: number }[];
+  /** Event ids that the key remembers, and the time of the oldest one. */
+  readonly dedupe: { readonly count: number; readonly oldest: number | undefined };
+}
+
+/** Reads actors of one job. */
+export class ActorRows {
+  readonly #job: Job;
+  readonly #codec: KeyRowCodec;
+
+  constructor(job: Job) {
+    this.#job = job;
+    this.#codec = new KeyRowCodec(job.actors);
+  }
+
+  /** Number of an actor type in its job; `undefined` when the job has none of that name. */
+  numberOf(type: string): number | undefined {
+    const number = this.#job.actors.findIndex((actor) => actor.name === type);
+    return number === -1 ? undefined : number;
+  }
+
+  /** `undefined` when the key has no such actor. `token`: a written key; `watermark`: what has expired by it is not there. */
+  read(rows: CommittedRows, actor: number, token: string, watermark: number | undefined): ActorRecord | undefined {
+    const slot = slotOf(token);
+    const bytes = rows.get(keyRow(slot, token));
+    if (bytes === undefined) return undefined;
+    const row = this.#codec.decode(token, slot, bytes);
+    return row.sections[actor] === undefined ? undefined : this.#record(rows, actor, row, watermark);
+  }
+
+  /** Key of a row of the key table; `undefined` when it has no such actor. */
+  keyOf(row: { readonly key: string; readonly value: Uint8Array }, actor: number): string | undefined {
+    const token = tokenOf(row.key);
+    return this.#codec.decode(token, slotOf(token), row.value).sections[actor] === undefined ? undefined : readKey(token);
+  }
+
+  #record(rows: CommittedRows, number: number, row: KeyRow, watermark: number | undefined): ActorRecord {
+    const actor = this.#job.actors[number]!;
+    const cells = actor.cells.map((cell, i) => ({ cell, view: new StoredCell(rows, row, actor, number, i, watermark) }));
+    return {
+      type: actor.name,
+      key: row.key,
+      state: Object.fromEntries(cells.map(({ cell, view }) => [cell.name, cell.plain(view)])),
+      timers: row.sections[number]!.timers.map(({ timer, id, at, data, armedBy }) => {
+        const { name, clock } = actor.timers[timer]!;
+        return { name, id: readKey(id) ?? "", at, clock, data, armedBy };
+      }),
+      expires: cells.flatMap(({ cell, view }) =>
+        [...view.expiries()].map(({ id, at }) => ({
+          cell: cell.name,
+          ...(cell.entry === undefined ? {} : { entry: readKey(id) ?? "" }),
+          at,
+        })),
+      ),
+      dedupe: { count: row.dedupe.count, oldest: row.dedupe.oldest(pagesOf(rows, row)) },
+    };
+  }
+}
+
+/** The written key of a row of the key table. */
+export function tokenOf(row: string): string {
+  return row.slice(TABLE.key.length + 2);
+}
+
+function pagesOf(rows: CommittedRows, row: KeyRow): PageStore {
+  const refuse = (): never => {
+    throw new Error("the reader never writes");
+  };
+  return { readPage: (page) => rows.get(pageRow(row.slot, row.token, page)) ?? refuse(), writePage: refuse, dropPage: refuse };
+}

@@ -1,0 +1,251 @@
+/**
+ * The test kit: a job under test in memory, in milliseconds, without a server. It is the production shard, fold,
+ * commit rule and recovery over a log, an output stream and a store in memory, with a clock that only the test moves;
+ * so what a test sees is what a node would do with the same log. The guards against clocks and randomness are on.
+ */
+import { writeWatermark } from "../../actors/fold/journal.ts";
+import type { Counts } from "../../actors/fold/meta.ts";
+import type { Job } from "../../actors/model/job.ts";
+import type { OutputType, Stream } from "../../actors/model/stream.ts";
+import { formatInstant } from "../../actors/model/time.ts";
+import { identityOf } from "../app.ts";
+import { TidemarkError } from "../errors.ts";
+import { ActorRows } from "../node/actor-record.ts";
+import { installGuards } from "../shard/guards.ts";
+import { CallQueue } from "./call-queue.ts";
+import { Failures } from "./failures.ts";
+import type { ActorOf, AnyOutput, ArmedTimer, BatchEvent, EventData, OutputName, OutputOf, StreamOf, TestedActor } from "./job-types.ts";
+import { type Published, PublishedOutputs } from "./published.ts";
+import { type RawOptions, rawMessage } from "./raw-message.ts";
+import { TestClock } from "./test-clock.ts";
+import { type EventOptions, EventWriter, type Instant, instantOf, invalid, placeOf, spanOf } from "./test-event.ts";
+import { TestShard } from "./test-shard.ts";
+import { TestWorld } from "./test-world.ts";
+
+// As early as a test allows: a module that is loaded later cannot keep an unguarded clock for itself.
+installGuards();
+
+export interface TestOptions {
+  /** Partitions of the job's log. Default 1. */
+  readonly partitions?: number;
+  /** The test's clock at the beginning. Default 2026-01-01T00:00:00Z. */
+  readonly start?: Instant;
+  /**
+   * A handler that throws leaves a dead letter, as in production. With `throw`, the default, the call that brought it
+   * about also rejects with what the handler threw, so that no test passes over a failure; `dead-letter` leaves it at that.
+   */
+  readonly onFailure?: "throw" | "dead-letter";
+  /** The shard crashes and recovers behind every unit that changed something. What it gives must be the same. Default false. */
+  readonly crashBetweenEvents?: boolean;
+}
+
+const START = "2026-01-01T00:00:00Z";
+const PARTITIONS_MAX = 1_024;
+const CODE_HASH = "test";
+
+/** Starts a test of a job. Throws TEST_INPUT for a bad option. */
+export async function testJob<const J extends Job>(job: J, options: TestOptions = {}): Promise<JobTest<J>> {
+  const { partitions = 1, start = START, onFailure = "throw", crashBetweenEvents = false } = options;
+  if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
+    throw invalid(`partitions: ${partitions} is no whole number from 1 to ${PARTITIONS_MAX}`);
+  const clock = new TestClock(instantOf(start, "start"));
+  const failures = new Failures(onFailure);
+  const identity = identityOf(job, CODE_HASH);
+  const shards = Array.from({ length: partitions }, (_, partition) => {
+    const told = failures.add.bind(failures);
+    return new TestShard({ job, partition, partitions, identity, clock, crashBetweenEvents, onFailure: told });
+  });
+  const world = new TestWorld(job.log, clock, shards);
+  await world.start();
+  return new JobTest(job, world, failures);
+}
+
+/**
+ * A job under test, made by {@link testJob}. A call returns when all that it brought about is folded and published;
+ * calls are done one after the other. Every call throws TEST_STATE behind `close`.
+ */
+export class JobTest<J extends Job> {
+  readonly job: J;
+  readonly #world: TestWorld;
+  readonly #failures: Failures;
+  readonly #calls = new CallQueue();
+  readonly #writer: EventWriter;
+  readonly #rows: ActorRows;
+  readonly #outputs: PublishedOutputs;
+
+  constructor(job: J, world: TestWorld, failures: Failures) {
+    this.job = job;
+    this.#world = world;
+    this.#failures = failures;
+    this.#writer = new EventWriter(job);
+    this.#rows = new ActorRows(job);
+    this.#outputs = new PublishedOutputs(job, world.shards);
+  }
+
+  /**
+   * Sends one event and gives its position. `stream`: the name that an actor gives it, or the stream itself.
+   * Throws TEST_INPUT, KEY_INVALID or EVENT_TOO_LARGE when it cannot be sent, and what a handler threw.
+   */
+  send<const S extends StreamOf<J>>(stream: S, key: string, data: EventData<J, S>, options: EventOptions = {}): Promise<string> {
+    return this.#call(() => {
+      const event = this.#writer.write(stream as string | Stream<unknown>, key, data, options, this.now);
+      return this.#world.appendEvent(event);
+    });
+  }
+
+  /** Sends events in one batch for each partition that they belong to. Gives their positions in the order given. Throws as `send`. */
+  sendBatch(events: readonly BatchEvent<J>[]): Promise<string[]> {
+    return this.#call(() => {
+      const given = events as readonly (EventOptions & { readonly stream: string; readonly key: string; readonly data: unknown })[];
+      return this.#world.appendBatch(
+        given.map(({ stream, key, data, ...options }) => this.#writer.write(stream, key, data, options, this.now)),
+      );
+    });
+  }
+
+  /**
+   * Sends a message as it is: bytes, a text, or a CloudEvent as an object. What is wrong with it, production's way of
+   * dealing with it will show. Gives the position of its first event.
+   */
+  sendRaw(message: Uint8Array | string | object, options: RawOptions = {}): Promise<string> {
+    return this.#call(() => {
+      const { partition, subject, payload, headers } = rawMessage(this.#world, message, options);
+      return this.#world.append(partition, subject, payload, headers);
+    });
+  }
+
+  /** Moves the clock, through the ticks that a node would append on the way. `by`: milliseconds, or a text such as "5m". */
+  advanceClock(by: number | string): Promise<void> {
+    return this.#call(async () => await this.#world.pass(this.now + spanOf(by, "advanceClock")));
+  }
+
+  /** Moves the clock to an instant, through the ticks on the way. Throws TEST_INPUT for an earlier one. */
+  advanceClockTo(time: Instant): Promise<void> {
+    return this.#call(async () => {
+      const to = instantOf(time, "advanceClockTo");
+      if (to < this.now) throw invalid(`advanceClockTo: ${formatInstant(to)} is before the test's clock, ${formatInstant(this.now)}`);
+      await this.#world.pass(to);
+    });
+  }
+
+  /** Says to every partition that nothing older comes: the watermark rises to `time`. It never falls. */
+  advanceWatermark(time: Instant): Promise<void> {
+    return this.#call(() => {
+      const text = formatInstant(instantOf(time, "advanceWatermark"));
+      return this.#world.appendControl(Buffer.from(writeWatermark(text)));
+    });
+  }
+
+  /** The test's clock: the time that the log gives to the next entry, milliseconds. */
+  get now(): number {
+    return this.#world.clock.now();
+  }
+
+  /** Of all partitions the least; `undefined` while one has none. */
+  get watermark(): number | undefined {
+    this.#calls.check();
+    return this.#world.watermark;
+  }
+
+  /** What became of the events: each is in `in` and in exactly one of the others but `behind`. Summed over the partitions. */
+  get counts(): Counts {
+    this.#calls.check();
+    return this.#world.counts;
+  }
+
+  /** What was published and not taken, oldest first, side outputs among it. With a name or an output type only that. */
+  outputs(): AnyOutput<J>[];
+  outputs<N extends OutputName<J>>(name: N): OutputOf<J, N>[];
+  outputs<T>(type: OutputType<T>): Published<string, T>[];
+  outputs(which?: string | OutputType<unknown>): Published[] {
+    this.#calls.check();
+    return this.#outputs.get(which);
+  }
+
+  /** As `outputs`, and takes it: the next call gives what came since. */
+  takeOutputs(): AnyOutput<J>[];
+  takeOutputs<N extends OutputName<J>>(name: N): OutputOf<J, N>[];
+  takeOutputs<T>(type: OutputType<T>): Published<string, T>[];
+  takeOutputs(which?: string | OutputType<unknown>): Published[] {
+    this.#calls.check();
+    return this.#outputs.take(which);
+  }
+
+  /** Events behind the allowed lateness that no `late` handler took. */
+  late(): OutputOf<Job, "tidemark.late">[] {
+    return this.outputs("tidemark.late" as OutputName<J>) as never;
+  }
+
+  /** Messages and events that were refused, with code and reason. */
+  quarantined(): OutputOf<Job, "tidemark.quarantine">[] {
+    return this.outputs("tidemark.quarantine" as OutputName<J>) as never;
+  }
+
+  /** What handlers failed at. */
+  deadLetters(): OutputOf<Job, "tidemark.dead-letter">[] {
+    return this.outputs("tidemark.dead-letter" as OutputName<J>) as never;
+  }
+
+  /** Events whose id was seen with other content. */
+  duplicateConflicts(): OutputOf<Job, "tidemark.duplicate-conflict">[] {
+    return this.outputs("tidemark.duplicate-conflict" as OutputName<J>) as never;
+  }
+
+  /**
+   * An actor as it stands; `undefined` when the key has none. Commits what was folded, for state is read from committed
+   * rows; of a crashed shard it is what the last commit left. Throws TEST_INPUT or KEY_INVALID.
+   */
+  actor<A extends ActorOf<J>>(actor: A, key: string): TestedActor<A> | undefined {
+    this.#calls.check();
+    const number = this.#rows.numberOf(actor.name);
+    if (number === undefined) throw invalid(`Job "${this.job.name}" has no actor "${actor.name}"`);
+    const { token, slot } = placeOf(key);
+    const shard = this.#world.shards[this.#world.partitionOf(slot)]!;
+    shard.commit();
+    return this.#rows.read(shard.store, number, token, shard.meta?.watermark) as TestedActor<A> | undefined;
+  }
+
+  /** The armed timers of an actor; none when there is no such actor. */
+  timers<A extends ActorOf<J>>(actor: A, key: string): readonly ArmedTimer<A>[] {
+    return this.actor(actor, key)?.timers ?? [];
+  }
+
+  /**
+   * Every shard dies: what it had not committed is gone, as is all that it held in memory. A shard commits what is
+   * 500 ms old on the test's clock, and when an actor is read. What is sent meanwhile waits in the log.
+   */
+  crash(): Promise<void> {
+    return this.#calls.add(async () => {
+      if (this.#world.crashed) throw new TidemarkError("TEST_STATE", "The shards have crashed already.");
+      await this.#world.crash();
+    });
+  }
+
+  /** The shards start again at their last commit and fold what is behind it. Throws OUTPUT_DIVERGED when they then make other outputs. */
+  recover(): Promise<void> {
+    return this.#call(async () => {
+      if (!this.#world.crashed) throw new TidemarkError("TEST_STATE", "The shards run; there is nothing to recover.");
+      await this.#world.start();
+    });
+  }
+
+  /** Ends the test. */
+  async close(): Promise<void> {
+    await this.#calls.add(() => this.#world.crash());
+    this.#calls.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #call<T>(work: () => Promise<T>): Promise<T> {
+    return this.#calls.add(async () => {
+      this.#world.checkHalted();
+      const result = await work();
+      await this.#world.pass(this.now);
+      this.#failures.raise();
+      return result;
+    });
+  }
+}

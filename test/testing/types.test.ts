@@ -1,0 +1,127 @@
+/** What must not compile: each line here fails `tsc` when the error that it expects is gone. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Type } from "typebox";
+import type job from "../../actors/meter/meter.ts";
+import { meter } from "../../actors/meter/meter.ts";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { counter } from "../../actors/model/cells/counter.ts";
+import { list } from "../../actors/model/cells/list.ts";
+import { map } from "../../actors/model/cells/map.ts";
+import { set } from "../../actors/model/cells/set.ts";
+import { value } from "../../actors/model/cells/value.ts";
+import { job as jobOf } from "../../actors/model/job.ts";
+import { output, stream } from "../../actors/model/stream.ts";
+import { type JobTest, testJob } from "../../runtime/testing/testing.ts";
+
+const opened = stream("case.opened", { schema: Type.Object({ amount: Type.Integer() }) });
+const closed = stream("case.closed", { schema: Type.Object({ reason: Type.String() }) });
+const foreign = stream("other", { schema: Type.Object({ nothing: Type.Boolean() }) });
+const alert = output("case.alert", { schema: Type.Object({ text: Type.String() }) });
+const counting = actor("counting", {
+  in: { opened },
+  state: {
+    count: counter(),
+    sizes: set(Type.Integer()),
+    byKey: map(Type.Object({ amount: Type.Integer() })).ttl("1h"),
+    notes: list(Type.String()),
+    start: value(Type.Integer(), 0),
+  },
+  on: {
+    opened(ctx, { amount }) {
+      ctx.state.count.add();
+      ctx.state.sizes.add(amount);
+      ctx.state.byKey.set(ctx.key, { amount });
+      ctx.state.notes.add(`${amount}`);
+    },
+  },
+});
+const watching = actor("watching", {
+  in: { opened, closed },
+  out: { alert },
+  state: { last: value(Type.Object({ reasons: Type.Array(Type.String()) })) },
+  timers: { quiet: timer("processing", Type.Object({ since: Type.Integer() })), plain: timer("event") },
+  on: {
+    opened: (ctx, event) => ctx.timers.quiet.at(ctx.processingTime + 1_000, { since: event.amount }),
+    closed: (ctx, event) => ctx.state.last.set({ reasons: [event.reason] }),
+    quiet: (ctx) => ctx.out.alert({ text: "quiet" }),
+    plain: () => {},
+  },
+});
+const cases = jobOf("cases", { log: "cases", actors: [counting, watching] });
+
+/** Never called: only its types are looked at. */
+export async function typed(kit: JobTest<typeof cases>, metered: JobTest<typeof job>): Promise<void> {
+  await kit.send("opened", "c", { amount: 1 }, { sequence: 1 });
+  await kit.send(closed, "c", { reason: "done" });
+  await kit.sendBatch([{ stream: "opened", key: "c", data: { amount: 1 } }]);
+  // @ts-expect-error no actor of the job has such a stream
+  await kit.send("opend", "c", { amount: 1 });
+  // @ts-expect-error the job takes no such stream
+  await kit.send(foreign, "c", { nothing: true });
+  // @ts-expect-error amount is a number
+  await kit.send("opened", "c", { amount: "1" });
+  // @ts-expect-error the data of the other stream
+  await kit.send(opened, "c", { reason: "done" });
+  // @ts-expect-error there is no such option
+  await kit.send("opened", "c", { amount: 1 }, { at: 5 });
+  // @ts-expect-error data of another stream
+  await kit.sendBatch([{ stream: "opened", key: "c", data: { reason: "done" } }]);
+
+  const text: string | undefined = kit.outputs("alert")[0]?.data.text;
+  const code: string | undefined = kit.outputs("tidemark.quarantine")[0]?.data.code;
+  const same: string | undefined = kit.takeOutputs(alert)[0]?.data.text;
+  // @ts-expect-error no actor has such an output
+  kit.outputs("alarm");
+  // @ts-expect-error an alert has no such field
+  kit.outputs("alert")[0]?.data.txt;
+  for (const one of kit.outputs()) {
+    if (one.name === "alert") one.data.text.at(0);
+    // @ts-expect-error a dead letter has no text
+    if (one.name === "tidemark.dead-letter") one.data.text;
+  }
+
+  const counted = kit.actor(counting, "c")?.state;
+  const count: number | undefined = counted?.count;
+  const sizes: readonly number[] | undefined = counted?.sizes;
+  const amount: number | undefined = counted?.byKey.c?.amount;
+  const notes: readonly string[] | undefined = counted?.notes;
+  const start: number | undefined = counted?.start;
+  // @ts-expect-error a value without an initial one may be null
+  kit.actor(watching, "c")?.state.last.reasons;
+  const reasons: readonly string[] | undefined = kit.actor(watching, "c")?.state.last?.reasons;
+  // @ts-expect-error no such cell
+  kit.actor(counting, "c")?.state.total;
+  // @ts-expect-error state is read-only
+  kit.actor(watching, "c")?.state.last?.reasons.push("more");
+  // @ts-expect-error the job has no such actor
+  kit.actor(meter, "c");
+  const [armed] = kit.timers(watching, "c");
+  if (armed?.name === "quiet") armed.data.since.toFixed();
+  // @ts-expect-error no such timer
+  if (armed?.name === "loud") armed.at;
+
+  await metered.send("reading", "d", { deviceId: "d", value: 1 });
+  // @ts-expect-error value is missing
+  await metered.send("reading", "d", { deviceId: "d" });
+  assert.ok([text, code, same, count, sizes, amount, notes, start, reasons]);
+}
+
+test("names and types of a job of two actors are those of both", async () => {
+  const kit = await testJob(cases);
+  await kit.send("opened", "c", { amount: 7 });
+  await kit.send(closed, "c", { reason: "done" });
+  const counted = kit.actor(counting, "c");
+  assert.deepEqual(counted?.state, { count: 1, sizes: [7], byKey: { c: { amount: 7 } }, notes: ["7"], start: 0 });
+  assert.deepEqual(counted.expires, [{ cell: "byKey", entry: "c", at: kit.now + 3_600_000 }]);
+  assert.deepEqual(kit.actor(watching, "c")?.state.last, { reasons: ["done"] });
+  assert.deepEqual(
+    kit.timers(watching, "c").map(({ name, data }) => [name, data]),
+    [["quiet", { since: 7 }]],
+  );
+  await kit.advanceClock(1_000);
+  assert.deepEqual(
+    kit.outputs("alert").map(({ data }) => data.text),
+    ["quiet"],
+  );
+});
