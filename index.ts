@@ -17,11 +17,16 @@ export {
   type TimerHandle,
   type TimerType,
   timer,
-  type Value,
-  type ValueCell,
-  value,
 } from "./actors/model/actor.ts";
+export type { Cell } from "./actors/model/cell.ts";
+export { type Counter, counter } from "./actors/model/cells/counter.ts";
+export { type ListCell, list } from "./actors/model/cells/list.ts";
+export { type MapCell, map } from "./actors/model/cells/map.ts";
+export { type SetCell, set } from "./actors/model/cells/set.ts";
+export { type Value, value } from "./actors/model/cells/value.ts";
 export { type FoldSettings, type Job, type JobOptions, job } from "./actors/model/job.ts";
+export type { DeepReadonly } from "./actors/model/readonly.ts";
+export type { AnySchema, Infer, StandardSchema } from "./actors/model/schema.ts";
 export { type OutputType, output, type Stream, stream } from "./actors/model/stream.ts";
 export {
   DAY_MS,

@@ -5,7 +5,7 @@
  * Handlers see only `ctx`, never the clock or the network, so that the same events always give the same outputs. Raise
  * `version` with every change of behaviour.
  */
-import { actor, DAY_MS, output, stream, Type, timer, value } from "tidemark";
+import { actor, counter, DAY_MS, output, stream, Type, timer, value } from "tidemark";
 
 const LIMIT = 1000;
 
@@ -16,17 +16,17 @@ export const customer = actor("customer", {
   version: 1,
   in: { placed: stream("order.placed", { schema: Order }) },
   out: { bigSpender: output("customer.big-spender", { schema: BigSpender }) },
-  state: { orders: value(Type.Integer(), 0), total: value(Type.Number(), 0) },
+  state: { orders: counter(), total: value(Type.Number(), 0) },
   timers: { quiet: timer("event") },
   on: {
     placed(ctx, order) {
       const before = ctx.state.total.get();
       const total = before + order.amount;
+      const orders = ctx.state.orders.add();
       ctx.state.total.set(total);
-      ctx.state.orders.update((orders) => orders + 1);
       // Set again, it moves.
       ctx.timers.quiet.at(ctx.now + DAY_MS);
-      if (before < LIMIT && total >= LIMIT) ctx.out.bigSpender({ orders: ctx.state.orders.get(), total });
+      if (before < LIMIT && total >= LIMIT) ctx.out.bigSpender({ orders, total });
     },
     quiet(ctx) {
       ctx.state.orders.delete();

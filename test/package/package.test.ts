@@ -62,6 +62,12 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     await npm(project, ["exec", "--", "tsc", "-p", ".", "--skipLibCheck", "false"]);
   });
 
+  test("has tests that pass, on the Node that came with it", async () => {
+    const { stdout } = await npm(project, ["test"]);
+    assert.match(stdout, /^ℹ pass 3$/m);
+    assert.match(stdout, /^ℹ fail 0$/m);
+  });
+
   test("runs as a node in threads of compiled modules, and what is published to it comes out", async (t) => {
     copyFileSync(join(ROOT, "test/package/failing-app.ts"), join(project, "failing-app.ts"));
     writeFileSync(
