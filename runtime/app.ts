@@ -17,6 +17,15 @@ import { TidemarkError } from "./errors.ts";
 export interface App {
   readonly jobs: readonly Job[];
   readonly codeHash: string;
+  /** Every module of the app that was loaded, outside node_modules and Tidemark's own code. */
+  readonly modules: readonly AppModule[];
+}
+
+export interface AppModule {
+  /** Absolute path. */
+  readonly file: string;
+  /** SHA-256 of its content as loaded, in hex; the empty text for a file that could not be read. */
+  readonly hash: string;
 }
 
 /** Where Tidemark's own modules lie: the repository, or `dist` in the package. */
@@ -32,16 +41,31 @@ export const TIDEMARK_VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, "pac
 /** The app with all shipped jobs. */
 export const SHIPPED_APP = join(OWN_ROOT, "actors", `shipped${extname(import.meta.url)}`);
 
-/** Imports the app's module. Throws CONFIG_INVALID when it is no app. Call it once per thread, before anything else imports the app. */
-export async function loadApp(path: string): Promise<App> {
+/**
+ * Imports the app's module. Throws APP_INVALID when it is no app. Call it once per thread, before anything else imports the app.
+ * `onFile` is told of each file of the app before it is loaded, those included that are missing or do not parse.
+ */
+export async function loadApp(path: string, onFile: (file: string) => void = () => {}): Promise<App> {
   const file = resolve(path);
-  if (!existsSync(file)) throw new TidemarkError("CONFIG_INVALID", `There is no app file ${path}.`);
+  if (!existsSync(file)) throw new TidemarkError("APP_INVALID", `There is no app file ${path}.`);
   const root = packageRoot(dirname(file));
   const seen = new Map<string, string>();
+  const modules: AppModule[] = [];
   const hooks = registerHooks({
+    resolve(specifier, context, nextResolve) {
+      try {
+        return nextResolve(specifier, context);
+      } catch (error) {
+        if (specifier.startsWith(".") && context.parentURL?.startsWith("file:") === true)
+          onFile(fileURLToPath(new URL(specifier, context.parentURL)));
+        throw error;
+      }
+    },
     load(url, context, nextLoad) {
+      const path = url.startsWith("file:") ? fileURLToPath(url) : undefined;
+      if (path !== undefined && isOfApp(path)) onFile(path);
       const loaded = nextLoad(url, context);
-      if (url.startsWith("file:")) note(seen, root, fileURLToPath(url), loaded.source);
+      if (path !== undefined) note(seen, modules, root, path, loaded.source);
       return loaded;
     },
   });
@@ -49,13 +73,13 @@ export async function loadApp(path: string): Promise<App> {
   try {
     exported = ((await import(pathToFileURL(file).href)) as { readonly default?: unknown }).default;
   } catch (error) {
-    throw new TidemarkError("CONFIG_INVALID", `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}.`, {
+    throw new TidemarkError("APP_INVALID", `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}.`, {
       cause: error,
     });
   } finally {
     hooks.deregister();
   }
-  return { jobs: besideEachOther(jobsOf(path, exported)), codeHash: hashOf(seen) };
+  return { jobs: besideEachOther(jobsOf(path, exported)), codeHash: hashOf(seen), modules };
 }
 
 /** What an epoch records of this process. */
@@ -76,14 +100,20 @@ function jobsOf(path: string, exported: unknown): readonly Job[] {
   const jobs = (Array.isArray(exported) ? exported : [exported]) as readonly (Job | undefined)[];
   const names = new Set<string>();
   for (const job of jobs) {
-    if (job?.kind !== "job") throw new TidemarkError("CONFIG_INVALID", `${path}: the default export must be a job or an array of jobs.`);
-    if (names.has(job.name)) throw new TidemarkError("CONFIG_INVALID", `${path}: two jobs are called "${job.name}".`);
+    if (job?.kind !== "job") throw new TidemarkError("APP_INVALID", `${path}: the default export must be a job or an array of jobs.`);
+    if (names.has(job.name)) throw new TidemarkError("APP_INVALID", `${path}: two jobs are called "${job.name}".`);
     names.add(job.name);
   }
   return jobs as readonly Job[];
 }
 
-function note(seen: Map<string, string>, root: string, file: string, source: unknown): void {
+/** Outside node_modules and Tidemark's own code. */
+function isOfApp(file: string): boolean {
+  const own = relative(OWN_ROOT, file).split(sep).join("/");
+  return !file.includes(`${sep}node_modules${sep}`) && !OWN_CODE.some((folder) => own.startsWith(folder));
+}
+
+function note(seen: Map<string, string>, modules: AppModule[], root: string, file: string, source: unknown): void {
   const inside = file.lastIndexOf(`${sep}node_modules${sep}`);
   if (inside !== -1) {
     const parts = file.slice(inside + 14).split(sep);
@@ -93,10 +123,11 @@ function note(seen: Map<string, string>, root: string, file: string, source: unk
       seen.set(`package ${name}`, (JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string }).version);
     return;
   }
-  const own = relative(OWN_ROOT, file).split(sep).join("/");
-  if (OWN_CODE.some((folder) => own.startsWith(folder))) return;
+  if (!isOfApp(file)) return;
   const content = typeof source === "string" || source instanceof Uint8Array ? source : readFileSync(file);
-  seen.set(`module ${relative(root, file).split(sep).join("/")}`, createHash("sha256").update(content).digest("hex"));
+  const hash = createHash("sha256").update(content).digest("hex");
+  modules.push({ file, hash });
+  seen.set(`module ${relative(root, file).split(sep).join("/")}`, hash);
 }
 
 function hashOf(seen: ReadonlyMap<string, string>): string {

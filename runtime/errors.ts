@@ -3,6 +3,7 @@
  * A retired code is never used again. What crosses a thread is the record, not the class.
  */
 export const ERRORS = {
+  APP_INVALID: "The app cannot be loaded, or is none. Correct the file that the message names.",
   CODE_UNAVAILABLE: "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names.",
   CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
@@ -29,6 +30,8 @@ export const ERRORS = {
   OUTPUTS_TRUNCATED:
     "The output stream ends before what the shard has committed. Delete the shard's state, and what is left of the stream, to fold again from the log.",
   OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with docs/errors/OUTPUT_LAYOUT.md.",
+  OWNER_ACTIVE:
+    "Another node folds this shard with other code, so nothing was deleted. Stop that node, or give this one a NATS server of its own; then start it again.",
   PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",
   PUBLISH_OVERLOADED: "Too many events wait to be published. Await earlier results before publishing more.",
   PUBLISH_TIMEOUT: "No acknowledgement came. The message may be stored; publish it again with the same id.",

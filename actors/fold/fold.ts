@@ -42,7 +42,7 @@ export class Fold {
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #stage: "log-time" | "events" | "event-timers" = "log-time";
-  #handedOver = false;
+  #handedOver: boolean;
 
   constructor(options: FoldOptions) {
     const { job, partition, meta, primitives } = options;
@@ -50,6 +50,7 @@ export class Fold {
     this.#job = job;
     this.#partition = partition;
     this.#identity = options.identity;
+    this.#handedOver = !sameCode(meta.epoch, options.identity);
     this.#primitives = primitives;
     this.#state = new ShardState(job, options.committed, meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
     this.#outputs = new OutputWriter(job, partition, meta, primitives);

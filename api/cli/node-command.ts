@@ -2,14 +2,12 @@
  * `tidemark node [app.ts]`: runs one node in this process: its shards, and the API. Drains on SIGTERM and SIGINT.
  * A parent that supervises it is told when it is ready; when that parent is gone, the node ends at once.
  */
-import type { AddressInfo } from "node:net";
-import type { FastifyInstance } from "fastify";
 import { SHIPPED_APP } from "../../runtime/app.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
-import { Node } from "../../runtime/node/node.ts";
+import { LoadedNode } from "../../runtime/node/loaded-node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
-import { buildApi } from "../http/app.ts";
+import { flushed, serve } from "./running-node.ts";
 
 export async function nodeCommand(args: readonly string[]): Promise<void> {
   try {
@@ -27,55 +25,8 @@ async function runNode(app: string): Promise<void> {
   if (config.natsUrl === undefined)
     throw new TidemarkError("CONFIG_INVALID", "TIDEMARK_NATS_URL is not set; `tidemark start` starts a server of its own.");
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-  const node = await Node.start({
-    config,
-    app,
-    natsUrl: config.natsUrl,
-    notice: (message) => process.stderr.write(`tidemark: ${message}\n`),
-  });
-  const api = buildApi(node);
-  const apiUrl = await listen(api, config.httpHost, config.httpPort);
-  let draining = false;
-  const stop = (): void => {
-    if (draining) return;
-    draining = true;
-    void drain(node, api);
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  const loaded = await LoadedNode.load({ config, app, notice: (message) => process.stderr.write(`tidemark: ${message}\n`) });
+  await loaded.prepare(config.natsUrl);
+  const { apiUrl } = await serve(await loaded.open(), config);
   process.send?.({ kind: "ready", apiUrl } satisfies NodeReady);
-  process.stderr.write(`tidemark: node ${node.id} serves ${apiUrl}\n`);
-}
-
-async function listen(api: FastifyInstance, host: string, port: number): Promise<string> {
-  try {
-    await api.listen({ host, port });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE") throw new TidemarkError("PORT_TAKEN", `Port ${port} on ${host} is in use.`, { cause: error });
-    throw new TidemarkError("CONFIG_INVALID", `The API cannot listen on ${host}:${port}: ${code ?? String(error)}.`, { cause: error });
-  }
-  const address = api.server.address() as AddressInfo;
-  return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
-}
-
-/** A thread that holds LMDB is never terminated, so the process ends by a signal once everything is closed. */
-async function drain(node: Node, api: FastifyInstance): Promise<void> {
-  let code = 0;
-  try {
-    await api.close();
-    await node.drain();
-  } catch (error) {
-    code = 1;
-    process.stderr.write(`tidemark: the drain did not finish: ${error instanceof Error ? error.message : String(error)}\n`);
-  }
-  await flushed();
-  if (code === 0) process.exit(0);
-  process.kill(process.pid, "SIGKILL");
-}
-
-function flushed(): Promise<void> {
-  return new Promise((resolve) => {
-    process.stderr.write("", () => resolve());
-  });
 }

@@ -1,36 +1,25 @@
 /**
  * A node: one process with one data directory, its shards in worker threads, its questions answered by a reader
  * thread. This, the main thread, holds no state of a shard.
- *
- * Crash-only: when a thread ends or hangs, the process kills itself and the supervisor starts it again.
  */
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { type App, loadApp } from "../app.ts";
+import type { App } from "../app.ts";
 import { systemClock } from "../clock.ts";
-import { TidemarkError } from "../errors.ts";
 import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
-import { connectNats } from "../nats-connect.ts";
 import { ensureOutputStream } from "../outputs/output-layout.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
+import { type HandOverReport, isSettled } from "../shard/hand-over.ts";
 import type { ShardReport } from "../shard/report.ts";
 import { SkipList } from "../shard/skips.ts";
-import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
-import { type DataDir, openDataDir } from "../store/data-dir.ts";
-import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
+import type { ShardWorker } from "../shard/worker.ts";
+import type { DataDir } from "../store/data-dir.ts";
+import type { Thread } from "../threads/thread-call.ts";
 import type { Config } from "./config.ts";
-import type { ReaderSetup, StateReader } from "./state-reader.ts";
-import { watch } from "./watchdog.ts";
-
-export interface NodeOptions {
-  readonly config: Config;
-  /** Path of the app's module. */
-  readonly app: string;
-  readonly natsUrl: string;
-  readonly notice: (message: string) => void;
-}
+import type { StateReader } from "./state-reader.ts";
 
 /** Shards of one job, and the map of its log. */
 export interface RunningJob {
@@ -38,8 +27,21 @@ export interface RunningJob {
   readonly map: SlotMap;
 }
 
-const REPLICAS = 1;
-const START_DEADLINE_MS = 60_000;
+/** What a node is made of; `LoadedNode` puts it together. */
+export interface NodeParts {
+  readonly dataDir: DataDir;
+  readonly jobs: readonly RunningJob[];
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly reader: Thread<StateReader>;
+  readonly workers: readonly Thread<ShardWorker>[];
+  readonly drainMs: number;
+  /** Called once everything is committed: from then on a thread may end. */
+  readonly onDrained: () => void;
+}
+
+export const REPLICAS = 1;
+const HAND_OVER_POLL_MS = 10;
 
 export class Node {
   readonly id: string;
@@ -52,19 +54,10 @@ export class Node {
   readonly #dataDir: DataDir;
   readonly #workers: readonly Thread<ShardWorker>[];
   readonly #drainMs: number;
-  readonly #stopWatching: () => void;
+  readonly #onDrained: () => void;
   #stopping = false;
 
-  private constructor(parts: {
-    readonly dataDir: DataDir;
-    readonly jobs: readonly RunningJob[];
-    readonly nc: NatsConnection;
-    readonly jsm: JetStreamManager;
-    readonly reader: Thread<StateReader>;
-    readonly workers: readonly Thread<ShardWorker>[];
-    readonly drainMs: number;
-    readonly stopWatching: () => void;
-  }) {
+  constructor(parts: NodeParts) {
     this.id = parts.dataDir.nodeId;
     this.jobs = parts.jobs;
     this.nc = parts.nc;
@@ -73,7 +66,7 @@ export class Node {
     this.#dataDir = parts.dataDir;
     this.#workers = parts.workers;
     this.#drainMs = parts.drainMs;
-    this.#stopWatching = parts.stopWatching;
+    this.#onDrained = parts.onDrained;
     void this.#followConnection();
   }
 
@@ -84,39 +77,6 @@ export class Node {
     }
     this.connected = false;
   }
-
-  static async start(options: NodeOptions): Promise<Node> {
-    const { config, notice } = options;
-    const app = await loadApp(options.app);
-    const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
-    const nc = await connectNats(options.natsUrl, `tidemark ${dataDir.nodeId} main`);
-    const jobs = await ensureStreams(nc, app, config, notice);
-    const workers: Thread<ShardWorker>[] = [];
-    let ending = false;
-    const lost = (error: TidemarkError): void => {
-      if (ending) return;
-      ending = true;
-      die(error.message);
-    };
-    const setups = Array.from({ length: config.workers }, () => workerSetup(options, dataDir.nodeId));
-    for (const [i, workerData] of setups.entries()) {
-      workers.push(await startWorker<ShardWorker>("../shard/worker.ts", `worker ${i}`, workerData, lost));
-    }
-    const reader = await startWorker<StateReader>("./state-reader.ts", "reader", { app: options.app } satisfies ReaderSetup, lost);
-    const watched = setups.map(({ heartbeat }, i) => ({ name: `worker ${i}`, heartbeat }));
-    const stopWatching = watch(watched, systemClock, config.hangMs, (name) =>
-      die(`${name} showed no sign of life for ${config.hangMs} ms.`),
-    );
-    await assign(jobs, workers, dataDir);
-    const jsm = await jetstreamManager(nc, { checkAPI: false });
-    const node = new Node({ dataDir, jobs, nc, jsm, reader, workers, drainMs: config.drainMs, stopWatching });
-    node.#onStop = () => {
-      ending = true;
-    };
-    return node;
-  }
-
-  #onStop: () => void = () => {};
 
   async shards(): Promise<ShardReport[]> {
     const reports = await Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())));
@@ -131,19 +91,44 @@ export class Node {
     return this.#stopping;
   }
 
+  /**
+   * Hands the shards of the named jobs over to other builds: each folds up to its successor's epoch entry, publishes and commits.
+   * Resolves when all have, or cannot; has no bound of time, for a backlog may lie before the entries. `onProgress` is told meanwhile.
+   */
+  async handOver(
+    jobs: Readonly<Record<string, CodeIdentity>>,
+    onProgress: (reports: readonly HandOverReport[]) => void = () => {},
+  ): Promise<readonly HandOverReport[]> {
+    for (const [job, next] of Object.entries(jobs)) {
+      await Promise.all(this.#workers.map((worker) => worker.call("hand over", (remote) => remote.handOver(job, next))));
+    }
+    for (;;) {
+      const each = await Promise.all(this.#workers.map((worker) => worker.call("hand-overs", (remote) => remote.handOvers())));
+      const reports = each.flat();
+      if (reports.every(isSettled)) return reports;
+      onProgress(reports);
+      await systemClock.sleep(HAND_OVER_POLL_MS);
+    }
+  }
+
   /** Publishes and commits what was folded, then gives the data directory back. Throws WORKER_LOST beyond its bound. */
   async drain(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
-    this.#onStop();
-    this.#stopWatching();
+    this.#onDrained();
     await this.nc.close();
     await this.#dataDir.release();
   }
 }
 
-async function ensureStreams(nc: NatsConnection, app: App, config: Config, notice: (message: string) => void): Promise<RunningJob[]> {
+/** Creates or checks the streams of all jobs. */
+export async function ensureStreams(
+  nc: NatsConnection,
+  app: App,
+  config: Config,
+  notice: (message: string) => void,
+): Promise<RunningJob[]> {
   const maps = new Map<string, SlotMap>();
   const jsm = await jetstreamManager(nc, { checkAPI: false });
   const jobs: RunningJob[] = [];
@@ -170,50 +155,8 @@ async function ensureStreams(nc: NatsConnection, app: App, config: Config, notic
   return jobs;
 }
 
-function workerSetup(options: NodeOptions, nodeId: string): WorkerSetup {
-  const { config } = options;
-  return {
-    app: options.app,
-    natsUrl: options.natsUrl,
-    nodeId,
-    profile: config.profile,
-    streamMaxBytes: config.streamMaxBytes,
-    replicas: REPLICAS,
-    settings: config.maxAheadMs === undefined ? {} : { maxAheadMs: config.maxAheadMs },
-    heartbeat: new SharedArrayBuffer(4),
-  };
-}
-
-/** Resolves when the module has said that it is ready. */
-async function startWorker<T>(path: string, name: string, workerData: unknown, lost: (error: TidemarkError) => void): Promise<Thread<T>> {
-  const env = { ...process.env, TZ: "UTC", LC_ALL: "C", LANG: "C" };
-  let fail: (error: TidemarkError) => void = () => {};
-  const failed = new Promise<never>((_, reject) => {
-    fail = reject;
-  });
-  failed.catch(() => {});
-  let ready = false;
-  const thread = startThread<T>(moduleUrl(path, import.meta.url), { name, workerData, env }, (error) => {
-    if (ready) lost(error);
-    else fail(error);
-  });
-  const started = new Promise<void>((resolve) => {
-    thread.worker.on("message", (message: unknown) => {
-      if (message === "ready") resolve();
-    });
-  });
-  const timer = setTimeout(
-    () => fail(new TidemarkError("WORKER_LOST", `${name} did not start within ${START_DEADLINE_MS} ms.`)),
-    START_DEADLINE_MS,
-  );
-  await Promise.race([started, failed]);
-  clearTimeout(timer);
-  ready = true;
-  return thread;
-}
-
 /** Shards go round the workers, partition by partition, so that the shards of one job are spread. */
-async function assign(jobs: readonly RunningJob[], workers: readonly Thread<ShardWorker>[], dataDir: DataDir): Promise<void> {
+export async function assign(jobs: readonly RunningJob[], workers: readonly Thread<ShardWorker>[], dataDir: DataDir): Promise<void> {
   let next = 0;
   for (const { job, map } of jobs) {
     for (let partition = 0; partition < map.partitions; partition++) {
@@ -221,9 +164,4 @@ async function assign(jobs: readonly RunningJob[], workers: readonly Thread<Shar
       await workers[next++ % workers.length]!.call("host", (remote) => remote.host(job.name, [place]));
     }
   }
-}
-
-function die(reason: string): void {
-  process.stderr.write(`tidemark: ${reason} Ending the process; the supervisor starts it again.\n`);
-  process.kill(process.pid, "SIGKILL");
 }

@@ -54,6 +54,8 @@ export interface KeyPage {
 }
 
 export interface StateReader {
+  /** Of the app as this thread has loaded it. */
+  codeHash(): string;
   /** `undefined` when the key has no such actor, or the shard nothing committed yet. */
   actor(place: ShardFolder, type: string, token: string): ActorReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
@@ -68,6 +70,7 @@ const stores = new Map<string, ShardStore>();
 const actorRows = new Map<Job, ActorRows>();
 
 const reader: StateReader = {
+  codeHash: () => app.codeHash,
   actor(place, type, token) {
     const { job, rows, number } = find(place.job, type);
     const store = storeOf(place);

@@ -11,6 +11,8 @@ export interface MemoryStreamBounds {
   /** Sum of subjects and payloads. */
   readonly bytesMax?: number;
   readonly messageBytesMax?: number;
+  /** The server's clock, milliseconds. Default: one that stands still. */
+  readonly now?: () => number;
 }
 
 interface StoredMessage {
@@ -25,6 +27,8 @@ export class MemoryOutputBroker {
   readonly stream: string;
   readonly #bytesMax: number;
   readonly #messageBytesMax: number;
+  readonly #now: () => number;
+  createdAt: number;
   /** Sequence k at k - 1; `undefined` when deleted. */
   #messages: (StoredMessage | undefined)[] = [];
   /** Of the message stored last; the server keeps it when that message is deleted. */
@@ -39,6 +43,8 @@ export class MemoryOutputBroker {
     this.stream = stream;
     this.#bytesMax = bounds.bytesMax ?? Number.POSITIVE_INFINITY;
     this.#messageBytesMax = bounds.messageBytesMax ?? 1 << 20;
+    this.#now = bounds.now ?? (() => 0);
+    this.createdAt = this.#now();
   }
 
   get lastSequence(): number {
@@ -121,6 +127,7 @@ export class MemoryOutputBroker {
   recreate(): void {
     this.truncate(0);
     this.#missing = false;
+    this.createdAt = this.#now();
   }
 
   #store(message: StoredMessage): void {
@@ -149,6 +156,10 @@ export class MemoryOutputStream implements OutputStream {
   async last(): Promise<LastOutput> {
     const sequence = this.#broker.lastSequence;
     return { sequence, chain: this.#broker.message(sequence)?.chain || undefined };
+  }
+
+  async createdAt(): Promise<number> {
+    return this.#broker.createdAt;
   }
 
   async get(k: number): Promise<Output | undefined> {

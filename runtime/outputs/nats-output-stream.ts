@@ -62,6 +62,10 @@ export class NatsOutputStream implements OutputStream {
     return { sequence, chain: chain === "" ? undefined : chain };
   }
 
+  async createdAt(): Promise<number> {
+    return Date.parse((await this.#ask(() => this.#jsm.streams.info(this.stream))).created);
+  }
+
   async get(k: number): Promise<Output | undefined> {
     const message = await this.#ask(() => this.#jsm.streams.getMessage(this.stream, { seq: k }));
     return message === null ? undefined : outputOf(message);

@@ -28,6 +28,8 @@ export interface OutputStream {
   readonly stream: string;
   /** The last message, asked of the stream's leader. */
   last(): Promise<LastOutput>;
+  /** When the stream was created, by the server's clock, milliseconds. */
+  createdAt(): Promise<number>;
   /** Output k as stored, through the leader; `undefined` when there is none. */
   get(k: number): Promise<Output | undefined>;
   /** A window that publishes k+1, k+2, … behind output `k` with chain `chain`. */

@@ -9,6 +9,7 @@ import { META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Job } from "../../actors/model/job.ts";
+import { TidemarkError } from "../errors.ts";
 import { primitives } from "../primitives.ts";
 import { MemoryStore } from "../store/memory-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
@@ -43,6 +44,7 @@ export interface Folded {
 
 const NO_GUARD: Guard = { enter() {}, leave() {} };
 
+/** Throws CODE_UNAVAILABLE when entries stand behind the epoch entry of other code: only that code may fold them. */
 export function foldHistory(history: History, interruptions: Interruptions = {}): Folded {
   const store = new MemoryStore();
   const outputs: NumberedOutput[] = [];
@@ -58,6 +60,7 @@ export function foldHistory(history: History, interruptions: Interruptions = {})
   };
   for (const entry of history.entries) {
     if (entry.sequence < fold.meta.cursor.sequence) continue;
+    if (fold.handedOver) throw beyondItsCode(history, fold.meta);
     fold.open(entry);
     for (let more = true; more; ) {
       more = fold.unit();
@@ -85,6 +88,13 @@ function newFold(history: History, store: ShardStore, interruptions: Interruptio
     skips: history.skips ?? new Map(),
     ...(interruptions.liveRowsMax === undefined ? {} : { liveRowsMax: interruptions.liveRowsMax }),
   });
+}
+
+function beyondItsCode({ job, partition }: History, { epoch }: Meta): TidemarkError {
+  return new TidemarkError(
+    "CODE_UNAVAILABLE",
+    `${job.name}, partition ${partition}: what follows entry ${epoch.sequence} belongs to version ${epoch.version} (${epoch.codeHash.slice(0, 12)}); this build can answer for the entries up to that one.`,
+  );
 }
 
 function firstMeta(history: History): Meta {

@@ -6,6 +6,7 @@ import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
+import { type ErrorRecord, isTidemarkError } from "../errors.ts";
 import { installGuards } from "../shard/guards.ts";
 import { foldHistory, type Interruptions } from "./fold-history.ts";
 
@@ -35,8 +36,20 @@ const app = await loadApp(task.app);
 const found = app.jobs.find((candidate) => candidate.name === task.job);
 if (found === undefined) throw new Error(`the app has no job "${task.job}"`);
 const job = withSettings(found, task.identity.settings);
-const replayed = task.ways.map((way): Replayed => {
-  const { outputs, stateHash } = foldHistory({ ...task, job, guard }, way);
-  return { stateHash, outputs: outputs.map(({ subject, payload, chain }) => ({ subject, chain, text: Buffer.from(payload).toString() })) };
-});
-parentPort!.postMessage(replayed);
+/** A record of what the history cannot be folded for, where it cannot: an error's class and code do not cross threads. */
+function replay(): readonly Replayed[] | ErrorRecord {
+  try {
+    return task.ways.map((way): Replayed => {
+      const { outputs, stateHash } = foldHistory({ ...task, job, guard }, way);
+      return {
+        stateHash,
+        outputs: outputs.map(({ subject, payload, chain }) => ({ subject, chain, text: Buffer.from(payload).toString() })),
+      };
+    });
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error;
+    return error.toRecord();
+  }
+}
+
+parentPort!.postMessage(replay());

@@ -4,6 +4,7 @@
  * second, fresh thread. What a guard caught counts as a difference too: without the guard it would have been one.
  */
 import { Worker } from "node:worker_threads";
+import { type ErrorRecord, TidemarkError } from "../errors.ts";
 import { moduleUrl } from "../threads/thread-call.ts";
 import type { Interruptions } from "./fold-history.ts";
 import type { Replayed, ReplayTask } from "./replay-worker.ts";
@@ -24,6 +25,10 @@ export type Verdict =
 const STRAIGHT: Interruptions = {};
 const CRASHES: Interruptions = { commitEveryUnits: 1, crash: true };
 
+/**
+ * Rejects with CODE_UNAVAILABLE when the history goes on behind the epoch entry of other code: that part is not this build's to
+ * verify. The message names the entry; cut the history there to verify the part before it.
+ */
 export async function verifyReplay(history: Omit<ReplayTask, "ways">): Promise<Verdict> {
   const [straight, again, crashed] = (await replay({ ...history, ways: [STRAIGHT, STRAIGHT, CRASHES] })) as [Replayed, Replayed, Replayed];
   const [fresh] = (await replay({ ...history, ways: [CRASHES] })) as [Replayed];
@@ -39,7 +44,10 @@ export async function verifyReplay(history: Omit<ReplayTask, "ways">): Promise<V
 function replay(task: ReplayTask): Promise<Replayed[]> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(moduleUrl("./replay-worker.ts", import.meta.url), { workerData: task, name: "replay" });
-    worker.once("message", (replayed: Replayed[]) => resolve(replayed));
+    worker.once("message", (answer: Replayed[] | ErrorRecord) => {
+      if (Array.isArray(answer)) resolve(answer);
+      else reject(new TidemarkError(answer.code, answer.detail));
+    });
     worker.once("error", reject);
     worker.once("exit", (code) => reject(new Error(`the replay thread ended with code ${code}`)));
   });

@@ -2,9 +2,12 @@
  * Code epochs of a job in one partition: read by subject before the fold starts (DESIGN "Code is part of the history").
  *
  * An entry is folded only by the code of its epoch. The newest epoch entry that names `from` is the root: the history
- * begins there, whatever stood before it is void. In production a build that the journal does not name is refused;
- * in development it begins the history anew and says so.
+ * begins there, whatever stood before it is void. An entry without `from` continues the epoch before it: that code
+ * folds up to and including it, commits, and its successor starts there. So what a start asks is which epochs lie
+ * ahead: that of the state, and the later ones. A build that they do not name is refused in production; in development
+ * it begins the history anew and says so.
  */
+import type { LogEntry } from "../../actors/fold/entry.ts";
 import { type EpochEntry, readJournalEntry, writeEpoch } from "../../actors/fold/journal.ts";
 import { type CodeIdentity, type Epoch, sameCode } from "../../actors/fold/meta.ts";
 import { epochSubject } from "../../actors/fold/subject.ts";
@@ -18,6 +21,8 @@ export interface EpochPlan {
   readonly from: number;
   /** Epochs behind the root, oldest first. */
   readonly later: readonly Epoch[];
+  /** Log time of the root's entry when it made an earlier history void: outputs of a stream older than that are void too. */
+  readonly begunAt: number | undefined;
 }
 
 /** What to do about this build and the journal; a pure decision. */
@@ -26,100 +31,195 @@ export type EpochDecision =
   | { readonly do: "append"; readonly from: number }
   | { readonly do: "refuse"; readonly error: TidemarkError };
 
-export interface EpochSetting {
+/** Where the epochs of a shard stand. */
+export interface EpochPlace {
   readonly log: string;
   readonly partition: number;
   readonly job: string;
+}
+
+export interface EpochSetting extends EpochPlace {
   readonly identity: CodeIdentity;
   /** `production` never folds a history anew by itself. */
   readonly profile: "development" | "production";
   /** The epoch of the committed state, in force also when the log was trimmed past every epoch entry. */
-  readonly committed?: { readonly epoch: Epoch; readonly root: number };
+  readonly committed?: CommittedEpoch;
+  /** Asked before a history is made void: throws when that must not be, as while another node folds it. */
+  readonly mayBeginAnew?: () => Promise<void>;
+}
+
+interface CommittedEpoch {
+  readonly epoch: Epoch;
+  /** Sequence of its history's root. */
+  readonly root: number;
 }
 
 interface Found extends EpochEntry {
   readonly sequence: number;
+  readonly logTime: number;
 }
 
-/** Reads the epochs, and appends the first one, or in development a new root, where that is needed. */
-export async function openEpochs(
-  log: PartitionLog,
-  setting: EpochSetting,
-): Promise<{ readonly plan: EpochPlan; readonly restarted: boolean }> {
+/** Tries of an append whose acknowledgement was lost, or that another writer was faster than. */
+const HAND_OVER_TRIES = 8;
+
+/**
+ * Reads the epochs, and appends the first one, or in development a new root, where that is needed.
+ * Throws CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED when this build must not fold here, LOG_TRIMMED when nobody can tell.
+ */
+export async function openEpochs(log: PartitionLog, setting: EpochSetting): Promise<{ readonly plan: EpochPlan }> {
   for (;;) {
     const { firstSequence } = await log.bounds();
-    const epochs = await readEpochs(log, setting);
-    const { committed } = setting;
-    const trimmed = epochs.length === 0 && committed !== undefined && committed.root < firstSequence;
-    const decision = decideEpoch(trimmed ? [committed.epoch] : epochs, setting, firstSequence);
-    if (trimmed && decision.do === "go") {
-      return { plan: { root: { ...committed.epoch, sequence: committed.root }, from: firstSequence, later: [] }, restarted: false };
-    }
+    const { epochs, plan, lastStored } = await knownEpochs(log, setting, firstSequence);
+    const decision = decideEpoch(epochs, setting, firstSequence);
     if (decision.do === "refuse") throw decision.error;
-    if (decision.do === "go") return { plan: planOf(epochs), restarted: false };
-    const last = epochs.at(-1)?.sequence ?? 0;
-    const text = writeEpoch(setting.identity, last, decision.from);
+    if (decision.do === "go") return { plan: plan! };
+    if (epochs.length > 0) await setting.mayBeginAnew?.();
+    const text = writeEpoch(setting.identity, epochs.at(-1)?.sequence ?? 0, decision.from);
     try {
-      await log.append(subjectOf(setting), Buffer.from(text), { expectedLastSubjectSequence: last });
+      await log.append(subjectOf(setting), Buffer.from(text), { expectedLastSubjectSequence: lastStored });
     } catch (error) {
-      if (isTidemarkError(error, "LOG_CONFLICT")) continue; // Another node was first: its epoch is read in the next round.
-      throw error;
+      // Another node was first: its epoch is read in the next round.
+      if (!isTidemarkError(error, "LOG_CONFLICT")) throw error;
     }
-    if (epochs.length > 0 || trimmed) return { plan: planOf(await readEpochs(log, setting)), restarted: true };
   }
 }
 
 /** The epochs as they stand, without deciding anything. Throws CODE_UNAVAILABLE when there is none. */
 export async function readEpochPlan(log: PartitionLog, logName: string, partition: number, job: string): Promise<EpochPlan> {
-  const epochs = await readEpochs(log, { log: logName, partition, job });
-  if (epochs.length === 0) throw new TidemarkError("CODE_UNAVAILABLE", `${job}, partition ${partition}: there is no epoch yet.`);
-  return planOf(epochs);
+  const { firstSequence } = await log.bounds();
+  const { plan } = await knownEpochs(log, { log: logName, partition, job }, firstSequence);
+  if (plan === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `${job}, partition ${partition}: there is no epoch yet.`);
+  return plan;
 }
 
-export function decideEpoch(epochs: readonly CodeIdentity[], setting: EpochSetting, firstSequence: number): EpochDecision {
-  const newest = epochs.at(-1);
-  if (newest === undefined) return { do: "append", from: firstSequence };
-  if (epochs.every((epoch) => sameCode(epoch, setting.identity))) return { do: "go" };
-  if (setting.profile === "development") return { do: "append", from: firstSequence };
-  const { version, codeHash } = setting.identity;
-  const where = `${setting.job}, partition ${setting.partition}: the epoch in force is version ${newest.version} (${newest.codeHash.slice(0, 12)}), this build is version ${version} (${codeHash.slice(0, 12)}).`;
-  if (newest.version === version && newest.codeHash !== codeHash)
-    return { do: "refuse", error: new TidemarkError("CODE_VERSION_UNCHANGED", where) };
-  return { do: "refuse", error: new TidemarkError("CODE_UNAVAILABLE", where) };
-}
-
-/** Epochs from the root on, oldest first. */
-async function readEpochs(log: PartitionLog, setting: Pick<EpochSetting, "log" | "partition" | "job">): Promise<Found[]> {
-  const epochs: Found[] = [];
-  let entry = await log.lastOn(subjectOf(setting));
-  while (entry !== undefined) {
-    const found = readJournalEntry(primitives.decodeUtf8(entry.payload) ?? "");
-    if (found?.kind !== "epoch") {
+/**
+ * Appends the epoch entry with which the code that folds now, `own`, hands over to `next`; gives its sequence. Asked twice, it
+ * appends once. Throws CODE_UNAVAILABLE when the log already names a third build, LOG_FULL, or what made NATS unreachable.
+ */
+export async function appendHandOver(
+  log: PartitionLog,
+  place: EpochPlace,
+  own: CodeIdentity,
+  next: CodeIdentity,
+): Promise<{ readonly sequence: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const newest = await newestEpoch(log, place);
+    if (newest !== undefined && sameCode(newest, next)) return { sequence: newest.sequence };
+    if (newest !== undefined && !sameCode(newest, own)) {
       throw new TidemarkError(
         "CODE_UNAVAILABLE",
-        `${setting.job}, partition ${setting.partition}: entry ${entry.sequence} is no epoch that this build can read.`,
+        `${nameOf(place)}: the log hands over to ${codeOf(newest)} already, not to ${codeOf(next)}.`,
       );
     }
-    epochs.unshift({ ...found, sequence: entry.sequence });
-    if (found.from !== undefined || found.previous === 0) return epochs;
-    const at = await log.firstOn(subjectOf(setting), found.previous);
-    if (at === undefined || at.sequence !== found.previous) {
-      throw new TidemarkError("LOG_TRIMMED", `${setting.job}, partition ${setting.partition}: epoch entry ${found.previous} is gone.`);
+    const last = newest?.sequence ?? 0;
+    try {
+      const text = writeEpoch(next, last, undefined);
+      return { sequence: await log.append(subjectOf(place), Buffer.from(text), { expectedLastSubjectSequence: last }) };
+    } catch (error) {
+      // A lost acknowledgement and another writer look alike from here; the next round reads what is there.
+      const readAgain = isTidemarkError(error, "LOG_CONFLICT") || isTidemarkError(error, "PUBLISH_TIMEOUT");
+      if (!readAgain || attempt >= HAND_OVER_TRIES) throw error;
     }
-    entry = at;
+  }
+}
+
+/** `epochs`: from the root on, oldest first. */
+export function decideEpoch(epochs: readonly Epoch[], setting: EpochSetting, firstSequence: number): EpochDecision {
+  const [governing, ...later] = epochsAhead(epochs, setting.committed);
+  if (governing === undefined) return { do: "append", from: firstSequence };
+  const { identity } = setting;
+  const mine = sameCode(governing, identity);
+  if (mine && later.every((epoch) => sameCode(epoch, identity))) return { do: "go" };
+  if (setting.profile === "development") return { do: "append", from: firstSequence };
+  // An old build finishes a hand-over that was cut off: it folds up to its successor's entry and ends there.
+  if (mine) return { do: "go" };
+  const detail = `${nameOf(setting)}: the epoch in force is ${codeOf(governing)}, this build is ${codeOf(identity)}.`;
+  const unchanged = governing.version === identity.version && governing.codeHash !== identity.codeHash;
+  return { do: "refuse", error: new TidemarkError(unchanged ? "CODE_VERSION_UNCHANGED" : "CODE_UNAVAILABLE", detail) };
+}
+
+/** The epoch that governs the next entry, and those behind it. State of another root is void: then everything lies ahead. */
+function epochsAhead(epochs: readonly Epoch[], committed: CommittedEpoch | undefined): readonly Epoch[] {
+  if (committed === undefined || committed.root !== epochs[0]?.sequence) return epochs;
+  return [committed.epoch, ...epochs.filter(({ sequence }) => sequence > committed.epoch.sequence)];
+}
+
+interface KnownEpochs {
+  readonly epochs: readonly Epoch[];
+  readonly plan: EpochPlan | undefined;
+  /** Sequence of the newest epoch entry that the log still holds; 0 for none. */
+  readonly lastStored: number;
+}
+
+/** Epochs from the root on, oldest first; the committed state stands in for what was trimmed away before it. */
+async function knownEpochs(
+  log: PartitionLog,
+  setting: EpochPlace & Pick<EpochSetting, "committed">,
+  firstSequence: number,
+): Promise<KnownEpochs> {
+  const { committed } = setting;
+  const found = await readEpochs(log, setting, firstSequence);
+  const oldest = found[0];
+  const lastStored = found.at(-1)?.sequence ?? 0;
+  const whole = oldest !== undefined && (oldest.from !== undefined || oldest.previous === 0);
+  if (whole) return { epochs: found.map(epochOf), plan: planOf(found), lastStored };
+  if (committed !== undefined && committed.root < firstSequence) {
+    const root = { ...committed.epoch, sequence: committed.root };
+    const later = found.map(epochOf);
+    return { epochs: [root, ...later], plan: { root, from: firstSequence, later, begunAt: undefined }, lastStored };
+  }
+  if (oldest === undefined) return { epochs: [], plan: undefined, lastStored };
+  throw new TidemarkError("LOG_TRIMMED", `${nameOf(setting)}: epoch entry ${oldest.previous} is gone.`);
+}
+
+/** Back to the root, or to where the log was trimmed; oldest first. */
+async function readEpochs(log: PartitionLog, place: EpochPlace, firstSequence: number): Promise<Found[]> {
+  const epochs: Found[] = [];
+  let found = await newestEpoch(log, place);
+  while (found !== undefined) {
+    epochs.unshift(found);
+    const { from, previous } = found;
+    if (from !== undefined || previous === 0 || previous < firstSequence) return epochs;
+    const at = await log.firstOn(subjectOf(place), previous);
+    if (at === undefined || at.sequence !== previous) {
+      throw new TidemarkError("LOG_TRIMMED", `${nameOf(place)}: epoch entry ${previous} is gone.`);
+    }
+    found = readFound(place, at);
   }
   return epochs;
 }
 
-function planOf(epochs: readonly Found[]): EpochPlan {
-  const [root, ...later] = epochs as readonly [Found, ...Found[]];
-  return { root: epochOf(root), from: root.from ?? 1, later: later.map(epochOf) };
+async function newestEpoch(log: PartitionLog, place: EpochPlace): Promise<Found | undefined> {
+  const entry = await log.lastOn(subjectOf(place));
+  return entry === undefined ? undefined : readFound(place, entry);
 }
 
-function epochOf({ kind: _kind, from: _from, previous: _previous, ...epoch }: Found): Epoch {
+function readFound(place: EpochPlace, { sequence, logTime, payload }: LogEntry): Found {
+  const found = readJournalEntry(primitives.decodeUtf8(payload) ?? "");
+  if (found?.kind !== "epoch") {
+    throw new TidemarkError("CODE_UNAVAILABLE", `${nameOf(place)}: entry ${sequence} is no epoch that this build can read.`);
+  }
+  return { ...found, sequence, logTime };
+}
+
+function planOf(epochs: readonly Found[]): EpochPlan {
+  const [root, ...later] = epochs as readonly [Found, ...Found[]];
+  const begunAt = root.previous === 0 ? undefined : root.logTime;
+  return { root: epochOf(root), from: root.from ?? 1, later: later.map(epochOf), begunAt };
+}
+
+function epochOf({ kind: _kind, from: _from, previous: _previous, logTime: _logTime, ...epoch }: Found): Epoch {
   return epoch;
 }
 
-function subjectOf(setting: Pick<EpochSetting, "log" | "partition" | "job">): string {
-  return epochSubject(setting.log, setting.partition, setting.job);
+function subjectOf(place: EpochPlace): string {
+  return epochSubject(place.log, place.partition, place.job);
+}
+
+function nameOf(place: EpochPlace): string {
+  return `${place.job}, partition ${place.partition}`;
+}
+
+function codeOf({ version, codeHash }: CodeIdentity): string {
+  return `version ${version} (${codeHash.slice(0, 12)})`;
 }

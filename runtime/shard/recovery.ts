@@ -5,7 +5,7 @@
 import { META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
 import { TidemarkError } from "../errors.ts";
-import { openEpochs } from "./epochs.ts";
+import { type EpochPlan, openEpochs } from "./epochs.ts";
 import { DOUBT_MS } from "./output-flow.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -17,24 +17,45 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
   const stored = loadMeta(parts);
   if (stored !== undefined) await checkLogEnd(parts, stored);
   const committed = stored === undefined ? {} : { committed: { epoch: stored.epoch, root: stored.epochRoot } };
-  const { plan, restarted } = await openEpochs(log, { log: job.log, partition, job: job.name, identity, profile, ...committed });
-  const anew = restarted || (stored !== undefined && stored.epochRoot !== plan.root.sequence);
-  if (anew && profile === "production") {
+  const mayBeginAnew = (): Promise<void> => refuseBesideAnother(parts);
+  const { plan } = await openEpochs(log, { log: job.log, partition, job: job.name, identity, profile, mayBeginAnew, ...committed });
+  const voidState = stored !== undefined && stored.epochRoot !== plan.root.sequence;
+  if (voidState && profile === "production") {
     throw new TidemarkError(
       "CODE_UNAVAILABLE",
       `${job.name}/${partition}: the log begins this history at epoch entry ${plan.root.sequence}, the state at ${stored?.epochRoot ?? 0}.`,
     );
   }
-  if (anew) {
-    parts.notice(`${job.name}/${partition}: the code changed; outputs and state are deleted and the log is folded again from ${plan.from}`);
-    await parts.wipe();
-  }
-  const meta = stored === undefined || anew ? newMeta(plan.root, plan.root.sequence, plan.from) : stored;
+  if (profile === "development") await clearVoid(parts, plan, voidState);
+  const meta = stored === undefined || voidState ? newMeta(plan.root, plan.root.sequence, plan.from) : stored;
   const { firstSequence } = await log.bounds();
   if (firstSequence > meta.cursor.sequence) {
     throw new TidemarkError("LOG_TRIMMED", `${log.stream} begins at ${firstSequence}, the shard goes on at ${meta.cursor.sequence}.`);
   }
   return meta;
+}
+
+/**
+ * Deletes what an earlier history left behind. What is void is read off the world, not remembered: state names its root, and a
+ * stream that is older than the root's entry holds outputs of the history before. So a death on the way is made up for at the next
+ * start, and a stream that another node has begun to fill with this history is left alone.
+ */
+async function clearVoid(parts: ShardParts, plan: EpochPlan, voidState: boolean): Promise<void> {
+  const { job, partition, outputs } = parts;
+  const voidOutputs = plan.begunAt !== undefined && (await outputs.createdAt()) < plan.begunAt;
+  if (!voidState && !voidOutputs) return;
+  if (voidOutputs) await refuseBesideAnother(parts);
+  const what = voidOutputs ? "outputs and state are deleted" : "its state here is deleted";
+  parts.notice(`${job.name}/${partition}: the code changed; ${what} and the log is folded again from ${plan.from}`);
+  if (voidOutputs) await parts.deleteOutputs();
+  await parts.clearState();
+}
+
+/** Whoever folds the history that is to be void would lose its stream under its hands. */
+async function refuseBesideAnother({ job, partition, otherOwner }: ShardParts): Promise<void> {
+  const other = await otherOwner();
+  if (other === undefined) return;
+  throw new TidemarkError("OWNER_ACTIVE", `${job.name}/${partition}: node ${other} folds this shard now, with other code.`);
 }
 
 function loadMeta(parts: ShardParts): Meta | undefined {

@@ -5,10 +5,11 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { META_ROW } from "../../actors/fold/keys.ts";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
-import { isTidemarkError, type TidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
@@ -16,6 +17,8 @@ import { openLmdbStore } from "../store/lmdb-store.ts";
 import { committed, type ShardStore } from "../store/shard-store.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
 import { installGuards } from "./guards.ts";
+import type { HandOverReport } from "./hand-over.ts";
+import { announceOwner, findOwner } from "./owner-presence.ts";
 import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
 import { Shard } from "./shard.ts";
 import { SkipList } from "./skips.ts";
@@ -40,6 +43,9 @@ interface Hosted {
   readonly partition: number;
   shard: Shard | undefined;
   error: TidemarkError | undefined;
+  /** Settled when the shard was built, or could not be. */
+  built: Promise<Shard | undefined>;
+  handOver: { appended: boolean; error: TidemarkError | undefined } | undefined;
   finished: Promise<void>;
   close: () => Promise<void>;
 }
@@ -69,6 +75,8 @@ export class ShardHost {
       partition: place.partition,
       shard: undefined,
       error: undefined,
+      built: Promise.resolve(undefined),
+      handOver: undefined,
       finished: Promise.resolve(),
       close: async () => {},
     };
@@ -83,6 +91,44 @@ export class ShardHost {
     });
   }
 
+  /** Asks the shards of a job to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is done once. */
+  handOver(job: string, next: CodeIdentity): void {
+    for (const hosted of this.#hosted) {
+      if (hosted.job !== job || hosted.handOver !== undefined) continue;
+      hosted.handOver = { appended: false, error: undefined };
+      void this.#handOver(hosted, hosted.handOver, next);
+    }
+  }
+
+  handOvers(): HandOverReport[] {
+    return this.#hosted.flatMap(({ job, partition, shard, error: notStarted, handOver }) => {
+      if (handOver === undefined) return [];
+      const error = shard?.error ?? notStarted ?? handOver.error;
+      const over = shard?.status === "stopped" && shard.fold.handedOver && handOver.error === undefined;
+      const state = over ? "handed-over" : error !== undefined ? "failed" : handOver.appended ? "folding" : "asked";
+      return [{ job, shard: partition, state, lag: shard?.lag ?? 0, ...(error === undefined ? {} : { error: error.toRecord() }) }];
+    });
+  }
+
+  async #handOver(hosted: Hosted, state: NonNullable<Hosted["handOver"]>, next: CodeIdentity): Promise<void> {
+    while (!this.#draining) {
+      try {
+        const shard = await hosted.built;
+        await shard?.handOver(next);
+        state.appended = shard !== undefined;
+        return;
+      } catch (error) {
+        const away = isTidemarkError(error, "NATS_UNREACHABLE") || isTidemarkError(error, "PUBLISH_TIMEOUT");
+        if (!away || hosted.shard === undefined) {
+          state.error = error instanceof TidemarkError ? error : new TidemarkError("WORKER_LOST", String(error), { cause: error });
+          return;
+        }
+        this.#notice(`${hosted.job}/${hosted.partition} waits for NATS to hand over: ${error.message}`);
+        await systemClock.sleep(START_RETRY_MS);
+      }
+    }
+  }
+
   /** Stops all shards: what was folded is published and committed. */
   async drain(): Promise<void> {
     this.#draining = true;
@@ -93,10 +139,12 @@ export class ShardHost {
 
   async #run(hosted: Hosted, job: Job, place: ShardPlace): Promise<void> {
     try {
-      const shard = await this.#buildPatiently(hosted, job, place);
+      hosted.built = this.#buildPatiently(hosted, job, place);
+      const shard = await hosted.built;
       if (shard === undefined) return;
       hosted.shard = shard;
-      await shard.run(this.#beat);
+      const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);
+      await shard.run(this.#beat).finally(hide);
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${shard.error.message}`);
     } catch (error) {
       if (!isTidemarkError(error)) throw error;
@@ -146,6 +194,7 @@ export class ShardHost {
         await skipList.append(conviction);
       }
     }
+    const skips = new Map(await skipList.read());
     return await Shard.start({
       job,
       partition,
@@ -157,7 +206,7 @@ export class ShardHost {
       store,
       outputs,
       marks,
-      skips: await skipList.read(),
+      skips,
       guard: installGuards(),
       clock: systemClock,
       ownerToken: randomBytes(16).toString("hex"),
@@ -167,7 +216,14 @@ export class ShardHost {
           `${job.name}/${partition}: ${handler} failed at ${position}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`,
         );
       },
-      wipe: () => this.#wipe(store, outputs.stream, job, partition),
+      otherOwner: () => findOwner(this.#nc, job.name, partition),
+      deleteOutputs: async () => {
+        await this.#deleteOutputs(outputs.stream, job, partition);
+        // What the code before could not survive this one may: its skips go with its history.
+        await skipList.clear();
+        skips.clear();
+      },
+      clearState: () => clearState(store),
     });
   }
 
@@ -176,19 +232,20 @@ export class ShardHost {
     return openNatsOutputStream(this.#nc, job.name, partition, { maxBytes: streamMaxBytes, replicas });
   }
 
-  /** Development only: the history begins anew, so what was made of the old one goes. */
-  async #wipe(store: ShardStore, stream: string, job: Job, partition: number): Promise<void> {
+  async #deleteOutputs(stream: string, job: Job, partition: number): Promise<void> {
     await askApi(this.#nc, `STREAM.DELETE.${stream}`, undefined);
     (await this.#openOutputs(job, partition)).close();
-    // The meta row goes first: a wipe that dies on its way leaves no state that looks whole.
-    if (store.get(META_ROW) !== undefined) await committed(store, [{ key: META_ROW, value: null }]);
-    for (;;) {
-      const rows = store.scan("\0", "\xff", WIPE_CHUNK_ROWS);
-      if (rows.length === 0) return;
-      await committed(
-        store,
-        rows.map(({ key }) => ({ key, value: null })),
-      );
-    }
   }
+}
+
+async function clearState(store: ShardStore): Promise<void> {
+  for (;;) {
+    const rows = store.scan("\0", "\xff", WIPE_CHUNK_ROWS).filter(({ key }) => key !== META_ROW);
+    if (rows.length === 0) break;
+    await committed(
+      store,
+      rows.map(({ key }) => ({ key, value: null })),
+    );
+  }
+  await committed(store, [{ key: META_ROW, value: null }]);
 }

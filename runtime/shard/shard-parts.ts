@@ -37,7 +37,11 @@ export interface ShardParts {
   readonly ownerToken: string;
   readonly notice: (message: string) => void;
   readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
-  /** Development only: empties the store and the output stream, so that the history can begin anew. */
-  readonly wipe: () => Promise<void>;
+  /** Node id of another owner that folds this shard at this moment, when one answers. */
+  readonly otherOwner: () => Promise<string | undefined>;
+  /** Development only, when the history begins anew: an empty output stream in place of the old one. */
+  readonly deleteOutputs: () => Promise<void>;
+  /** Development only: empties the store. The meta row goes last: state that is half gone still names its void history. */
+  readonly clearState: () => Promise<void>;
   readonly tuning?: ShardTuning;
 }

@@ -12,12 +12,14 @@ import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
 import { writeOwner } from "../../actors/fold/journal.ts";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { SealedGroup } from "../../actors/fold/shard-state.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { LogReader } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
 import { CommitGroups } from "./commit-groups.ts";
+import { appendHandOver } from "./epochs.ts";
 import { OutputFlow } from "./output-flow.ts";
 import { recoverMeta } from "./recovery.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
@@ -185,6 +187,15 @@ export class Shard {
   /** The group that this process committed last. */
   get lastSealed(): SealedGroup | undefined {
     return this.#groups.last;
+  }
+
+  /**
+   * Appends the entry behind which `next` folds; `run` ends there, with everything before it published and committed. Asked twice,
+   * it appends once. Throws CODE_UNAVAILABLE when the log names a third build, LOG_FULL, or what made NATS unreachable.
+   */
+  async handOver(next: CodeIdentity): Promise<void> {
+    const { job, partition, log, identity } = this.parts;
+    await appendHandOver(log, { log: job.log, partition, job: job.name }, identity, next);
   }
 
   async recover(): Promise<void> {

@@ -50,6 +50,12 @@ export class SkipList {
     throw new TidemarkError("CRASH_LOOP", `${this.#stream} holds more than ${SKIPS_MAX} skips.`);
   }
 
+  /** Development only: the history that they belong to is void. */
+  async clear(): Promise<void> {
+    const { error } = await askApi(this.#nc, `STREAM.PURGE.${this.#stream}`, { filter: this.#subject });
+    if (error !== undefined) throw new TidemarkError("OUTPUT_LAYOUT", `${this.#stream} cannot be purged: ${error.description}.`);
+  }
+
   async append(conviction: Conviction): Promise<void> {
     const payload = Buffer.from(JSON.stringify({ unit: conviction.unit, reason: REASON }));
     await appendAcknowledged(this.#nc, this.#subject, payload, { stream: this.#stream });

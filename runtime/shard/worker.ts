@@ -3,19 +3,20 @@
  * transaction freezes the next open of that environment.
  */
 import { parentPort, workerData } from "node:worker_threads";
+import type { NatsConnection } from "@nats-io/transport-node";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { type FoldSettings, withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
 import { connectNats } from "../nats-connect.ts";
 import { installGuards } from "./guards.ts";
+import type { HandOverReport } from "./hand-over.ts";
 import type { ShardReport } from "./report.ts";
 import { ShardHost, type ShardPlace } from "./shard-host.ts";
 
 export interface WorkerSetup {
   readonly app: string;
-  readonly natsUrl: string;
-  readonly nodeId: string;
   readonly profile: "development" | "production";
   readonly streamMaxBytes: number;
   readonly replicas: number;
@@ -25,9 +26,16 @@ export interface WorkerSetup {
 }
 
 export interface ShardWorker {
+  /** Of the app as this thread has loaded it. */
+  codeHash(): string;
+  /** Connects; before it nothing is hosted. */
+  open(natsUrl: string, nodeId: string): Promise<void>;
   /** Starts shards of a job. */
   host(job: string, places: readonly ShardPlace[]): void;
   reports(): ShardReport[];
+  /** Asks its shards of the job to hand over to `next`. */
+  handOver(job: string, next: CodeIdentity): void;
+  handOvers(): HandOverReport[];
   drain(): Promise<void>;
 }
 
@@ -41,21 +49,28 @@ async function main(setup: WorkerSetup): Promise<void> {
   };
   setInterval(beat, BEAT_MS);
   const app = await loadApp(setup.app);
-  const nc = await connectNats(setup.natsUrl, `tidemark ${setup.nodeId}`);
-  const { nodeId, profile, streamMaxBytes, replicas } = setup;
-  const host = new ShardHost(nc, { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas }, beat, (message) => {
-    process.stderr.write(`${message}\n`);
-  });
+  const { profile, streamMaxBytes, replicas } = setup;
+  let opened: { readonly nc: NatsConnection; readonly host: ShardHost } | undefined;
   const worker: ShardWorker = {
+    codeHash: () => app.codeHash,
+    async open(natsUrl, nodeId) {
+      const nc = await connectNats(natsUrl, `tidemark ${nodeId}`);
+      const host = new ShardHost(nc, { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas }, beat, (message) => {
+        process.stderr.write(`${message}\n`);
+      });
+      opened = { nc, host };
+    },
     host(name, places) {
       const job = app.jobs.find((candidate) => candidate.name === name);
       if (job === undefined) throw new Error(`the app has no job "${name}"`);
-      for (const place of places) host.host(withSettings(job, setup.settings), place);
+      for (const place of places) opened!.host.host(withSettings(job, setup.settings), place);
     },
-    reports: () => host.reports(),
+    reports: () => opened?.host.reports() ?? [],
+    handOver: (name, next) => opened!.host.handOver(name, next),
+    handOvers: () => opened?.host.handOvers() ?? [],
     async drain() {
-      await host.drain();
-      await nc.close();
+      await opened?.host.drain();
+      await opened?.nc.close();
     },
   };
   Comlink.expose(worker, nodeEndpoint(parentPort!));

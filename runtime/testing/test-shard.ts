@@ -97,7 +97,9 @@ export class TestShard {
       clock,
       ownerToken: `owner-${this.#term ?? this.#starts}`,
       notice: () => {},
-      wipe: async () => {},
+      otherOwner: async () => undefined,
+      deleteOutputs: async () => {},
+      clearState: async () => {},
       onFailure,
       // One unit a group: then there is a commit, and a crash, behind each.
       tuning: crashBetweenEvents ? { groupRowsMax: 1 } : {},

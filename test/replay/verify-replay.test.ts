@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { suite, test } from "node:test";
+import { writeEpoch } from "../../actors/fold/journal.ts";
+import { epochSubject } from "../../actors/fold/subject.ts";
+import { isTidemarkError } from "../../runtime/errors.ts";
+import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import { verifyReplay } from "../../runtime/replay/verify-replay.ts";
 import { identityFor, TestLog } from "../support/entries.ts";
 import jobs from "./apps/planted.ts";
@@ -35,3 +39,36 @@ for (const [name, found] of [
     assert.notEqual(verdict.difference.actual, verdict.difference.expected);
   });
 }
+
+suite("a history that goes on under other code", () => {
+  const NEXT = { version: 2, codeHash: "next" };
+  const handedOver = () => {
+    const history = historyOf("clean");
+    const epoch = writeEpoch({ ...history.identity, ...NEXT }, 0, undefined);
+    const entries = history.entries.map((entry) =>
+      entry.sequence === 7 ? { ...entry, subject: epochSubject("meter", 0, "clean"), payload: Buffer.from(epoch) } : entry,
+    );
+    return { ...history, entries };
+  };
+
+  test("is not verified by its first build: the answer is a code and the entry where its part ends", async () => {
+    await assert.rejects(verifyReplay(handedOver()), (error) => {
+      assert(isTidemarkError(error, "CODE_UNAVAILABLE"));
+      assert.match(error.detail, /what follows entry 7 belongs to version 2 \(next\)/);
+      return true;
+    });
+  });
+
+  test("is verified by its first build up to that entry", async () => {
+    const history = handedOver();
+    const verdict = await verifyReplay({ ...history, entries: history.entries.filter(({ sequence }) => sequence <= 7) });
+    assert(verdict.ok);
+    assert.equal(verdict.outputs, 6);
+  });
+
+  test("is refused to a fold that starts from a commit at that entry, too", () => {
+    const { app: _app, job: name, ...history } = handedOver();
+    const job = jobs.find((candidate) => candidate.name === name)!;
+    assert.throws(() => foldHistory({ ...history, job }, { commitEveryUnits: 1, crash: true }), { code: "CODE_UNAVAILABLE" });
+  });
+});

@@ -103,7 +103,7 @@ suite("in development", () => {
     const dies = async (): Promise<never> => {
       throw new Error("died");
     };
-    await assert.rejects(world.start({}, { profile: "development", identity, wipe: dies }), /died/);
+    await assert.rejects(world.start({}, { profile: "development", identity, deleteOutputs: dies }), /died/);
     const shard = await world.start({}, { profile: "development", identity });
     await world.settle(shard);
     await world.drain(shard);

@@ -120,7 +120,7 @@ export class MemoryWorld {
   constructor(job: Job, options: WorldOptions = {}) {
     this.job = job;
     this.log = new MemoryPartitionLog({ stream: `${job.log}-0`, ...options.log });
-    this.broker = new MemoryOutputBroker(`${job.name}-out-0`, options.bounds);
+    this.broker = new MemoryOutputBroker(`${job.name}-out-0`, { now: () => this.log.now, ...options.bounds });
     this.store = new WatchedStore(this.broker);
     this.#window = options.window ?? {};
   }
@@ -152,10 +152,9 @@ export class MemoryWorld {
       clock,
       ownerToken: `owner-${++this.#starts}`,
       notice: (message) => notices.push(message),
-      wipe: async () => {
-        broker.recreate();
-        store.clear();
-      },
+      otherOwner: async () => undefined,
+      deleteOutputs: async () => broker.recreate(),
+      clearState: async () => store.clear(),
       tuning,
     };
   }

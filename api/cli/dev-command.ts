@@ -1,0 +1,146 @@
+/**
+ * `tidemark dev [app.ts]`: a nats-server unless one is named, one node with the app, its outputs as they come, and with every
+ * change of its files the next build in its place. The work is `runtime/dev`'s; this is arguments, settings and what is printed.
+ */
+import { existsSync } from "node:fs";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { SHIPPED_APP } from "../../runtime/app.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { DevSession } from "../../runtime/dev/dev-session.ts";
+import { BuildRefused, ChildEnded } from "../../runtime/dev/node-child.ts";
+import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
+import { connectNats } from "../../runtime/nats-connect.ts";
+import { type Config, readConfig } from "../../runtime/node/config.ts";
+import { startOwnServer } from "../../runtime/node/own-server.ts";
+import { moduleUrl } from "../../runtime/threads/thread-call.ts";
+import { OutputTail } from "./output-tail.ts";
+
+const USAGE = "Usage: tidemark dev [app.ts]\nWithout app.ts: ./app.ts, else the app with all shipped jobs.\n";
+const POLL_MS = 50;
+
+type CleanUp = (() => Promise<void>)[];
+
+/** Gives the exit code: 0 when it was stopped, 1 when it could not run, 2 for wrong arguments. */
+export async function devCommand(args: readonly string[]): Promise<number> {
+  if (args.includes("--help")) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (args.length > 1 || args[0]?.startsWith("-")) {
+    process.stderr.write(`tidemark dev: unknown argument "${args.find((arg, i) => i > 0 || arg.startsWith("-"))}". ${USAGE}`);
+    return 2;
+  }
+  const cleanUp: CleanUp = [];
+  try {
+    const app = args[0] ?? (existsSync("app.ts") ? "app.ts" : SHIPPED_APP);
+    if (!existsSync(app)) throw new TidemarkError("APP_INVALID", `There is no app file ${app}.`);
+    await dev(readConfig(process.env), app, cleanUp);
+    return 0;
+  } catch (error) {
+    say(messageOf(error));
+    return 1;
+  } finally {
+    for (const step of cleanUp.reverse()) await step();
+  }
+}
+
+async function dev(config: Config, app: string, cleanUp: CleanUp): Promise<void> {
+  if (config.profile === "production") {
+    throw new TidemarkError(
+      "CONFIG_INVALID",
+      "TIDEMARK_PROFILE is production; `tidemark dev` deletes outputs and state, run `tidemark node`.",
+    );
+  }
+  const stopped = stopSignal();
+  const nats = new DevNats(config, cleanUp);
+  let tail: OutputTail | undefined;
+  const session = new DevSession({
+    app,
+    module: fileURLToPath(moduleUrl("./dev-node.ts", import.meta.url)),
+    args: [app],
+    env: { ...process.env, TIDEMARK_PROFILE: "development" },
+    clock: systemClock,
+    notice: say,
+    natsUrl: (logs) => nats.url(logs),
+    async beforeOpen({ jobs }) {
+      tail ??= await nats.tail();
+      await tail.begin(jobs.map(({ name }) => name));
+    },
+    onReady(apiUrl, { jobs, modules }) {
+      say(`${jobs.map(({ name }) => name).join(", ")} ready on ${apiUrl}`);
+      say(`watching ${modules.map(({ file }) => relative(process.cwd(), file)).join(", ")}`);
+    },
+    stopped,
+  });
+  let over = false;
+  const ended = session.run().finally(() => {
+    over = true;
+  });
+  const printing = (async () => {
+    for (let last = false; !last; ) {
+      // Once more behind the end: what the drain published.
+      last = over;
+      await tail?.poll();
+      if (!last) await Promise.race([systemClock.sleep(POLL_MS), ended.catch(() => {})]);
+    }
+  })();
+  await Promise.all([ended, printing]);
+}
+
+/** The server that everything runs on: the one that is named, or one of its own, started when the first logs are known. */
+class DevNats {
+  readonly #config: Config;
+  readonly #cleanUp: CleanUp;
+  #url: string | undefined;
+  #addLogs: (logs: readonly string[]) => Promise<void> = async () => {};
+
+  constructor(config: Config, cleanUp: CleanUp) {
+    this.#config = config;
+    this.#cleanUp = cleanUp;
+    this.#url = config.natsUrl;
+  }
+
+  async url(logs: readonly string[]): Promise<string> {
+    if (this.#url === undefined) {
+      const { server, stop } = await startOwnServer(this.#config.dataDir, logs);
+      this.#cleanUp.push(stop);
+      this.#addLogs = (names) => server.addLogs(names);
+      this.#url = server.url;
+      say(`nats-server ${server.version} ${server.adopted ? "found running" : "started"} on ${server.url}`);
+    } else await this.#addLogs(logs);
+    return this.#url;
+  }
+
+  async tail(): Promise<OutputTail> {
+    const nc = await connectNats(this.#url!, "tidemark dev");
+    this.#cleanUp.push(() => nc.close());
+    const jsm = await jetstreamManager(nc, { checkAPI: false });
+    return new OutputTail(jsm, (line) => process.stdout.write(line), process.stdout.isTTY);
+  }
+}
+
+function say(message: string): void {
+  process.stderr.write(`tidemark: ${message}\n`);
+}
+
+function messageOf(error: unknown): string {
+  if (isTidemarkError(error) || error instanceof BuildRefused) return error.message;
+  if (error instanceof ChildEnded) return `the node ended: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Resolves at the first Ctrl-C or SIGTERM; the second ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = (): void => {
+      if (asked) process.exit(130);
+      asked = true;
+      resolve();
+    };
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+  });
+}

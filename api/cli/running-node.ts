@@ -1,0 +1,64 @@
+/** A node that serves its API in this process: from listening to the end of the process. */
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { TidemarkError } from "../../runtime/errors.ts";
+import type { Config } from "../../runtime/node/config.ts";
+import type { Node } from "../../runtime/node/node.ts";
+import { buildApi } from "../http/app.ts";
+
+export interface RunningNode {
+  readonly node: Node;
+  readonly apiUrl: string;
+  /** Drains and ends the process, once however often it is asked: exit code 0, or SIGKILL when the drain does not finish. */
+  end(): void;
+}
+
+/** Fails with PORT_TAKEN or CONFIG_INVALID. SIGTERM and SIGINT end it. */
+export async function serve(node: Node, config: Pick<Config, "httpHost" | "httpPort">): Promise<RunningNode> {
+  const api = buildApi(node);
+  const apiUrl = await listen(api, config.httpHost, config.httpPort);
+  let ending = false;
+  const end = (): void => {
+    if (ending) return;
+    ending = true;
+    void drain(node, api);
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  process.stderr.write(`tidemark: node ${node.id} serves ${apiUrl}\n`);
+  return { node, apiUrl, end };
+}
+
+async function listen(api: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await api.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EADDRINUSE") throw new TidemarkError("PORT_TAKEN", `Port ${port} on ${host} is in use.`, { cause: error });
+    throw new TidemarkError("CONFIG_INVALID", `The API cannot listen on ${host}:${port}: ${code ?? String(error)}.`, { cause: error });
+  }
+  const address = api.server.address() as AddressInfo;
+  return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+/** A thread that holds LMDB is never terminated, so the process ends by a signal once everything is closed. */
+async function drain(node: Node, api: FastifyInstance): Promise<void> {
+  let code = 0;
+  try {
+    await api.close();
+    await node.drain();
+  } catch (error) {
+    code = 1;
+    process.stderr.write(`tidemark: the drain did not finish: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+  await flushed();
+  if (code === 0) process.exit(0);
+  process.kill(process.pid, "SIGKILL");
+}
+
+/** What was written to stderr has left the process. */
+export function flushed(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stderr.write("", () => resolve());
+  });
+}
