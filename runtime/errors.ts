@@ -3,6 +3,8 @@
  * A retired code is never used again. What crosses a thread is the record, not the class.
  */
 export const ERRORS = {
+  API_UNEXPECTED: "What answers is no Tidemark API, or one of another version. Check the address given with --url.",
+  API_UNREACHABLE: "The API does not answer. Start a node, or give its address with --url.",
   CODE_UNAVAILABLE: "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names.",
   CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
@@ -10,6 +12,7 @@ export const ERRORS = {
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
+  INPUT_INVALID: "The input cannot be read. Correct what the message names.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
   LOG_CONFLICT: "Another writer was first. Read again and decide anew.",
   LOG_FULL: "The log's stream has reached max_bytes. Raise it.",
@@ -33,6 +36,7 @@ export const ERRORS = {
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
   STORE_FAILED:
     "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",
+  USAGE_INVALID: "The command line is not understood. Add --help to see what the command takes.",
   WORKER_LOST: "A worker thread ended. The process ends too and starts again.",
 } as const;
 

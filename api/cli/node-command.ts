@@ -4,26 +4,27 @@
  */
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
-import { SHIPPED_APP } from "../../runtime/app.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
 import { buildApi } from "../http/app.ts";
+import { flushed } from "./framework/process-signals.ts";
 
-export async function nodeCommand(args: readonly string[]): Promise<void> {
+/** Serves until it is told to drain, which ends the process. Resolves only when it cannot start, with the exit code. */
+export async function nodeCommand(app: string, env: Readonly<Record<string, string | undefined>>): Promise<number> {
   try {
-    await runNode(args[0] ?? SHIPPED_APP);
+    await serve(app, env);
   } catch (error) {
     if (!isTidemarkError(error)) throw error;
     process.stderr.write(`tidemark: ${error.message}\n`);
-    await flushed();
-    process.exit(REFUSED_EXIT_CODE);
+    return REFUSED_EXIT_CODE;
   }
+  return await new Promise<never>(() => {});
 }
 
-async function runNode(app: string): Promise<void> {
-  const config = readConfig(process.env);
+async function serve(app: string, env: Readonly<Record<string, string | undefined>>): Promise<void> {
+  const config = readConfig(env);
   if (config.natsUrl === undefined)
     throw new TidemarkError("CONFIG_INVALID", "TIDEMARK_NATS_URL is not set; `tidemark start` starts a server of its own.");
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
@@ -72,10 +73,4 @@ async function drain(node: Node, api: FastifyInstance): Promise<void> {
   await flushed();
   if (code === 0) process.exit(0);
   process.kill(process.pid, "SIGKILL");
-}
-
-function flushed(): Promise<void> {
-  return new Promise((resolve) => {
-    process.stderr.write("", () => resolve());
-  });
 }
