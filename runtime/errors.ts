@@ -11,6 +11,7 @@ export const ERRORS = {
   CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
+  EVENT_INVALID: "What was sent is no CloudEvent with a key. Correct what the message names and send it again.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
   INPUT_INVALID: "The input cannot be read. Correct what the message names.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
