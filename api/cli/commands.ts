@@ -2,6 +2,7 @@
 import { actor } from "./commands/actor.ts";
 import { actors } from "./commands/actors.ts";
 import { completion } from "./commands/completion.ts";
+import { doctor } from "./commands/doctor.ts";
 import { jobs } from "./commands/jobs.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
@@ -12,4 +13,4 @@ import { start } from "./commands/start.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
 
-export const COMMANDS: readonly Command[] = [start, node, publish, watermark, shards, jobs, nodes, actors, actor, outputs, completion];
+export const COMMANDS: readonly Command[] = [start, node, publish, watermark, shards, jobs, nodes, actors, actor, outputs, doctor, completion];

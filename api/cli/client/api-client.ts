@@ -13,9 +13,8 @@ export interface Question {
   /** Sent as JSON unless it is bytes. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Default 30 s. */
+  /** Until the answer is there as a whole. Default 30 s. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
   /** Statuses beside 2xx whose body is an answer and no problem. */
   readonly alsoOk?: readonly number[];
 }
@@ -44,11 +43,25 @@ export class ApiClient {
   }
 
   async ask(method: "GET" | "POST" | "PUT", path: string, question: Question = {}): Promise<Answer> {
-    const response = await this.#fetch(method, path, question);
-    const body = await this.#json(response, path);
+    const deadline = new AbortController();
+    // Not AbortSignal.timeout: that one keeps the request, with its body, until the time is over, however soon the answer came.
+    const timer = setTimeout(() => deadline.abort(), question.timeoutMs ?? TIMEOUT_MS);
+    let response: Response;
+    let body: unknown;
+    try {
+      response = await this.#fetch(method, path, question, deadline.signal);
+      body = await this.#json(response, path);
+    } finally {
+      clearTimeout(timer);
+    }
     if (response.ok || question.alsoOk?.includes(response.status) === true)
       return { status: response.status, headers: response.headers, body };
     throw problemOf(response.status, response.headers, body, this.url);
+  }
+
+  /** A list that comes as a whole, as its one page. */
+  async *whole(path: string): AsyncGenerator<readonly unknown[]> {
+    yield this.#listOf(path, await this.get(path)).items;
   }
 
   /** The items of a list, page by page, at most `limit` of them. */
@@ -56,9 +69,7 @@ export class ApiClient {
     let left = limit;
     let cursor: string | undefined;
     while (left > 0) {
-      const body = await this.get(path, { ...query, limit: Math.min(PAGE, left), cursor });
-      const { items, next } = (body ?? {}) as { readonly items?: unknown; readonly next?: unknown };
-      if (!Array.isArray(items) || (next !== null && typeof next !== "string")) throw this.unexpected(path, "no list");
+      const { items, next } = this.#listOf(path, await this.get(path, { ...query, limit: Math.min(PAGE, left), cursor }));
       if (next !== null && next === cursor) throw this.unexpected(path, "a list that leads to itself");
       left -= items.length;
       if (items.length > 0) yield items;
@@ -70,18 +81,24 @@ export class ApiClient {
   /** Server-sent events behind `lastEventId`; resolves once the server has agreed. The events end with the connection. */
   async events(path: string, query: Query, lastEventId: string | undefined, signal: AbortSignal): Promise<AsyncIterable<ServerEvent>> {
     const headers = { accept: "text/event-stream", ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) };
-    const response = await this.#fetch("GET", path, { query, headers, signal });
+    const response = await this.#fetch("GET", path, { query, headers }, signal);
     if (!response.ok) throw problemOf(response.status, response.headers, await this.#json(response, path), this.url);
     if (response.body === null || response.headers.get("content-type")?.startsWith("text/event-stream") !== true)
       throw this.unexpected(path, "no stream of events");
-    return this.#whole(serverEvents(response.body));
+    return this.#unbroken(serverEvents(response.body));
   }
 
   unexpected(path: string, what: string): TidemarkError {
     return new TidemarkError("API_UNEXPECTED", `${this.url}${path} answered with ${what}.`);
   }
 
-  async *#whole(events: AsyncIterable<ServerEvent>): AsyncGenerator<ServerEvent> {
+  #listOf(path: string, body: unknown): { readonly items: readonly unknown[]; readonly next: string | null } {
+    const { items, next } = (body ?? {}) as { readonly items?: unknown; readonly next?: unknown };
+    if (!Array.isArray(items) || (next !== null && typeof next !== "string")) throw this.unexpected(path, "no list");
+    return { items, next };
+  }
+
+  async *#unbroken(events: AsyncIterable<ServerEvent>): AsyncGenerator<ServerEvent> {
     try {
       yield* events;
     } catch (error) {
@@ -89,8 +106,8 @@ export class ApiClient {
     }
   }
 
-  async #fetch(method: string, path: string, question: Question): Promise<Response> {
-    const { query = {}, body, headers = {}, timeoutMs = TIMEOUT_MS, signal } = question;
+  async #fetch(method: string, path: string, question: Question, signal: AbortSignal): Promise<Response> {
+    const { query = {}, body, headers = {} } = question;
     const params = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) params.set(name, String(value));
     const search = params.size === 0 ? "" : `?${params}`;
@@ -106,8 +123,7 @@ export class ApiClient {
         ...headers,
       },
       ...(body === undefined ? {} : { body: isBytes ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
-      // A stream of events has no end to wait for: its own signal ends it.
-      signal: signal ?? AbortSignal.timeout(timeoutMs),
+      signal,
     };
     try {
       return await fetch(`${this.url}${path}${search}`, init);
@@ -132,7 +148,7 @@ export class ApiClient {
 
   #unreachable(error: unknown): TidemarkError {
     const { name, message, cause } = error as Error;
-    const reason = name === "TimeoutError" ? "no answer in time" : ((cause as NodeJS.ErrnoException | undefined)?.code ?? message);
+    const reason = name === "AbortError" ? "no answer in time" : ((cause as NodeJS.ErrnoException | undefined)?.code ?? message);
     return new TidemarkError("API_UNREACHABLE", `${this.url}: ${reason}.`, { cause: error });
   }
 }

@@ -26,6 +26,6 @@ export const jobs = command({
   options: {},
   examples: [{ line: "tidemark jobs", says: "One line for each job" }],
   async run({ api, terminal }) {
-    return await writeList(terminal, api().pages("/v1/jobs", {}), COLUMNS);
+    return await writeList(terminal, api().whole("/v1/jobs"), COLUMNS);
   },
 });

@@ -17,7 +17,7 @@ export const nodes = command({
   options: {},
   examples: [{ line: "tidemark nodes", says: "One line for each node" }],
   async run({ api, terminal }) {
-    return await writeList(terminal, api().pages("/v1/nodes", {}), COLUMNS);
+    return await writeList(terminal, api().whole("/v1/nodes"), COLUMNS);
   },
 });
 

@@ -31,6 +31,6 @@ export const shards = command({
     { line: "tidemark shards --json | jq .stateHash", says: "All fields, one shard a line" },
   ],
   async run({ api, terminal }) {
-    return await writeList(terminal, api().pages("/v1/shards", {}), COLUMNS);
+    return await writeList(terminal, api().whole("/v1/shards"), COLUMNS);
   },
 });

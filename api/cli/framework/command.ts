@@ -49,6 +49,8 @@ interface Call<A extends Arguments, O extends Options> {
   readonly stdin: NodeJS.ReadableStream;
   /** Aborted at Ctrl-C, SIGTERM, or when nobody reads stdout any more; its reason is a {@link Stop}. Only with `ends: "when-told"`. */
   readonly signal: AbortSignal;
+  /** `--token-file`, for a command that looks at the file itself. */
+  readonly tokenFile: string | undefined;
   /** The API that `--url` or the settings name. Throws USAGE_INVALID or CONFIG_INVALID; asks nothing yet. */
   api(): ApiClient;
 }

@@ -64,6 +64,7 @@ async function call(
     env,
     stdin: streams.stdin,
     signal: stop.signal,
+    tokenFile: line.common["token-file"],
     api: () => openApi(line.common, env),
   });
 }

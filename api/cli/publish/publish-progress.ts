@@ -2,11 +2,10 @@
 import type { Clock } from "../../../runtime/clock.ts";
 import { barOf } from "../progress-bar.ts";
 import { cut, printable } from "../terminal/printable.ts";
-import type { TerminalStreams } from "../terminal/terminal.ts";
+import { columnsOf, type TerminalStreams } from "../terminal/terminal.ts";
 import type { PublishCounts } from "./publish-run.ts";
 
 const EVERY_MS = 100;
-const COLUMNS = 100;
 
 export class PublishProgress {
   readonly #log: string;
@@ -67,6 +66,6 @@ export class PublishProgress {
       this.#trouble === "" ? undefined : this.#trouble,
     ];
     const line = parts.filter((part) => part !== undefined).join("  ");
-    this.#stream.write(`\r\u001b[K${cut(printable(line), (this.#stream.columns ?? COLUMNS) - 1)}`);
+    this.#stream.write(`\r\u001b[K${cut(printable(line), columnsOf(this.#stream) - 1)}`);
   }
 }

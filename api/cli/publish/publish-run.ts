@@ -164,12 +164,15 @@ function readEvent({ line, bytes }: DocumentText): (LaneEvent & { readonly key: 
 
 /** Ends at once when the signal is aborted, even while the input has nothing to give. */
 async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
-  const stop = (): void => resolve(undefined);
+  let wake: (() => void) | undefined;
+  const stop = (): void => wake?.();
   signal.addEventListener("abort", stop, { once: true });
   try {
     for (;;) {
       if (signal.aborted) return;
+      // A promise for each turn: one that lives as long as the input would keep, by the race, every block ever read.
+      const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
+      wake = () => resolve(undefined);
       const next = await Promise.race([source.next(), aborted]);
       if (next === undefined || next.done === true) return;
       yield next.value;

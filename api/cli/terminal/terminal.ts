@@ -14,6 +14,11 @@ export type Colour = keyof typeof CODES;
 
 const COLUMNS = 100;
 
+/** A terminal may not know how wide it is, and then says 0 or nothing. */
+export function columnsOf(stream: { readonly columns?: number }): number {
+  return stream.columns === undefined || stream.columns <= 0 ? COLUMNS : stream.columns;
+}
+
 export class Terminal {
   readonly stdout: TerminalStreams["stdout"];
   readonly stderr: TerminalStreams["stderr"];
@@ -30,7 +35,7 @@ export class Terminal {
   }
 
   get columns(): number {
-    return this.stdout.columns ?? COLUMNS;
+    return columnsOf(this.stdout);
   }
 
   /** One line of text to stdout. Resolves when stdout takes more: a slow reader slows the command, nothing piles up. */
