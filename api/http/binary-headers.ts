@@ -10,6 +10,7 @@ export type HeaderAttributes =
 
 const PREFIX = "ce-";
 const NAME = /^[a-z0-9]+$/;
+const STRAY_PERCENT = /%(?![0-9A-Fa-f]{2})/;
 const PRINTABLE = /^[\x20-\x7e]*$/;
 
 /** Every `ce-` header, its value unquoted and percent-decoded once. */
@@ -36,6 +37,7 @@ function decoded(value: string): string | undefined {
   try {
     return decodeURIComponent(plain);
   } catch {
-    return undefined;
+    // A sender that escapes nothing may mean a percent sign: then the value stands for itself, as it does on NATS.
+    return STRAY_PERCENT.test(plain) ? plain : undefined;
   }
 }

@@ -12,26 +12,30 @@ export interface EventIntakeOptions {
   readonly bytesMax?: number;
   /** Default 20,000. */
   readonly eventsMax?: number;
-  /** How often a batch is sent at most, 2 s apart: a caller waits, and may send again itself. Default 4. */
-  readonly tries?: number;
+  /** How long a caller waits for its outcomes; then they are `PUBLISH_TIMEOUT`, and the publisher goes on trying. Default 5 s. */
+  readonly waitMs?: number;
 }
 
 const BYTES_MAX = 32 * 1024 * 1024;
 const EVENTS_MAX = 20_000;
+const WAIT_MS = 5_000;
+/** Of the publisher, which asks for the slot map between two of them: under a minute in all. */
 const TRIES = 4;
 
 export class EventIntake {
   readonly #publisher: LogPublisher;
   readonly #bytesMax: number;
+  readonly #waitMs: number;
   #bytes = 0;
 
   constructor(nc: NatsConnection, log: string, map: SlotMap, options: EventIntakeOptions = {}) {
     this.#publisher = openLogPublisher(nc, log, map, {
       bytesAreCloudEvents: true,
       waitingEventsMax: options.eventsMax ?? EVENTS_MAX,
-      tries: options.tries ?? TRIES,
+      tries: TRIES,
     });
     this.#bytesMax = options.bytesMax ?? BYTES_MAX;
+    this.#waitMs = options.waitMs ?? WAIT_MS;
   }
 
   /** One outcome per event, in order; the events of a key are stored in this order. An event may be stored although it failed with `PUBLISH_TIMEOUT`. */
@@ -41,15 +45,28 @@ export class EventIntake {
       return events.map(() => new TidemarkError("PUBLISH_OVERLOADED", `${this.#publisher.log}: ${this.#bytes} bytes wait already.`));
     }
     this.#bytes += bytes;
-    try {
-      return await this.#publisher.publishBatch(events);
-    } finally {
+    const publishing = this.#publisher.publishBatch(events).finally(() => {
       this.#bytes -= bytes;
-    }
+    });
+    return await within(this.#waitMs, publishing, () =>
+      events.map(() => new TidemarkError("PUBLISH_TIMEOUT", `${this.#publisher.log}: no acknowledgement within ${this.#waitMs} ms.`)),
+    );
   }
 
   /** What has no outcome yet gets `PUBLISH_TIMEOUT`. */
   close(): void {
     this.#publisher.close();
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>, otherwise: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise()), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
