@@ -13,4 +13,17 @@ import { start } from "./commands/start.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
 
-export const COMMANDS: readonly Command[] = [start, node, publish, watermark, shards, jobs, nodes, actors, actor, outputs, doctor, completion];
+export const COMMANDS: readonly Command[] = [
+  start,
+  node,
+  publish,
+  watermark,
+  shards,
+  jobs,
+  nodes,
+  actors,
+  actor,
+  outputs,
+  doctor,
+  completion,
+];

@@ -8,7 +8,7 @@ import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
-import { buildApi } from "../http/app.ts";
+import { buildApi, openAccess } from "../http/app.ts";
 import { flushed } from "./framework/process-signals.ts";
 
 /** Serves until it is told to drain, which ends the process. Resolves only when it cannot start, with the exit code. */
@@ -25,16 +25,21 @@ export async function nodeCommand(app: string, env: Readonly<Record<string, stri
 
 async function serve(app: string, env: Readonly<Record<string, string | undefined>>): Promise<void> {
   const config = readConfig(env);
+  const notice = (message: string): void => {
+    process.stderr.write(`tidemark: ${message}\n`);
+  };
   if (config.natsUrl === undefined)
     throw new TidemarkError("CONFIG_INVALID", "TIDEMARK_NATS_URL is not set; `tidemark start` starts a server of its own.");
+  const access = openAccess(config.apiTokens, notice);
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   const node = await Node.start({
     config,
     app,
     natsUrl: config.natsUrl,
-    notice: (message) => process.stderr.write(`tidemark: ${message}\n`),
+    notice,
   });
-  const api = buildApi(node);
+  const limits = { requestsPerSecond: config.apiRate, requestsMax: config.apiRequests };
+  const api = buildApi(node, { access, limits });
   const apiUrl = await listen(api, config.httpHost, config.httpPort);
   let draining = false;
   const stop = (): void => {

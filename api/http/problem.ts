@@ -1,6 +1,6 @@
 /** Problem documents (RFC 9457) with a stable `code`. What was not foreseen shows no inside to the caller. */
 import { STATUS_CODES } from "node:http";
-import { isTidemarkError } from "../../runtime/errors.ts";
+import { type ErrorCode, isTidemarkError, type TidemarkError } from "../../runtime/errors.ts";
 
 export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 
@@ -34,15 +34,41 @@ export function badRequest(detail: string): HttpProblem {
   return new HttpProblem(400, "BAD_REQUEST", detail);
 }
 
+/** Codes of refusals that are Fastify's or Node's own. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  408: "REQUEST_TIMEOUT",
+  413: "BODY_TOO_LARGE",
+  414: "URI_TOO_LONG",
+  415: "UNSUPPORTED_MEDIA_TYPE",
+  431: "HEADERS_TOO_LARGE",
+};
+
+/** Statuses of Tidemark's codes; 503 for all others: what stops the node from answering may pass. */
+const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
+  EVENT_TOO_LARGE: 413,
+  KEY_INVALID: 400,
+  LOG_CONFLICT: 409,
+  LOG_FULL: 507,
+  LOG_MISSING: 404,
+  PUBLISH_OVERLOADED: 429,
+  PUBLISH_TIMEOUT: 504,
+};
+
 /** What `error` is to a caller. Anything that is no problem, no TidemarkError and no refusal of Fastify's is 500 INTERNAL. */
 export function problemOf(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
-  if (isTidemarkError(error)) return new HttpProblem(503, error.code, error.message);
+  if (isTidemarkError(error)) return ofTidemark(error);
   const status = (error as { readonly statusCode?: unknown } | null)?.statusCode;
   if (typeof status === "number" && status >= 400 && status < 500) {
-    return new HttpProblem(status, "BAD_REQUEST", error instanceof Error ? error.message : "the request cannot be read");
+    const detail = error instanceof Error ? error.message : "the request cannot be read";
+    return new HttpProblem(status, REFUSALS[status] ?? "BAD_REQUEST", detail);
   }
   return new HttpProblem(500, "INTERNAL", "Something unforeseen happened; the node's log says what.");
+}
+
+function ofTidemark({ code, message }: TidemarkError): HttpProblem {
+  const status = STATUSES[code] ?? 503;
+  return new HttpProblem(status, code, message, status === 429 || status === 503 ? { "retry-after": "1" } : {});
 }
 
 export function problemDocument({ status, code, message }: HttpProblem): ProblemDocument {

@@ -29,6 +29,8 @@ export interface Route {
   readonly command?: boolean;
   /** Long-lived (SSE) or waiting: exempt from the request timeout, counted against a bound of its own. */
   readonly long?: boolean;
+  /** Answered also while other reads are shed: how an operator sees why. Cheap, and asked rarely. */
+  readonly essential?: boolean;
   readonly handle: (request: RouteRequest) => Promise<RouteAnswer>;
 }
 

@@ -22,6 +22,7 @@ import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
 import type { Config } from "./config.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
+import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
 import { watch } from "./watchdog.ts";
 
 export interface NodeOptions {
@@ -51,6 +52,7 @@ export class Node {
   connected = true;
   readonly #dataDir: DataDir;
   readonly #workers: readonly Thread<ShardWorker>[];
+  readonly #loadMeter: ThreadLoadMeter;
   readonly #drainMs: number;
   readonly #stopWatching: () => void;
   #stopping = false;
@@ -72,6 +74,10 @@ export class Node {
     this.reader = parts.reader;
     this.#dataDir = parts.dataDir;
     this.#workers = parts.workers;
+    this.#loadMeter = new ThreadLoadMeter(
+      parts.reader.worker,
+      parts.workers.map(({ worker }) => worker),
+    );
     this.#drainMs = parts.drainMs;
     this.#stopWatching = parts.stopWatching;
     void this.#followConnection();
@@ -121,6 +127,11 @@ export class Node {
   async shards(): Promise<ShardReport[]> {
     const reports = await Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())));
     return reports.flat().sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard));
+  }
+
+  /** How busy the threads were since the last call. */
+  load(): ThreadLoad {
+    return this.#loadMeter.read();
   }
 
   shardFolder(job: string, partition: number): string {

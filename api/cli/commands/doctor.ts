@@ -1,10 +1,10 @@
 /** `tidemark doctor`: what is wrong here, and how to mend it. */
 import { join } from "node:path";
 import { readConfig } from "../../../runtime/node/config.ts";
-import { command } from "../framework/command.ts";
 import type { Check } from "../doctor/check.ts";
-import type { Colour, Terminal } from "../terminal/terminal.ts";
+import { command } from "../framework/command.ts";
 import { printable } from "../terminal/printable.ts";
+import type { Colour, Terminal } from "../terminal/terminal.ts";
 
 const COLOURS: Readonly<Record<Check["status"], Colour>> = { ok: "green", warn: "yellow", fail: "red" };
 

@@ -23,7 +23,8 @@ export function leastSkewMs({ before, after, theirs, resolutionMs }: ClockReadin
 /** Processing time is the log's, which is the server's: a clock that is off moves timers and what is too far ahead. */
 export function checkClock(name: string, whose: string, reading: ClockReading): Check {
   const skew = leastSkewMs(reading);
-  const found = skew === 0 ? `${whose} and this machine agree` : `${whose} is ${Math.abs(skew)} ms ${skew > 0 ? "ahead of" : "behind"} this machine`;
+  const found =
+    skew === 0 ? `${whose} and this machine agree` : `${whose} is ${Math.abs(skew)} ms ${skew > 0 ? "ahead of" : "behind"} this machine`;
   const mend = "Let both machines take their time from NTP; times of events are compared with the server's clock.";
   if (Math.abs(skew) >= FAIL_MS) return fail(name, found, mend);
   return Math.abs(skew) >= WARN_MS ? warn(name, found, mend) : ok(name, found);

@@ -27,7 +27,11 @@ function checkWritable(dataDir: string, folder: string): Check {
     return ok("data directory", `${dataDir} ${existsSync(dataDir) ? "can be written" : "can be made"}`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return fail("data directory", `${folder} cannot be written: ${code ?? String(error)}`, "Name a directory that can be written with TIDEMARK_DATA_DIR.");
+    return fail(
+      "data directory",
+      `${folder} cannot be written: ${code ?? String(error)}`,
+      "Name a directory that can be written with TIDEMARK_DATA_DIR.",
+    );
   }
 }
 

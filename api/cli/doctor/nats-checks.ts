@@ -58,7 +58,11 @@ function checkServer(server: string, nc: NatsConnection): Check[] {
 export function checkVersion(what: string, version: string): Check {
   if (!isAtLeast(version, MIN_NATS_VERSION)) return fail("nats-server", `${what} is older than ${MIN_NATS_VERSION}`, "Use 2.15 or newer.");
   if (isAtLeast(version, ADVISED_VERSION)) return ok("nats-server", what);
-  return warn("nats-server", `${what} is older than ${ADVISED_VERSION}`, "It works; 2.15 closes holes through which a power failure loses messages.");
+  return warn(
+    "nats-server",
+    `${what} is older than ${ADVISED_VERSION}`,
+    "It works; 2.15 closes holes through which a power failure loses messages.",
+  );
 }
 
 export function checkPayload(bytes: number): Check {
@@ -108,7 +112,9 @@ async function checkMapping(nc: NatsConnection, log: string): Promise<Check> {
   );
 }
 
-type CheckedStream = Pick<StreamInfo, "state"> & { readonly config: Pick<StreamInfo["config"], "name" | "subjects" | "discard" | "max_age" | "max_bytes"> };
+type CheckedStream = Pick<StreamInfo, "state"> & {
+  readonly config: Pick<StreamInfo["config"], "name" | "subjects" | "discard" | "max_age" | "max_bytes">;
+};
 
 /** A log's or a job's output stream; of others nothing is known here. One that is as it should be and not full says so in one line with the rest. */
 export function checkStream({ config, state }: CheckedStream): Check[] {
@@ -116,10 +122,12 @@ export function checkStream({ config, state }: CheckedStream): Check[] {
   if (logOf(subjects) === undefined && !isOutput(subjects)) return [];
   const check = `stream ${name}`;
   const checks: Check[] = [];
-  if (age > 0) checks.push(fail(check, "messages are dropped by age", `Set max_age of ${name} to 0: what is dropped is lost to the state.`));
+  if (age > 0)
+    checks.push(fail(check, "messages are dropped by age", `Set max_age of ${name} to 0: what is dropped is lost to the state.`));
   if (discard !== "new") checks.push(fail(check, "old messages are dropped when it is full", `Set discard of ${name} to new.`));
   const fill = max > 0 ? state.bytes / max : 0;
-  const found = max > 0 ? `${bytesText(state.bytes)} of ${bytesText(max)}, ${Math.floor(fill * 100)} %` : `${bytesText(state.bytes)}, without a bound`;
+  const found =
+    max > 0 ? `${bytesText(state.bytes)} of ${bytesText(max)}, ${Math.floor(fill * 100)} %` : `${bytesText(state.bytes)}, without a bound`;
   const mend = `Raise max_bytes: nats stream edit ${name} --max-bytes=…; a full stream takes nothing more.`;
   if (fill >= FILL_FAIL) checks.push(fail(check, found, mend));
   else if (fill >= FILL_WARN) checks.push(warn(check, found, mend));
