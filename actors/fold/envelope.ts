@@ -8,6 +8,7 @@ import { parseInstant } from "../model/time.ts";
 import { ATTRIBUTE_MAX_CHARS, BATCH_MAX_EVENTS, EVENT_MAX_BYTES } from "./bounds.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { LogEntry } from "./entry.ts";
+import { mediaType, memberOf, readData } from "./event-data.ts";
 import { jsonBytes } from "./json-text.ts";
 import type { Primitives } from "./primitives.ts";
 
@@ -48,7 +49,7 @@ const STRUCTURED_TYPE = "application/cloudevents+json";
 export function readItems(entry: LogEntry, primitives: Primitives): Item[] {
   const contentType = mediaType(entry.headers?.get("content-type"));
   if (entry.headers?.has("ce-specversion") === true && contentType !== BATCH_TYPE && contentType !== STRUCTURED_TYPE) {
-    return [readBinary(entry, contentType, primitives)];
+    return [readBinary(entry, contentType)];
   }
   const text = primitives.decodeUtf8(entry.payload);
   if (text === undefined) return [refuse("not-json", "the payload is not UTF-8")];
@@ -73,7 +74,7 @@ export function readEnvelope(item: Item): Envelope | Refused {
   if ("refused" in item) return item.refused;
   const event = item.value;
   if (typeof event !== "object" || event === null || Array.isArray(event)) return refuse("not-cloudevent", "not a JSON object").refused;
-  const { specversion, id, source, type, time, subject, sequence, effectivetime, data } = event as Attributes;
+  const { specversion, id, source, type, time, subject, sequence, effectivetime } = event as Attributes;
   // An id that is none goes nowhere: over-long in a side output, it would make that too large for any stream.
   const known = { id: isAttribute(id) ? id : undefined, subject: typeof subject === "string" ? subject : undefined };
   const no = (code: string, reason: string, at?: number): Refused => ({ ok: false, code, reason, time: at, ...known });
@@ -92,10 +93,11 @@ export function readEnvelope(item: Item): Envelope | Refused {
   if (order === null) return no("bad-attribute", "sequence is neither a whole number nor decimal digits", instant);
   const effective = effectivetime === undefined || effectivetime === null ? undefined : parseEffective(effectivetime);
   if (effective === null) return no("bad-attribute", "effectivetime is not an RFC 3339 date-time", instant);
-  const payload = (event as Attributes).data_base64 === undefined ? data : (event as Attributes).data_base64;
+  const data = readData(event as Attributes);
+  if ("code" in data) return no(data.code, data.reason, instant);
   let content: string;
   try {
-    content = `${type}\n${instant}\n${effective ?? ""}\n${order ?? ""}\n${canonicalJson(payload ?? null)}`;
+    content = `${type}\n${instant}\n${effective ?? ""}\n${order ?? ""}\n${canonicalJson(data.value)}`;
   } catch (error) {
     if (error instanceof UnsafeData)
       return no(error.code, "data is nested too deep or holds fields that could change the program", instant);
@@ -110,31 +112,26 @@ export function readEnvelope(item: Item): Envelope | Refused {
     subject: typeof subject === "string" ? subject : undefined,
     sequence: order,
     effectiveTime: effective,
-    data: payload ?? null,
+    data: data.value,
     content,
   };
 }
 
-function readBinary(entry: LogEntry, contentType: string, primitives: Primitives): Item {
+/** Binary mode, written as the JSON format has it. */
+function readBinary(entry: LogEntry, contentType: string): Item {
   const event: Record<string, unknown> = {};
   for (const [name, value] of entry.headers!) {
     if (name.startsWith("ce-")) event[name.slice(3)] = percentDecoded(value);
   }
+  // These are no attributes: the payload is the data.
+  delete event.data;
+  delete event.data_base64;
+  if (contentType !== "") event.datacontenttype = entry.headers!.get("content-type");
   if (entry.payload.length > EVENT_MAX_BYTES)
     return refuse("oversize", `the event has ${entry.payload.length} bytes, at most ${EVENT_MAX_BYTES}`);
   if (entry.payload.length === 0) return { value: event };
-  const text = primitives.decodeUtf8(entry.payload);
-  if (text === undefined) return refuse("not-json", "the data is not UTF-8");
-  if (contentType !== "" && contentType !== "application/json" && !contentType.endsWith("+json")) {
-    event.data = text;
-    return { value: event };
-  }
-  try {
-    event.data = JSON.parse(text);
-  } catch {
-    return refuse("not-json", "the data is not JSON");
-  }
-  return { value: event };
+  const member = memberOf(entry.payload, contentType);
+  return member === undefined ? refuse("not-json", "the data is not JSON") : { value: { ...event, ...member } };
 }
 
 /** Header values escape what a header cannot carry; a value that is no valid escape stands for itself. */
@@ -164,10 +161,4 @@ function readSequence(value: unknown): string | undefined | null {
 
 function parseEffective(value: unknown): number | null {
   return typeof value === "string" ? (parseInstant(value) ?? null) : null;
-}
-
-function mediaType(header: string | undefined): string {
-  if (header === undefined) return "";
-  const end = header.indexOf(";");
-  return (end === -1 ? header : header.slice(0, end)).trim().toLowerCase();
 }

@@ -10,7 +10,9 @@ import { isTidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { LoadedNode } from "../../runtime/node/loaded-node.ts";
 import { REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
-import { flushed, type RunningNode, serve } from "./running-node.ts";
+import { openAccess } from "../http/app.ts";
+import { flushed } from "./framework/process-signals.ts";
+import { type RunningNode, serve } from "./running-node.ts";
 
 const app = process.argv[2]!;
 const files = new Map<string, AppModule>();
@@ -23,7 +25,11 @@ async function main(): Promise<void> {
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   onFile(resolve(app));
   const config = readConfig(process.env);
-  const loaded = await LoadedNode.load({ config, app, onFile, notice: (message) => process.stderr.write(`tidemark: ${message}\n`) });
+  const notice = (message: string): void => {
+    process.stderr.write(`tidemark: ${message}\n`);
+  };
+  const access = openAccess(config.apiTokens, notice);
+  const loaded = await LoadedNode.load({ config, app, onFile, notice });
   process.on("message", (message: ToChild) => {
     obey(message).catch(refuse);
   });
@@ -36,7 +42,7 @@ async function main(): Promise<void> {
         tell({ kind: "prepared" });
         break;
       case "open":
-        running = await serve(await loaded.open(), { ...config, httpPort: message.httpPort ?? config.httpPort });
+        running = await serve(await loaded.open(), { ...config, httpPort: message.httpPort ?? config.httpPort }, access);
         tell({ kind: "ready", apiUrl: running.apiUrl });
         break;
       case "hand-over": {

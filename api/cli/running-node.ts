@@ -4,7 +4,9 @@ import type { FastifyInstance } from "fastify";
 import { TidemarkError } from "../../runtime/errors.ts";
 import type { Config } from "../../runtime/node/config.ts";
 import type { Node } from "../../runtime/node/node.ts";
+import type { Access } from "../http/access.ts";
 import { buildApi } from "../http/app.ts";
+import { flushed } from "./framework/process-signals.ts";
 
 export interface RunningNode {
   readonly node: Node;
@@ -13,9 +15,11 @@ export interface RunningNode {
   end(): void;
 }
 
+export type ServeConfig = Pick<Config, "httpHost" | "httpPort" | "apiRate" | "apiRequests">;
+
 /** Fails with PORT_TAKEN or CONFIG_INVALID. SIGTERM and SIGINT end it. */
-export async function serve(node: Node, config: Pick<Config, "httpHost" | "httpPort">): Promise<RunningNode> {
-  const api = buildApi(node);
+export async function serve(node: Node, config: ServeConfig, access: Access): Promise<RunningNode> {
+  const api = buildApi(node, { access, limits: { requestsPerSecond: config.apiRate, requestsMax: config.apiRequests } });
   const apiUrl = await listen(api, config.httpHost, config.httpPort);
   let ending = false;
   const end = (): void => {
@@ -54,11 +58,4 @@ async function drain(node: Node, api: FastifyInstance): Promise<void> {
   await flushed();
   if (code === 0) process.exit(0);
   process.kill(process.pid, "SIGKILL");
-}
-
-/** What was written to stderr has left the process. */
-export function flushed(): Promise<void> {
-  return new Promise((resolve) => {
-    process.stderr.write("", () => resolve());
-  });
 }

@@ -1,12 +1,38 @@
 /** Actors: keys of a type, and one actor's state as of the last commit of its shard. */
-import type { FastifyInstance } from "fastify";
+import { Type } from "typebox";
 import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { partitionOf } from "../../runtime/log/slot-map.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import type { ActorReport } from "../../runtime/node/state-reader.ts";
 import { isCount, readCursor, writeCursor } from "./cursor.ts";
 import { badRequest, notFound } from "./problem.ts";
-import { type Query, readLimit, readText } from "./query.ts";
+import { listOf, PAGE_QUERY, readLimit } from "./query.ts";
+import type { Route } from "./route.ts";
+import { Instant, Key, Position } from "./shapes.ts";
+
+const Text = Type.String();
+const Count = Type.Integer({ minimum: 0 });
+
+const ActorState = Type.Object({
+  type: Text,
+  key: Key,
+  shard: Count,
+  position: Position,
+  watermark: Type.Union([Instant, Type.Null()]),
+  state: Type.Record(Text, Type.Unknown(), { description: "By cell." }),
+  timers: Type.Array(
+    Type.Object({
+      name: Text,
+      id: Text,
+      at: Instant,
+      clock: Type.Union([Type.Literal("event"), Type.Literal("processing")]),
+      data: Type.Unknown(),
+      armedBy: Type.String({ description: "Id of the event that armed it." }),
+    }),
+  ),
+  dedupe: Type.Object({ count: Count, oldest: Type.Union([Instant, Type.Null()]), horizon: Text }),
+  pending: Type.Array(Type.Unknown()),
+});
 
 interface KeyCursor {
   readonly partition: number;
@@ -14,22 +40,41 @@ interface KeyCursor {
   readonly after: string;
 }
 
-export function actorRoutes(app: FastifyInstance, node: Node): void {
-  app.get<{ Params: { type: string }; Querystring: Query }>("/v1/actors/:type", async (request) => {
-    const { type } = request.params;
-    const key = readText(request.query, "key");
-    const prefix = readText(request.query, "prefix");
-    const limit = readText(request.query, "limit");
-    const cursor = readText(request.query, "cursor");
-    const running = jobOf(node, type);
-    if (key !== undefined) return await readActor(node, running, type, key);
-    return await listKeys(node, running, type, prefix ?? "", readLimit(limit), readCursor(cursor, isKeyCursor));
-  });
-
-  app.get<{ Params: { type: string; key: string } }>("/v1/actors/:type/:key", async (request) => {
-    const { type, key } = request.params;
-    return await readActor(node, jobOf(node, type), type, key);
-  });
+export function actorRoutes(node: Node): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/v1/actors/{type}",
+      role: "viewer",
+      summary: "Keys that have an actor of the type; with `key`, that actor",
+      params: Type.Object({ type: Text }),
+      query: Type.Object({
+        key: Type.Optional(Key),
+        prefix: Type.Optional(Type.String({ description: "Only keys that begin with it." })),
+        ...PAGE_QUERY,
+      }),
+      answers: { 200: Type.Union([listOf(Text), ActorState]) },
+      handle: async ({ params, query }) => {
+        const type = params.type!;
+        const running = jobOf(node, type);
+        if (query.key !== undefined) return { status: 200, body: await readActor(node, running, type, query.key) };
+        const cursor = readCursor(query.cursor, isKeyCursor);
+        return { status: 200, body: await listKeys(node, running, type, query.prefix ?? "", readLimit(query.limit), cursor) };
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/actors/{type}/{key}",
+      role: "viewer",
+      summary: "One actor: its state as of the last commit of its shard",
+      params: Type.Object({ type: Text, key: Key }),
+      answers: { 200: ActorState },
+      handle: async ({ params }) => {
+        const type = params.type!;
+        return { status: 200, body: await readActor(node, jobOf(node, type), type, params.key!) };
+      },
+    },
+  ];
 }
 
 async function readActor(node: Node, { job, map }: RunningJob, type: string, key: string): Promise<ActorReport> {

@@ -1,36 +1,29 @@
 /**
- * The HTTP API of a node (CONTRACT "HTTP"), apart from any socket: tests inject into it. It talks to the node, never
- * to a store or a shard. Loopback only: there is no authentication yet.
+ * The HTTP API of a node (CONTRACT "HTTP"): its route table on a server. It talks to the node, never to a store or a
+ * shard.
  */
-import Fastify, { type FastifyInstance } from "fastify";
+import type { FastifyInstance } from "fastify";
+import { systemClock } from "../../runtime/clock.ts";
 import type { Node } from "../../runtime/node/node.ts";
-import { actorRoutes } from "./actors.ts";
-import { outputRoutes } from "./outputs.ts";
-import { notFound, sendProblem } from "./problem.ts";
-import { shardRoutes } from "./shards.ts";
+import { type Access, openOnLoopback, withTokens } from "./access.ts";
+import type { ApiLimits } from "./limits.ts";
+import { apiRoutes } from "./routes.ts";
+import { buildServer } from "./server.ts";
+import { TokenFile } from "./tokens.ts";
 
-/** A key is at most 256 written bytes; percent-encoded once more at most three times as long. */
-const PARAM_MAX_CHARS = 1_024;
-const BODY_MAX_BYTES = 1024 * 1024;
-const REQUEST_TIMEOUT_MS = 30_000;
+export interface ApiOptions {
+  readonly access: Access;
+  readonly limits?: Partial<ApiLimits>;
+}
 
-export function buildApi(node: Node): FastifyInstance {
-  const app = Fastify({
-    routerOptions: { maxParamLength: PARAM_MAX_CHARS },
-    bodyLimit: BODY_MAX_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    forceCloseConnections: true,
-    // What the router itself refuses: a path that is no UTF-8, or a parameter beyond its bound.
-    frameworkErrors: (error, _request, reply) => {
-      void sendProblem(reply, error);
-    },
-  });
-  app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
-  app.setNotFoundHandler(async (request, reply) => {
-    await sendProblem(reply, notFound(`There is no ${request.method} ${request.url.split("?")[0]}.`));
-  });
-  shardRoutes(app, node);
-  actorRoutes(app, node);
-  outputRoutes(app, node);
-  return app;
+/**
+ * Who may call: by the token file, or without one everybody on loopback. Opened before the node is, so that a wrong
+ * line stops the start at once. Throws CONFIG_INVALID.
+ */
+export function openAccess(tokenFile: string | undefined, notice: (message: string) => void): Access {
+  return tokenFile === undefined ? openOnLoopback : withTokens(new TokenFile(tokenFile, { clock: systemClock, notice }));
+}
+
+export function buildApi(node: Node, options: ApiOptions): FastifyInstance {
+  return buildServer(apiRoutes(node), { ...options, clock: systemClock, load: () => node.load() });
 }

@@ -1,28 +1,40 @@
 /** Outputs: pages of CloudEvents as published, oldest first per shard. The cursor holds a sequence per shard. */
-import type { FastifyInstance } from "fastify";
+import { Type } from "typebox";
 import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { isType } from "../../actors/model/stream.ts";
 import { partitionOf } from "../../runtime/log/slot-map.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { isCount, readCursor, writeCursor } from "./cursor.ts";
 import { badRequest } from "./problem.ts";
-import { type Query, readLimit, readText } from "./query.ts";
+import { listOf, PAGE_QUERY, readLimit } from "./query.ts";
+import type { Route } from "./route.ts";
+import { CloudEvent, Key } from "./shapes.ts";
 
 /** `<job>/<partition>` to the next sequence; a shard that is missing is read to its end. */
 type OutputCursor = Readonly<Record<string, number>>;
 
-export function outputRoutes(app: FastifyInstance, node: Node): void {
-  app.get<{ Querystring: Query }>("/v1/outputs", async (request) => {
-    const type = readText(request.query, "type");
-    const key = readText(request.query, "key");
-    const limit = readText(request.query, "limit");
-    const cursor = readText(request.query, "cursor");
-    if (type !== undefined && !isType(type)) throw badRequest("type: dot-joined tokens of A-Z a-z 0-9 _ -, at most 128 bytes.");
-    const token = key === undefined ? undefined : writeKey(key);
-    if (key !== undefined && token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
-    const filter = { ...(token === undefined ? {} : { key: token }), ...(type === undefined ? {} : { type }) };
-    return await readPage(node, filter, readLimit(limit), readCursor(cursor, isOutputCursor));
-  });
+export function outputRoutes(node: Node): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/v1/outputs",
+      role: "viewer",
+      summary: "Outputs as published, oldest first within a shard",
+      query: Type.Object({
+        type: Type.Optional(Type.String({ description: "Only outputs of this type." })),
+        key: Type.Optional(Key),
+        ...PAGE_QUERY,
+      }),
+      answers: { 200: listOf(CloudEvent) },
+      handle: async ({ query: { type, key, limit, cursor } }) => {
+        if (type !== undefined && !isType(type)) throw badRequest("type: dot-joined tokens of A-Z a-z 0-9 _ -, at most 128 bytes.");
+        const token = key === undefined ? undefined : writeKey(key);
+        if (key !== undefined && token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
+        const filter = { ...(token === undefined ? {} : { key: token }), ...(type === undefined ? {} : { type }) };
+        return { status: 200, body: await readPage(node, filter, readLimit(limit), readCursor(cursor, isOutputCursor)) };
+      },
+    },
+  ];
 }
 
 async function readPage(

@@ -1,15 +1,28 @@
-/** Problem documents (RFC 9457) with a stable `code`. */
-import type { FastifyReply } from "fastify";
-import { isTidemarkError } from "../../runtime/errors.ts";
+/** Problem documents (RFC 9457) with a stable `code`. What was not foreseen shows no inside to the caller. */
+import { STATUS_CODES } from "node:http";
+import { type ErrorCode, isTidemarkError, type TidemarkError } from "../../runtime/errors.ts";
+
+export const PROBLEM_MEDIA_TYPE = "application/problem+json";
+
+export interface ProblemDocument {
+  readonly type: "about:blank";
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+}
 
 export class HttpProblem extends Error {
   readonly status: number;
   readonly code: string;
+  /** Sent with the problem: `retry-after`, `www-authenticate`, `allow`. */
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, code: string, detail: string) {
+  constructor(status: number, code: string, detail: string, headers: Readonly<Record<string, string>> = {}) {
     super(detail);
     this.status = status;
     this.code = code;
+    this.headers = headers;
   }
 }
 
@@ -21,33 +34,43 @@ export function badRequest(detail: string): HttpProblem {
   return new HttpProblem(400, "BAD_REQUEST", detail);
 }
 
-/** Answers with a problem; what was not foreseen shows no inside to the caller. */
-export async function sendProblem(reply: FastifyReply, error: unknown): Promise<void> {
-  const { status, code, detail } = problemOf(error);
-  if (status === 500) process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  await reply
-    .code(status)
-    .type("application/problem+json")
-    .send({ type: "about:blank", title: titleOf(status), status, code, detail });
-}
+/** Codes of refusals that are Fastify's or Node's own. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  408: "REQUEST_TIMEOUT",
+  413: "BODY_TOO_LARGE",
+  414: "URI_TOO_LONG",
+  415: "UNSUPPORTED_MEDIA_TYPE",
+  431: "HEADERS_TOO_LARGE",
+};
 
-function problemOf(error: unknown): { readonly status: number; readonly code: string; readonly detail: string } {
-  if (error instanceof HttpProblem) return { status: error.status, code: error.code, detail: error.message };
-  if (isTidemarkError(error)) return { status: 503, code: error.code, detail: error.message };
+/** Statuses of Tidemark's codes; 503 for all others: what stops the node from answering may pass. */
+const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
+  EVENT_TOO_LARGE: 413,
+  KEY_INVALID: 400,
+  LOG_CONFLICT: 409,
+  LOG_FULL: 507,
+  LOG_MISSING: 404,
+  PUBLISH_OVERLOADED: 429,
+  PUBLISH_TIMEOUT: 504,
+};
+
+/** What `error` is to a caller. Anything that is no problem, no TidemarkError and no refusal of Fastify's is 500 INTERNAL. */
+export function problemOf(error: unknown): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  if (isTidemarkError(error)) return ofTidemark(error);
   const status = (error as { readonly statusCode?: unknown } | null)?.statusCode;
   if (typeof status === "number" && status >= 400 && status < 500) {
-    return { status, code: "BAD_REQUEST", detail: error instanceof Error ? error.message : "the request cannot be read" };
+    const detail = error instanceof Error ? error.message : "the request cannot be read";
+    return new HttpProblem(status, REFUSALS[status] ?? "BAD_REQUEST", detail);
   }
-  return { status: 500, code: "INTERNAL", detail: "Something unforeseen happened; the node's log says what." };
+  return new HttpProblem(500, "INTERNAL", "Something unforeseen happened; the node's log says what.");
 }
 
-function titleOf(status: number): string {
-  const titles: Readonly<Record<number, string>> = {
-    400: "Bad Request",
-    404: "Not Found",
-    413: "Content Too Large",
-    414: "URI Too Long",
-    503: "Service Unavailable",
-  };
-  return titles[status] ?? (status < 500 ? "Request refused" : "Internal Server Error");
+function ofTidemark({ code, message }: TidemarkError): HttpProblem {
+  const status = STATUSES[code] ?? 503;
+  return new HttpProblem(status, code, message, status === 429 || status === 503 ? { "retry-after": "1" } : {});
+}
+
+export function problemDocument({ status, code, message }: HttpProblem): ProblemDocument {
+  return { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, code, detail: message };
 }

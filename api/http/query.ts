@@ -1,23 +1,31 @@
 /** Query parameters that several routes share. */
-import { badRequest } from "./problem.ts";
+import { type TSchema, Type } from "typebox";
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000;
 
-/** Query parameters as Fastify parses them: one given twice is a list. */
-export type Query = Readonly<Record<string, unknown>>;
+/** Schemas of the parameters that every list takes. */
+export const PAGE_QUERY = {
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: LIMIT_MAX,
+      default: LIMIT_DEFAULT,
+      description: "Items of a page, at most; a whole number from 1 to 1000.",
+    }),
+  ),
+  cursor: Type.Optional(Type.String({ maxLength: 16_384, description: "`next` of the page before, unchanged." })),
+};
 
-/** A parameter's text; `undefined` when it is absent. Given twice it is refused: which one was meant? */
-export function readText(query: Query, name: string): string | undefined {
-  const value = Object.hasOwn(query, name) ? query[name] : undefined;
-  if (value === undefined || typeof value === "string") return value;
-  throw badRequest(`${name}: give it once.`);
+/** A list, as every list is answered. */
+export function listOf(item: TSchema) {
+  return Type.Object({
+    items: Type.Array(item),
+    next: Type.Union([Type.String(), Type.Null()], { description: "Give it back as `cursor`; null at the end." }),
+  });
 }
 
-/** `limit`: 1 to 1000, default 100. */
+/** `limit`, which the route's schema has checked: 1 to 1000, default 100. */
 export function readLimit(text: string | undefined): number {
-  if (text === undefined) return LIMIT_DEFAULT;
-  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (limit < 1 || limit > LIMIT_MAX) throw badRequest(`limit: a whole number from 1 to ${LIMIT_MAX}.`);
-  return limit;
+  return text === undefined ? LIMIT_DEFAULT : Number(text);
 }

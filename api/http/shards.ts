@@ -1,38 +1,117 @@
-/** Health, readiness, jobs and shards. */
-import type { FastifyInstance } from "fastify";
+/** Health, readiness, nodes, jobs and shards. */
+import { type Static, Type } from "typebox";
 import type { Node } from "../../runtime/node/node.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 import { notFound } from "./problem.ts";
+import { listOf } from "./query.ts";
+import type { Route } from "./route.ts";
+import { Instant, Position } from "./shapes.ts";
 
-export function shardRoutes(app: FastifyInstance, node: Node): void {
-  app.get("/healthz", async () => ({ status: "alive" }));
+const Count = Type.Integer({ minimum: 0 });
+const Text = Type.String();
 
-  app.get("/readyz", async (_request, reply) => {
-    const reasons = node.stopping ? ["the node is stopping"] : (await node.shards()).flatMap(whyNotReady);
-    if (!node.connected) reasons.push("NATS does not answer");
-    return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons });
-  });
+const Shard = Type.Object({
+  job: Text,
+  shard: Count,
+  owner: Type.String({ description: "Id of the node that owns it." }),
+  role: Type.Literal("owner"),
+  status: Type.Union(["starting", "running", "stopping", "stopped", "halted"].map((status) => Type.Literal(status))),
+  contested: Type.Boolean({ description: "Another owner has taken it over since: two nodes write the same bytes." }),
+  position: Position,
+  logEnd: Count,
+  lag: Type.Integer({ minimum: 0, description: "Entries known to wait behind `position`." }),
+  watermark: Type.Union([Instant, Type.Null()]),
+  outputs: Count,
+  outputsStored: Count,
+  actors: Count,
+  timers: Count,
+  pendingCalls: Count,
+  stateBytes: Count,
+  stateHash: Type.Union([Text, Type.Null()]),
+  lastSnapshot: Type.Null(),
+  counts: Type.Record(Text, Count),
+  error: Type.Optional(Type.Object({ code: Text, detail: Text })),
+});
 
-  app.get("/v1/jobs", async () => ({
-    items: node.jobs.map(({ job, map }) => ({
-      job: job.name,
-      log: job.log,
-      version: job.version,
-      partitions: map.partitions,
-      actors: job.actors.map((actor) => actor.name),
-      settings: job.settings,
-    })),
-    next: null,
+const Job = Type.Object({
+  job: Text,
+  log: Text,
+  version: Count,
+  partitions: Count,
+  actors: Type.Array(Text),
+  settings: Type.Record(Text, Type.Union([Type.Number(), Type.String(), Type.Array(Type.String())])),
+});
+
+const Readiness = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(Text) });
+
+export function shardRoutes(node: Node): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/healthz",
+      role: "public",
+      summary: "Whether the process is alive",
+      answers: { 200: Type.Object({ status: Type.Literal("alive") }) },
+      handle: async () => ({ status: 200, body: { status: "alive" } }),
+    },
+    {
+      method: "GET",
+      path: "/readyz",
+      role: "public",
+      summary: "Whether every shard runs and NATS answers, with reasons when not",
+      answers: { 200: Readiness, 503: Readiness },
+      handle: async () => {
+        const { ready, reasons } = await readiness(node);
+        return { status: ready ? 200 : 503, body: { ready, reasons } };
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/jobs",
+      role: "viewer",
+      summary: "Jobs with log, version, partitions, actor types and settings",
+      answers: { 200: listOf(Job) },
+      handle: async () => ({ status: 200, body: { items: jobsOf(node), next: null } }),
+    },
+    {
+      method: "GET",
+      path: "/v1/shards",
+      role: "viewer",
+      summary: "Where each shard is",
+      answers: { 200: listOf(Shard) },
+      handle: async () => ({ status: 200, body: { items: await node.shards(), next: null } }),
+    },
+    {
+      method: "GET",
+      path: "/v1/shards/{job}/{shard}",
+      role: "viewer",
+      summary: "Where one shard is",
+      params: Type.Object({ job: Text, shard: Text }),
+      answers: { 200: Shard },
+      handle: async ({ params: { job, shard } }) => {
+        const found = (await node.shards()).find((report) => report.job === job && String(report.shard) === shard);
+        if (found === undefined) throw notFound(`There is no shard ${shard} of job "${job}".`);
+        return { status: 200, body: found };
+      },
+    },
+  ];
+}
+
+async function readiness(node: Node): Promise<Static<typeof Readiness>> {
+  const reasons = node.stopping ? ["the node is stopping"] : (await node.shards()).flatMap(whyNotReady);
+  if (!node.connected) reasons.push("NATS does not answer");
+  return { ready: reasons.length === 0, reasons };
+}
+
+function jobsOf(node: Node): Static<typeof Job>[] {
+  return node.jobs.map(({ job, map }) => ({
+    job: job.name,
+    log: job.log,
+    version: job.version,
+    partitions: map.partitions,
+    actors: job.actors.map((actor) => actor.name),
+    settings: { ...job.settings, otherTypes: [...job.settings.otherTypes] },
   }));
-
-  app.get("/v1/shards", async () => ({ items: await node.shards(), next: null }));
-
-  app.get<{ Params: { job: string; shard: string } }>("/v1/shards/:job/:shard", async (request) => {
-    const { job, shard } = request.params;
-    const found = (await node.shards()).find((report) => report.job === job && String(report.shard) === shard);
-    if (found === undefined) throw notFound(`There is no shard ${shard} of job "${job}".`);
-    return found;
-  });
 }
 
 function whyNotReady(report: ShardReport): string[] {

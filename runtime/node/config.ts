@@ -11,6 +11,12 @@ export interface Config {
   readonly natsUrl: string | undefined;
   readonly httpHost: string;
   readonly httpPort: number;
+  /** File of `name:role:sha256` lines; undefined: the API is open, on loopback only. */
+  readonly apiTokens: string | undefined;
+  /** Requests of one caller of the API in a second. */
+  readonly apiRate: number;
+  /** Requests at work in the API at a time. */
+  readonly apiRequests: number;
   readonly dataDir: string;
   readonly nodeId: string | undefined;
   readonly partitions: number;
@@ -33,8 +39,11 @@ interface Setting<T> {
 
 const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   natsUrl: { env: "TIDEMARK_NATS_URL", fallback: () => undefined, read: natsUrl },
-  httpHost: { env: "TIDEMARK_HTTP_HOST", fallback: () => "127.0.0.1", read: loopback },
+  httpHost: { env: "TIDEMARK_HTTP_HOST", fallback: () => "127.0.0.1", read: host },
   httpPort: { env: "TIDEMARK_HTTP_PORT", fallback: () => 7070, read: whole(0, 65_535) },
+  apiTokens: { env: "TIDEMARK_API_TOKENS", fallback: () => undefined, read: (text) => text },
+  apiRate: { env: "TIDEMARK_API_RATE", fallback: () => 1_000, read: whole(1, 1_000_000) },
+  apiRequests: { env: "TIDEMARK_API_REQUESTS", fallback: () => 64, read: whole(1, 10_000) },
   dataDir: { env: "TIDEMARK_DATA_DIR", fallback: () => ".tidemark", read: (text) => text },
   nodeId: { env: "TIDEMARK_NODE_ID", fallback: () => undefined, read: nodeId },
   partitions: { env: "TIDEMARK_PARTITIONS", fallback: () => 4, read: whole(1, 1024) },
@@ -46,12 +55,24 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   streamMaxBytes: { env: "TIDEMARK_STREAM_MAX_BYTES", fallback: () => 1024 ** 3, read: whole(1024 * 1024, 2 ** 50) },
 };
 
+/** Read by commands, not by a node; they may stand in the same environment. */
+const CLIENT_SETTINGS = ["TIDEMARK_TOKEN"];
+
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const known = new Set(Object.values(SETTINGS).map((setting) => setting.env));
+  const known = new Set([...Object.values(SETTINGS).map((setting) => setting.env), ...CLIENT_SETTINGS]);
   for (const name of Object.keys(env)) {
     if (name.startsWith("TIDEMARK_") && !known.has(name)) throw new TidemarkError("CONFIG_INVALID", `${name} is no setting of Tidemark.`);
   }
-  return Object.fromEntries(Object.entries(SETTINGS).map(([key, setting]) => [key, readSetting(setting, env)])) as unknown as Config;
+  const config = Object.fromEntries(
+    Object.entries(SETTINGS).map(([key, setting]) => [key, readSetting(setting, env)]),
+  ) as unknown as Config;
+  if (config.apiTokens === undefined && !isLoopback(config.httpHost)) {
+    throw new TidemarkError(
+      "CONFIG_INVALID",
+      `TIDEMARK_HTTP_HOST="${config.httpHost}" can be reached from other machines and TIDEMARK_API_TOKENS is not set: name a file of tokens, or listen on 127.0.0.1.`,
+    );
+  }
+  return config;
 }
 
 function readSetting(setting: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): unknown {
@@ -77,9 +98,13 @@ function natsUrl(text: string): string {
   throw new TypeError("write nats://host:port");
 }
 
-function loopback(text: string): string {
-  if (["127.0.0.1", "::1", "localhost"].includes(text)) return text;
-  throw new TypeError("the API has no authentication yet and listens on loopback only: 127.0.0.1, ::1 or localhost");
+function host(text: string): string {
+  if (/^[A-Za-z0-9:][A-Za-z0-9.:%-]{0,252}$/.test(text)) return text;
+  throw new TypeError("write the name or the address to listen on, without a port");
+}
+
+function isLoopback(name: string): boolean {
+  return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
 function nodeId(text: string): string {

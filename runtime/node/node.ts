@@ -20,6 +20,7 @@ import type { DataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { Config } from "./config.ts";
 import type { StateReader } from "./state-reader.ts";
+import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
 
 /** Shards of one job, and the map of its log. */
 export interface RunningJob {
@@ -53,6 +54,7 @@ export class Node {
   connected = true;
   readonly #dataDir: DataDir;
   readonly #workers: readonly Thread<ShardWorker>[];
+  readonly #loadMeter: ThreadLoadMeter;
   readonly #drainMs: number;
   readonly #onDrained: () => void;
   #stopping = false;
@@ -65,6 +67,10 @@ export class Node {
     this.reader = parts.reader;
     this.#dataDir = parts.dataDir;
     this.#workers = parts.workers;
+    this.#loadMeter = new ThreadLoadMeter(
+      parts.reader.worker,
+      parts.workers.map(({ worker }) => worker),
+    );
     this.#drainMs = parts.drainMs;
     this.#onDrained = parts.onDrained;
     void this.#followConnection();
@@ -81,6 +87,11 @@ export class Node {
   async shards(): Promise<ShardReport[]> {
     const reports = await Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())));
     return reports.flat().sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard));
+  }
+
+  /** How busy the threads were since the last call. */
+  load(): ThreadLoad {
+    return this.#loadMeter.read();
   }
 
   shardFolder(job: string, partition: number): string {

@@ -89,7 +89,7 @@ function raw(request: string): Promise<{ readonly status: number; readonly type:
     });
   });
 }
-const get = (path: string) => raw(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+const get = (path: string) => raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
 
 /** All items of a list, page by page; a cursor must lead on, and to an end. */
 async function all<T>(path: string, limit: number): Promise<T[]> {
@@ -324,14 +324,14 @@ suite("hostile input", () => {
   }
 
   const REQUESTS: Readonly<Record<string, string>> = {
-    "a method that no route has": "DELETE /v1/shards HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "a method that no route has": "DELETE /v1/shards HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     "a body where none belongs":
-      "POST /v1/outputs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+      "POST /v1/outputs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
     "half a JSON body":
-      "POST /v1/outputs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{",
+      "POST /v1/outputs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{",
     "no HTTP at all": "HELLO\r\n\r\n",
-    "bytes in the path that had to be escaped": "GET /v1/actors/meter/€ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    "a header that is too long": `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`,
+    "bytes in the path that had to be escaped": "GET /v1/actors/meter/€ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    "a header that is too long": `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(20_000)}\r\n\r\n`,
   };
   for (const [name, request] of Object.entries(REQUESTS)) {
     test(`${name} is refused`, async () => {

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, type TestContext, test } from "node:test";
 import { folder, program } from "../support/clone.ts";
-import { ROOT, type Running, run } from "../support/packed.ts";
+import { NO_TERMINAL, ROOT, type Running, run } from "../support/packed.ts";
 
 /** Says what it was given, then does as told. */
 const COMMAND_LINE = `
@@ -23,7 +23,6 @@ const COMMAND_LINE = `
 `;
 const NODE_PACKAGE = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
 const TIMEOUT_MS = 60_000;
-const NO_TERMINAL = process.platform === "linux" ? false : "needs the program `script` of util-linux";
 
 suite("the command", { timeout: TIMEOUT_MS }, () => {
   test("runs on the Node that came with the package, with its arguments and its exit code", async (t) => {

@@ -11,6 +11,8 @@ import { folder, npmCli } from "./clone.ts";
 import type { Cleanup } from "./nats.ts";
 
 export const ROOT = resolve(fileURLToPath(new URL("../..", import.meta.url)));
+/** Why a test that types on a terminal is skipped; `false` where it can run. */
+export const NO_TERMINAL = process.platform === "linux" ? false : "needs the program `script` of util-linux";
 const LEFT_BEHIND = new Set(["node_modules", "dist", ".git", ".tidemark", "results"]);
 
 export interface Packed {

@@ -1,0 +1,11 @@
+/** The logs that a node's jobs read: those are the ones that its API writes to. */
+import type { SlotMap } from "../../runtime/log/slot-map.ts";
+import type { Node } from "../../runtime/node/node.ts";
+import { notFound } from "./problem.ts";
+
+/** Throws 404 for a log that no job of the node reads. */
+export function slotMapOf(node: Node, log: string): SlotMap {
+  const running = node.jobs.find(({ job }) => job.log === log);
+  if (running === undefined) throw notFound(`There is no log "${log.slice(0, 64)}". A log is made by the start of a job that reads it.`);
+  return running.map;
+}

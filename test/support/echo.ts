@@ -1,0 +1,46 @@
+/**
+ * A job for tests of the API: it says what it was handed, keeps the last of it, and fails when it is asked to, in the
+ * handler of an event or of a timer.
+ */
+import { Type } from "typebox";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { value } from "../../actors/model/cells/value.ts";
+import { job } from "../../actors/model/job.ts";
+import { output, stream } from "../../actors/model/stream.ts";
+
+const Seen = Type.Object({ id: Type.String(), data: Type.Unknown() });
+
+export const echo = actor("echo", {
+  in: {
+    said: stream("echo.said", { schema: Type.Unknown() }),
+    failing: stream("echo.failing", { schema: Type.Unknown() }),
+    arming: stream("echo.arming", { schema: Type.Unknown() }),
+  },
+  out: { seen: output("echo.seen", { schema: Seen }) },
+  state: { count: value(Type.Integer(), 0), last: value(Type.String()) },
+  timers: { alarm: timer("event", Type.Unknown()) },
+  on: {
+    said(ctx, data, { id }) {
+      ctx.state.count.update((count) => count + 1);
+      ctx.state.last.set(id);
+      ctx.out.seen({ id, data });
+    },
+    failing() {
+      throw new Error("asked to fail");
+    },
+    arming: (ctx, data) => ctx.timers.alarm.at(ctx.now, data),
+    alarm() {
+      throw new Error("asked to fail at an alarm");
+    },
+  },
+});
+
+/** Event time stands still but for events: what a test does not say does not happen. */
+export default job("echo", {
+  log: "echo",
+  actors: [echo],
+  outOfOrderness: "1m",
+  allowedLateness: "24h",
+  dedupeHorizon: "48h",
+  idle: "hold",
+});
