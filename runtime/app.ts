@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CodeIdentity } from "../actors/fold/meta.ts";
 import { besideEachOther, type Job } from "../actors/model/job.ts";
 import { TidemarkError } from "./errors.ts";
+import { isInPackage, PackageVersions } from "./package-versions.ts";
 
 export interface App {
   readonly jobs: readonly Job[];
@@ -49,12 +50,14 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
   const file = resolve(path);
   if (!existsSync(file)) throw new TidemarkError("APP_INVALID", `There is no app file ${path}.`);
   const root = packageRoot(dirname(file));
-  const seen = new Map<string, string>();
+  const packages = new PackageVersions();
   const modules: AppModule[] = [];
   const hooks = registerHooks({
     resolve(specifier, context, nextResolve) {
       try {
-        return nextResolve(specifier, context);
+        const resolved = nextResolve(specifier, context);
+        notePackage(packages, resolved.url, context.parentURL);
+        return resolved;
       } catch (error) {
         if (specifier.startsWith(".") && context.parentURL?.startsWith("file:") === true)
           onFile(fileURLToPath(new URL(specifier, context.parentURL)));
@@ -65,7 +68,7 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
       const path = url.startsWith("file:") ? fileURLToPath(url) : undefined;
       if (path !== undefined && isOfApp(path)) onFile(path);
       const loaded = nextLoad(url, context);
-      if (path !== undefined) note(seen, modules, root, path, loaded.source);
+      if (path !== undefined && isOfApp(path)) modules.push({ file: path, hash: hashOfSource(loaded.source ?? readFileSync(path)) });
       return loaded;
     },
   });
@@ -79,7 +82,7 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
   } finally {
     hooks.deregister();
   }
-  return { jobs: besideEachOther(jobsOf(path, exported)), codeHash: hashOf(seen), modules };
+  return { jobs: besideEachOther(jobsOf(path, exported)), codeHash: hashOf(root, modules, packages), modules };
 }
 
 /** What an epoch records of this process. */
@@ -110,29 +113,26 @@ function jobsOf(path: string, exported: unknown): readonly Job[] {
 /** Outside node_modules and Tidemark's own code. */
 function isOfApp(file: string): boolean {
   const own = relative(OWN_ROOT, file).split(sep).join("/");
-  return !file.includes(`${sep}node_modules${sep}`) && !OWN_CODE.some((folder) => own.startsWith(folder));
+  return !isInPackage(file) && !OWN_CODE.some((folder) => own.startsWith(folder));
 }
 
-function note(seen: Map<string, string>, modules: AppModule[], root: string, file: string, source: unknown): void {
-  const inside = file.lastIndexOf(`${sep}node_modules${sep}`);
-  if (inside !== -1) {
-    const parts = file.slice(inside + 14).split(sep);
-    const name = parts[0]!.startsWith("@") ? `${parts[0]}/${parts[1]}` : parts[0]!;
-    const manifest = join(file.slice(0, inside + 14), name, "package.json");
-    if (name !== "tidemark")
-      seen.set(`package ${name}`, (JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string }).version);
-    return;
-  }
-  if (!isOfApp(file)) return;
-  const content = typeof source === "string" || source instanceof Uint8Array ? source : readFileSync(file);
-  const hash = createHash("sha256").update(content).digest("hex");
-  modules.push({ file, hash });
-  seen.set(`module ${relative(root, file).split(sep).join("/")}`, hash);
+/** What one of the app's modules imports. */
+function notePackage(packages: PackageVersions, url: string, parentUrl: string | undefined): void {
+  if (!url.startsWith("file:") || parentUrl?.startsWith("file:") !== true || !isOfApp(fileURLToPath(parentUrl))) return;
+  const file = fileURLToPath(url);
+  if (isInPackage(file)) packages.addOf(file);
 }
 
-function hashOf(seen: ReadonlyMap<string, string>): string {
+function hashOfSource(source: string | ArrayBufferLike | NodeJS.TypedArray): string {
+  return createHash("sha256")
+    .update(typeof source === "string" || ArrayBuffer.isView(source) ? source : new Uint8Array(source))
+    .digest("hex");
+}
+
+function hashOf(root: string, modules: readonly AppModule[], packages: PackageVersions): string {
+  const lines = modules.map(({ file, hash }) => `module ${relative(root, file).split(sep).join("/")} ${hash}`);
   const hash = createHash("sha256");
-  for (const [what, version] of [...seen].sort((a, b) => (a[0] < b[0] ? -1 : 1))) hash.update(`${what} ${version}\n`);
+  for (const line of [...lines, ...packages.lines()].sort()) hash.update(`${line}\n`);
   return hash.digest("hex");
 }
 
