@@ -10,10 +10,18 @@ import { after, before, suite, test } from "node:test";
 import { connect } from "@nats-io/transport-node";
 import { folder, natsFolder } from "../support/clone.ts";
 import { startTestNats } from "../support/nats.ts";
-import { installedProject, npm, pack, ROOT, strangersPath, tidemark } from "../support/packed.ts";
+import { installedProject, npm, pack, ROOT, run, strangersPath, tidemark } from "../support/packed.ts";
 
 const TIMEOUT_MS = 240_000;
-const EXPECTED_OUTPUT = { type: "customer.big-spender", subject: "alice", data: { orders: 2, total: 1050 } };
+/** How the quick start makes a project. The suite does the same, but for the lockfile. */
+const MAKE = [
+  "npm pack",
+  "npx tidemark init ../my-shop --tidemark file:tidemark-0.1.0.tgz",
+  "cd ../my-shop",
+  "npm install",
+  "npm test",
+  "npm run dev",
+];
 
 const packed = await pack({ after });
 const place = folder({ after });
@@ -75,7 +83,8 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
       'import orders from "./app.ts";\nimport failing from "./failing-app.ts";\nexport default [orders, failing];\n',
     );
     const nats = await startTestNats(t, { logs: ["orders"] });
-    const node = tidemark(installed, project, ["node", "both.ts"], { TIDEMARK_NATS_URL: nats.url, TIDEMARK_HTTP_PORT: "0" });
+    const env = { TIDEMARK_NATS_URL: nats.url, TIDEMARK_HTTP_PORT: "0", TIDEMARK_DATA_DIR: join(folder(t), "data") };
+    const node = tidemark(installed, project, ["node", "both.ts"], env);
     t.after(() => node.kill("SIGKILL"));
     const [, apiUrl] = await node.said(/serves (http:\S+)/);
     const nc = await connect({ servers: nats.url });
@@ -84,31 +93,97 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
       const { subject } = JSON.parse(line) as { subject: string };
       await nc.request(`orders.${subject}`, line);
     }
-    assert.deepEqual(await firstOutput(`${apiUrl}/v1/outputs?type=${EXPECTED_OUTPUT.type}`), EXPECTED_OUTPUT);
+    type Page = { readonly items: readonly { readonly subject: string; readonly data: unknown }[] };
+    const { items } = await answered<Page>(`${apiUrl}/v1/outputs?type=customer.big-spender`, (page) => page.items.length > 0);
+    assert.deepEqual(
+      items.map(({ subject, data }) => [subject, data]),
+      [["alice", { orders: 2, total: 1050 }]],
+    );
     const [stack] = await node.said(/planted\n(\s+at .*\n)+/);
     assert.ok(stack.includes(`at placed (`) && stack.includes("/node_modules/tidemark/dist/actors/fold/"), stack);
     node.kill("SIGTERM");
     assert.equal((await node.ended).code, 0);
   });
 
-  test("starts a server of its own from PATH, and the jobs that ship with their samples", async (t) => {
+  test("runs as its README and the quick start say: publishes in three ways, and follows a change", async (t) => {
+    const lines = shellLines("docs/quick-start.md");
+    assert.deepEqual(lines.splice(0, MAKE.length), MAKE);
+    const path = strangersPath(natsFolder(t));
+    const dev = tidemark(installed, project, ["dev", "app.ts"], { PATH: path, TIDEMARK_HTTP_PORT: "0" });
+    // It ends its server too, which would outlive it otherwise.
+    t.after(async () => {
+      dev.kill("SIGTERM");
+      await dev.ended;
+    });
+    const [, natsUrl] = await dev.said(/nats-server \S+ started on (nats:\S+)/);
+    const [, port] = await dev.said(/ready on http:\S+:(\d+)/);
+    const inTerminal = async (line: string) => {
+      const command = line.replaceAll("localhost:7070", `localhost:${port}`).replaceAll("nats://127.0.0.1:4222", natsUrl!);
+      const ran = await run("sh", ["-c", command], project, { PATH: projectsPath(project), TIDEMARK_HTTP_PORT: port! }).ended;
+      assert.equal(ran.code, 0, `${command}\n${ran.stdout}${ran.stderr}`);
+      return ran.stdout;
+    };
+    const said = [];
+    for (const line of lines.splice(0, 3)) said.push(await inTerminal(line));
+    for (const customer of ["alice", "carol", "dave"]) await dev.said(new RegExp(`"customer.big-spender","subject":"${customer}"`));
+    // What is asked is the last commit, up to half a second behind the outputs.
+    type Customer = { readonly state?: { readonly total: number } };
+    await answered<Customer>(`http://localhost:${port}/v1/actors/customer/alice`, ({ state }) => state?.total === 1050);
+    for (const line of lines) said.push(await inTerminal(line));
+    await inTerminal("npx tidemark publish orders orders.ndjson");
+    type Shards = { readonly items: readonly { readonly counts: { readonly duplicate: number } }[] };
+    const duplicates = ({ items }: Shards) => items.reduce((sum, { counts }) => sum + (counts.duplicate ?? 0), 0);
+    await answered<Shards>(`http://localhost:${port}/v1/shards`, (shards) => duplicates(shards) === 3);
+    await inTerminal("npm run order nats://127.0.0.1:4222 alice 10 2026-03-02T10:00:00Z");
+    await answered<Customer>(`http://localhost:${port}/v1/actors/customer/alice`, ({ state }) => state?.total === 10);
+    const [, , stored, outputs, alice, quarantined, shards, aliceOverHttp] = said;
+    assert.match(stored!, /"stream":"orders-\d"/);
+    assert.equal(outputs!.trimEnd().split("\n").length, 3);
+    assert.deepEqual((JSON.parse(alice!) as { state: unknown }).state, { orders: 2, total: 1050 });
+    assert.deepEqual((JSON.parse(aliceOverHttp!) as { state: unknown }).state, { orders: 2, total: 1050 });
+    assert.equal(quarantined, "");
+    assert.match(shards!, /"status":"running"/);
+
+    const actorFile = join(project, "actors/customer.ts");
+    writeFileSync(actorFile, readFileSync(actorFile, "utf8").replace("LIMIT = 1000", "LIMIT = 10"));
+    await dev.said(/ready on[\s\S]*ready on/);
+    await inTerminal("npm run order nats://127.0.0.1:4222 erin 20");
+    await dev.said(/"customer.big-spender","subject":"erin"/);
+    dev.kill("SIGTERM");
+    assert.equal((await dev.ended).code, 0);
+    assert.ok(existsSync(join(project, "node_modules/.cache/tidemark/setup.json")), "remembers the server that it found");
+  });
+
+  test("has a README whose commands are those of the quick start", () => {
+    const known = new Set([...shellLines("docs/quick-start.md"), "npm run check"]);
+    for (const line of shellLines("template/README.md")) assert.ok(known.has(line), line);
+  });
+
+  test("runs the jobs that ship with their samples", async (t) => {
     const env = { PATH: strangersPath(natsFolder(t)), TIDEMARK_HTTP_PORT: "0", TIDEMARK_DATA_DIR: join(folder(t), "data") };
     const { code, stdout, stderr } = await tidemark(installed, project, ["start", "--exit"], env).ended;
     assert.equal(code, 0, stderr);
     const summary = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as { published: number; deadLetters: number };
     assert.ok(summary.published > 1000 && summary.deadLetters === 0, JSON.stringify(summary));
-    assert.ok(existsSync(join(project, "node_modules/.cache/tidemark/setup.json")), "remembers the server that it found");
   });
 });
 
-async function firstOutput(url: string): Promise<typeof EXPECTED_OUTPUT> {
+/** The lines of the shell blocks of a page. */
+function shellLines(page: string): string[] {
+  const blocks = [...readFileSync(join(ROOT, page), "utf8").matchAll(/^```sh\n([\s\S]*?)^```/gm)];
+  return blocks.flatMap(([, block]) => block!.trimEnd().split("\n"));
+}
+
+/** As npm puts it together for a script: the project's own programs first, Node 24 among them. */
+function projectsPath(project: string): string {
+  return strangersPath(join(project, "node_modules/.bin"));
+}
+
+/** Asks until the answer is as it should be; the suite's timeout is the bound. */
+async function answered<T>(url: string, expected: (answer: T) => boolean): Promise<T> {
   for (;;) {
-    const answer = await fetch(url);
-    const { items } = (await answer.json()) as { items: (typeof EXPECTED_OUTPUT)[] };
-    if (items[0] !== undefined) {
-      const [{ type, subject, data }] = items as [typeof EXPECTED_OUTPUT];
-      return { type, subject, data };
-    }
+    const answer = (await (await fetch(url)).json()) as T;
+    if (expected(answer)) return answer;
     await new Promise((resolve) => {
       setTimeout(resolve, 25);
     });

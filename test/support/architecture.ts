@@ -41,7 +41,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     never: ["lmdb", "runtime/store", "runtime/shard"],
   },
   setup: { folders: ["setup"], packages: [], builtins: true },
-  template: { folders: ["template"], packages: ["tidemark"], builtins: true },
+  template: { folders: ["template"], packages: ["tidemark", "@nats-io/transport-node"], builtins: true },
   bench: { folders: ["bench", "test", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
   test: { folders: ["test", "bench", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
 };
