@@ -85,7 +85,7 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     const nats = await startTestNats(t, { logs: ["orders"] });
     const env = { TIDEMARK_NATS_URL: nats.url, TIDEMARK_HTTP_PORT: "0", TIDEMARK_DATA_DIR: join(folder(t), "data") };
     const node = tidemark(installed, project, ["node", "both.ts"], env);
-    t.after(() => node.kill("SIGKILL"));
+    t.after(() => node.stop());
     const [, apiUrl] = await node.said(/serves (http:\S+)/);
     const nc = await connect({ servers: nats.url });
     t.after(() => nc.close());
@@ -101,8 +101,7 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     );
     const [stack] = await node.said(/planted\n(\s+at .*\n)+/);
     assert.ok(stack.includes(`at placed (`) && stack.includes("/node_modules/tidemark/dist/actors/fold/"), stack);
-    node.kill("SIGTERM");
-    assert.equal((await node.ended).code, 0);
+    assert.equal((await node.stop()).code, 0);
   });
 
   test("runs as its README and the quick start say: publishes in three ways, and follows a change", async (t) => {
@@ -110,11 +109,7 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     assert.deepEqual(lines.splice(0, MAKE.length), MAKE);
     const path = strangersPath(natsFolder(t));
     const dev = tidemark(installed, project, ["dev", "app.ts"], { PATH: path, TIDEMARK_HTTP_PORT: "0" });
-    // It ends its server too, which would outlive it otherwise.
-    t.after(async () => {
-      dev.kill("SIGTERM");
-      await dev.ended;
-    });
+    t.after(() => dev.stop());
     const [, natsUrl] = await dev.said(/nats-server \S+ started on (nats:\S+)/);
     const [, port] = await dev.said(/ready on http:\S+:(\d+)/);
     const inTerminal = async (line: string) => {
@@ -149,8 +144,7 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     await dev.said(/ready on[\s\S]*ready on/);
     await inTerminal("npm run order nats://127.0.0.1:4222 erin 20");
     await dev.said(/"customer.big-spender","subject":"erin"/);
-    dev.kill("SIGTERM");
-    assert.equal((await dev.ended).code, 0);
+    assert.equal((await dev.stop()).code, 0);
     assert.ok(existsSync(join(project, "node_modules/.cache/tidemark/setup.json")), "remembers the server that it found");
   });
 

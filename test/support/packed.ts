@@ -13,6 +13,7 @@ import type { Cleanup } from "./nats.ts";
 export const ROOT = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 /** Why a test that types on a terminal is skipped; `false` where it can run. */
 export const NO_TERMINAL = process.platform === "linux" ? false : "needs the program `script` of util-linux";
+const STOP_MS = 20_000;
 const LEFT_BEHIND = new Set(["node_modules", "dist", ".git", ".tidemark", "results"]);
 
 export interface Packed {
@@ -96,6 +97,8 @@ export function tidemark(packageFolder: string, cwd: string, args: readonly stri
 export interface Running {
   readonly ended: Promise<Ran>;
   kill(signal: NodeJS.Signals): void;
+  /** SIGTERM, so that it ends what it started; when that takes too long, SIGKILL to all of it. */
+  stop(): Promise<Ran>;
   /** Into its stdin. */
   type(text: string): void;
   /** Resolves with the first match in what it says on stdout or stderr; rejects when it ends without. */
@@ -121,6 +124,13 @@ export function run(program: string, args: readonly string[], cwd: string, env: 
   return {
     ended,
     kill: (signal) => child.kill(signal),
+    async stop() {
+      child.kill("SIGTERM");
+      const timer = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), STOP_MS);
+      const ran = await ended;
+      clearTimeout(timer);
+      return ran;
+    },
     type: (text) => child.stdin.write(text),
     said: (pattern) =>
       new Promise((resolve, reject) => {
