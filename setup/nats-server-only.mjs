@@ -21,12 +21,12 @@ try {
   process.exitCode = 1;
 }
 
-/** A package that another user installed cannot be written to: then the server is looked for again the next time. */
+/** Where a package lies that another user installed, nothing can be written: then the server is looked for again the next time. */
 function remember(found) {
   try {
     record(cacheFolder, found);
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
+    if (error.code === undefined) throw error;
   }
 }
 
