@@ -4,6 +4,8 @@
  */
 export const ERRORS = {
   APP_INVALID: "The app cannot be loaded, or is none. Correct the file that the message names.",
+  API_UNEXPECTED: "What answers is no Tidemark API, or one of another version. Check the address given with --url.",
+  API_UNREACHABLE: "The API does not answer. Start a node, or give its address with --url.",
   CODE_UNAVAILABLE: "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names.",
   CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
@@ -12,6 +14,9 @@ export const ERRORS = {
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
   EVENT_INVALID: "What was sent is no CloudEvent with a key. Correct what the message names and send it again.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
+  FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet: `tidemark init my-project`.",
+  FOLDER_UNWRITABLE: "The project's folder cannot be written. Name one that you own, on a disk with space.",
+  INPUT_INVALID: "The input cannot be read. Correct what the message names.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
   LOG_CONFLICT: "Another writer was first. Read again and decide anew.",
   LOG_FULL: "The log's stream has reached max_bytes. Raise it.",
@@ -46,6 +51,7 @@ export const ERRORS = {
     "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",
   TEST_INPUT: "A test gave the kit what the job does not have or cannot take. Correct the call that the message names.",
   TEST_STATE: "The test kit cannot do that now. Await each call, and use no test behind its close.",
+  USAGE_INVALID: "The command line is not understood. Add --help to see what the command takes.",
   WORKER_LOST: "A worker thread ended. The process ends too and starts again.",
 } as const;
 

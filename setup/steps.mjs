@@ -2,14 +2,14 @@
  * The order of set-up: dependencies, then Node 24, then nats-server (npm may delete `node_modules`, where the latter is kept).
  * The result is `node_modules/.cache/tidemark/setup.json`. Quiet and quick when there is nothing to do.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { provideDependencies } from "./dependencies.mjs";
 import { withLock } from "./lock.mjs";
 import { provideNatsServer } from "./nats-server.mjs";
 import { provideNode } from "./node.mjs";
-import { orReadOnly, report } from "./report.mjs";
+import { record } from "./record.mjs";
+import { report } from "./report.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -31,32 +31,8 @@ async function allSteps(command) {
   const node = await provideNode(ROOT);
   if (!(NEEDS_NATS[command] ?? true)) return report.done();
   const ownServer = command === "test" || !process.env.TIDEMARK_NATS_URL;
-  const nats = ownServer ? await provideNatsServer(cacheFolder()) : undefined;
-  record({ ...(nats && { natsServer: nats.path, natsVersion: nats.version }), node });
+  const cacheFolder = join(ROOT, "node_modules", ".cache", "tidemark");
+  const nats = ownServer ? await provideNatsServer(cacheFolder) : undefined;
+  record(cacheFolder, { ...(nats && { natsServer: nats.path, natsVersion: nats.version }), node });
   report.done();
-}
-
-function cacheFolder() {
-  return join(ROOT, "node_modules", ".cache", "tidemark");
-}
-
-/** What was not looked for this time keeps its place. */
-function record(found) {
-  const file = join(cacheFolder(), "setup.json");
-  const known = existsSync(file) ? readFileSync(file, "utf8") : "{}";
-  const text = `${JSON.stringify({ ...parsed(known), ...found }, null, 2)}\n`;
-  if (known === text) return;
-  orReadOnly(file, () => {
-    mkdirSync(cacheFolder(), { recursive: true });
-    writeFileSync(`${file}.half`, text);
-    renameSync(`${file}.half`, file);
-  });
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return {};
-  }
 }

@@ -8,7 +8,7 @@ import * as rules from "./support/architecture.ts";
 import { parseSources, type Source } from "./support/syntax.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDERS = ["actors", "api", "bench", "inference", "runtime", "setup", "test"];
+const FOLDERS = ["actors", "api", "bench", "inference", "runtime", "setup", "template", "test"];
 
 const RULES = {
   "imports go down only": rules.importsGoDownOnly,
@@ -67,6 +67,8 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
       ],
       "setup/a.mjs": ['import { x } from "../runtime/errors.ts";', 'import fastify from "fastify";'],
       "stray.ts": [""],
+      "template/app.ts": ['import { job } from "../actors/model/job.ts";', 'import { Type } from "typebox";'],
+      "index.ts": ['export { x } from "./runtime/app.ts";', 'export * from "node:fs";'],
     },
     good: {
       "actors/model/a.ts": ['import { x } from "./b.ts"; import { Type } from "typebox"; import { y } from "typebox/value";'],
@@ -75,6 +77,8 @@ const SAMPLES: Record<keyof typeof RULES, { bad: Record<string, string[]>; good:
       ],
       "api/server.ts": ['import { x } from "../runtime/node/a.ts";\n// The shape.\nimport type { X } from "../runtime/shard/report.ts";'],
       "setup/a.mjs": ['import { x } from "./b.mjs"; import fs from "node:fs";'],
+      "template/test/a.ts": ['import { a } from "../actors/a.ts"; import { job } from "tidemark"; import { test } from "node:test";'],
+      "index.ts": ['export { x } from "./actors/model/a.ts";\nexport { Type } from "typebox";'],
     },
   },
   "actors are pure": {
@@ -167,9 +171,11 @@ function titleOf({ text }: Source): string {
 }
 
 function readSources(): Source[] {
-  return FOLDERS.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) =>
+  const isSource = (name: string) => /\.(?:ts|mjs)$/.test(name);
+  const paths = FOLDERS.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => /\.(?:ts|mjs)$/.test(name))
-      .map((name) => ({ path: `${folder}/${name.replaceAll("\\", "/")}`, text: readFileSync(join(ROOT, folder, name), "utf8") })),
+      .filter(isSource)
+      .map((name) => `${folder}/${name.replaceAll("\\", "/")}`),
   );
+  return [...readdirSync(ROOT).filter(isSource), ...paths].map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
 }

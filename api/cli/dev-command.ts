@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { SHIPPED_APP } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -57,7 +58,7 @@ async function dev(config: Config, app: string, cleanUp: CleanUp): Promise<void>
   let tail: OutputTail | undefined;
   const session = new DevSession({
     app,
-    module: moduleUrl("./dev-node.ts", import.meta.url).pathname,
+    module: fileURLToPath(moduleUrl("./dev-node.ts", import.meta.url)),
     args: [app],
     // Every edit starts a process: with what Node compiled for the one before, it is there in about half the time.
     env: { NODE_COMPILE_CACHE: resolve(config.dataDir, "compile-cache"), ...process.env, TIDEMARK_PROFILE: "development" },

@@ -11,7 +11,8 @@ import { readConfig } from "../../runtime/node/config.ts";
 import { LoadedNode } from "../../runtime/node/loaded-node.ts";
 import { REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
 import { openAccess } from "../http/app.ts";
-import { flushed, type RunningNode, serve } from "./running-node.ts";
+import { flushed } from "./framework/process-signals.ts";
+import { type RunningNode, serve } from "./running-node.ts";
 
 const app = process.argv[2]!;
 const files = new Map<string, AppModule>();

@@ -2,32 +2,35 @@
  * `tidemark node [app.ts]`: runs one node in this process: its shards, and the API. Drains on SIGTERM and SIGINT.
  * A parent that supervises it is told when it is ready; when that parent is gone, the node ends at once.
  */
-import { SHIPPED_APP } from "../../runtime/app.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { LoadedNode } from "../../runtime/node/loaded-node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
 import { openAccess } from "../http/app.ts";
-import { flushed, serve } from "./running-node.ts";
+import { serve } from "./running-node.ts";
 
-export async function nodeCommand(args: readonly string[]): Promise<void> {
+/** Serves until it is told to drain, which ends the process. Resolves only when it cannot start, with the exit code. */
+export async function nodeCommand(app: string, env: Readonly<Record<string, string | undefined>>): Promise<number> {
   try {
-    await runNode(args[0] ?? SHIPPED_APP);
+    await runNode(app, env);
   } catch (error) {
     if (!isTidemarkError(error)) throw error;
     process.stderr.write(`tidemark: ${error.message}\n`);
-    await flushed();
-    process.exit(REFUSED_EXIT_CODE);
+    return REFUSED_EXIT_CODE;
   }
+  return await new Promise<never>(() => {});
 }
 
-async function runNode(app: string): Promise<void> {
-  const config = readConfig(process.env);
+async function runNode(app: string, env: Readonly<Record<string, string | undefined>>): Promise<void> {
+  const config = readConfig(env);
   const notice = (message: string): void => {
     process.stderr.write(`tidemark: ${message}\n`);
   };
   if (config.natsUrl === undefined)
-    throw new TidemarkError("CONFIG_INVALID", "TIDEMARK_NATS_URL is not set; `tidemark start` starts a server of its own.");
+    throw new TidemarkError(
+      "CONFIG_INVALID",
+      "TIDEMARK_NATS_URL is not set; `tidemark start` and `tidemark dev` start a server of their own.",
+    );
   const access = openAccess(config.apiTokens, notice);
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   const loaded = await LoadedNode.load({ config, app, notice });

@@ -37,7 +37,12 @@ export class ProgressBar {
 
   #draw(start: string): void {
     const share = this.#total === 0 ? 1 : this.#done / this.#total;
-    const filled = Math.round(share * WIDTH);
-    this.#stream.write(`${start}${this.#label} [${"#".repeat(filled)}${" ".repeat(WIDTH - filled)}] ${this.#done}/${this.#total}`);
+    this.#stream.write(`${start}${this.#label} ${barOf(share)} ${this.#done}/${this.#total}`);
   }
+}
+
+/** `share` from 0 to 1. */
+export function barOf(share: number): string {
+  const filled = Math.round(share * WIDTH);
+  return `[${"#".repeat(filled)}${" ".repeat(WIDTH - filled)}]`;
 }

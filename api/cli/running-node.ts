@@ -6,6 +6,7 @@ import type { Config } from "../../runtime/node/config.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import type { Access } from "../http/access.ts";
 import { buildApi } from "../http/app.ts";
+import { flushed } from "./framework/process-signals.ts";
 
 export interface RunningNode {
   readonly node: Node;
@@ -67,11 +68,4 @@ async function drain(node: Node, api: FastifyInstance): Promise<void> {
   await flushed();
   if (code === 0) process.exit(0);
   process.kill(process.pid, "SIGKILL");
-}
-
-/** What was written to stderr has left the process. */
-export function flushed(): Promise<void> {
-  return new Promise((resolve) => {
-    process.stderr.write("", () => resolve());
-  });
 }

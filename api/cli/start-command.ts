@@ -2,6 +2,7 @@
  * `tidemark start`: everything on one machine. A real nats-server unless one is named, one supervised node with all
  * shipped jobs, the bundled samples, the outputs as NDJSON on stdout, and a summary.
  */
+import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SAMPLES } from "../../actors/samples.ts";
@@ -11,7 +12,7 @@ import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
 import { startOwnServer } from "../../runtime/node/own-server.ts";
-import { NodeRefused, Supervisor } from "../../runtime/node/supervisor.ts";
+import { Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { readShards } from "./api-client.ts";
@@ -20,36 +21,21 @@ import { type PublishedSample, publishSample } from "./samples.ts";
 
 const POLL_MS = 100;
 
-export async function startCommand(args: readonly string[]): Promise<number> {
-  if (args.includes("--help")) {
-    process.stdout.write(
-      "Usage: tidemark start [--exit]\n--exit: stop when the samples are drained; the last line of stdout is the summary.\n",
-    );
-    return 0;
-  }
-  const unknown = args.find((arg) => arg !== "--exit");
-  if (unknown !== undefined) {
-    process.stderr.write(`tidemark start: unknown argument "${unknown}". Usage: tidemark start [--exit]\n`);
-    return 2;
-  }
+/** Resolves with the exit code: 0, drained or told to end by `signal`. */
+export async function startCommand(env: Readonly<Record<string, string | undefined>>, exit: boolean, signal: AbortSignal): Promise<number> {
   const cleanUp: (() => Promise<void>)[] = [];
   try {
-    return await start(readConfig(process.env), args.includes("--exit"), cleanUp);
-  } catch (error) {
-    process.stderr.write(
-      `tidemark: ${isTidemarkError(error) ? error.message : error instanceof NodeRefused ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
-    );
-    return 1;
+    return await start(readConfig(env), exit, signal, cleanUp);
   } finally {
     for (const step of cleanUp.reverse()) await step();
   }
 }
 
-async function start(config: Config, exit: boolean, cleanUp: (() => Promise<void>)[]): Promise<number> {
-  const stopped = stopSignal();
+async function start(config: Config, exit: boolean, signal: AbortSignal, cleanUp: (() => Promise<void>)[]): Promise<number> {
+  const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   const natsUrl = config.natsUrl ?? (await ownServerUrl(config, cleanUp));
   const supervisor = new Supervisor({
-    module: moduleUrl("./tidemark.ts", import.meta.url).pathname,
+    module: fileURLToPath(moduleUrl("./tidemark.ts", import.meta.url)),
     args: ["node", SHIPPED_APP],
     env: { ...process.env, TIDEMARK_NATS_URL: natsUrl },
     clock: systemClock,
@@ -107,18 +93,4 @@ async function ownServerUrl(config: Config, cleanUp: (() => Promise<void>)[]): P
   cleanUp.push(stop);
   process.stderr.write(`tidemark: nats-server ${server.version} ${server.adopted ? "found running" : "started"} on ${server.url}\n`);
   return server.url;
-}
-
-/** Resolves at the first Ctrl-C or SIGTERM; the second ends the process at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = (): void => {
-      if (asked) process.exit(130);
-      asked = true;
-      resolve();
-    };
-    process.on("SIGINT", onSignal);
-    process.on("SIGTERM", onSignal);
-  });
 }

@@ -60,8 +60,11 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   streamMaxBytes: { env: "TIDEMARK_STREAM_MAX_BYTES", fallback: () => 1024 ** 3, read: whole(1024 * 1024, 2 ** 50) },
 };
 
+/** Read by commands, not by a node; they may stand in the same environment. */
+const CLIENT_SETTINGS = ["TIDEMARK_TOKEN"];
+
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const known = new Set(Object.values(SETTINGS).map((setting) => setting.env));
+  const known = new Set([...Object.values(SETTINGS).map((setting) => setting.env), ...CLIENT_SETTINGS]);
   for (const name of Object.keys(env)) {
     if (name.startsWith("TIDEMARK_") && !known.has(name)) throw new TidemarkError("CONFIG_INVALID", `${name} is no setting of Tidemark.`);
   }

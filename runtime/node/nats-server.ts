@@ -100,6 +100,14 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   return await answering(paths, { pid: child.pid!, binary: options.binary, adopted: false, child }, deadline);
 }
 
+/** Address of the server that runs on this store; undefined when none does, or it has not opened its port yet. */
+export function runningServerUrl(storeDir: string): string | undefined {
+  if (!existsSync(storeDir)) return undefined;
+  const paths = natsPaths(realpathSync(storeDir));
+  const pid = runningPid(paths);
+  return pid === undefined ? undefined : writtenUrl(paths, pid);
+}
+
 interface ServerProcess {
   readonly pid: number;
   readonly binary: string;

@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { TidemarkError } from "../errors.ts";
 import { lockDataDir } from "../store/data-dir-lock.ts";
-import { findNatsServer } from "./nats-binary.ts";
+import { provideNatsServer } from "./nats-binary.ts";
 import { type NatsServer, startNatsServer } from "./nats-server.ts";
 
 export interface OwnServer {
@@ -17,7 +17,7 @@ export interface OwnServer {
 
 /** Fails with DATA_DIR_LOCKED, DATA_DIR_UNWRITABLE, NATS_UNREACHABLE or NATS_TOO_OLD. */
 export async function startOwnServer(dataDir: string, logs: readonly string[]): Promise<OwnServer> {
-  const { binary } = findNatsServer();
+  const { binary } = await provideNatsServer();
   const storeDir = join(dataDir, "nats");
   try {
     mkdirSync(storeDir, { recursive: true });

@@ -28,8 +28,9 @@ interface Layer {
   readonly never?: readonly string[];
 }
 
-/** Imports go down only. `actors/` is pure, `setup/` runs before anything is installed. */
+/** Imports go down only. `actors/` is pure, `setup/` runs before anything is installed, and the door at the root is the model's. */
 const LAYERS: Readonly<Record<string, Layer>> = {
+  "index.ts": { folders: ["actors"], packages: ["typebox"], builtins: false },
   actors: { folders: ["actors"], packages: ["typebox"], builtins: false },
   inference: { folders: ["inference", "actors"], packages: "any", builtins: true, never: ["lmdb"] },
   runtime: { folders: ["runtime", "inference", "actors"], packages: "any", builtins: true, never: ["fastify"] },
@@ -40,6 +41,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     never: ["lmdb", "runtime/store", "runtime/shard"],
   },
   setup: { folders: ["setup"], packages: [], builtins: true },
+  template: { folders: ["template"], packages: ["tidemark", "@nats-io/transport-node"], builtins: true },
   bench: { folders: ["bench", "test", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
   test: { folders: ["test", "bench", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
 };
@@ -224,8 +226,9 @@ function nodesOf(source: ParsedSource, kind: SyntaxKind, what: string): Violatio
   return found;
 }
 
+/** A file at the root stands for itself. */
 function folderOf(path: string): string {
-  return path.includes("/") ? path.slice(0, path.indexOf("/")) : "";
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : path;
 }
 
 function at(source: ParsedSource, node: Node, what: string): Violation {

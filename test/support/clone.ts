@@ -86,7 +86,7 @@ export async function setUp(clone: string, command: string, env: Record<string, 
   return { code: code as number, said };
 }
 
-function npmCli(): string {
+export function npmCli(): string {
   const given = process.env.npm_execpath;
   if (given !== undefined && given !== "") return given;
   const found = (process.env.PATH ?? "").split(delimiter).flatMap((path) => {

@@ -1,0 +1,33 @@
+/** All commands, in the order in which help shows them. A new command is a record in a module of its own, named here. */
+import { actor } from "./commands/actor.ts";
+import { actors } from "./commands/actors.ts";
+import { completion } from "./commands/completion.ts";
+import { dev } from "./commands/dev.ts";
+import { doctor } from "./commands/doctor.ts";
+import { init } from "./commands/init.ts";
+import { jobs } from "./commands/jobs.ts";
+import { node } from "./commands/node.ts";
+import { nodes } from "./commands/nodes.ts";
+import { outputs } from "./commands/outputs.ts";
+import { publish } from "./commands/publish.ts";
+import { shards } from "./commands/shards.ts";
+import { start } from "./commands/start.ts";
+import { watermark } from "./commands/watermark.ts";
+import type { Command } from "./framework/command.ts";
+
+export const COMMANDS: readonly Command[] = [
+  init,
+  dev,
+  start,
+  node,
+  publish,
+  watermark,
+  shards,
+  jobs,
+  nodes,
+  actors,
+  actor,
+  outputs,
+  doctor,
+  completion,
+];

@@ -1,0 +1,102 @@
+/** `tidemark publish <log> [file]`: events from a file or standard input into a log. */
+import { createReadStream, type Stats, statSync } from "node:fs";
+import { systemClock } from "../../../runtime/clock.ts";
+import { TidemarkError } from "../../../runtime/errors.ts";
+import { isApiProblem } from "../client/api-problem.ts";
+import { command, optional, required, whole } from "../framework/command.ts";
+import { INTERRUPTED } from "../framework/exit-codes.ts";
+import { PublishProgress } from "../publish/publish-progress.ts";
+import { type PublishReport, publish as publishInput, REFUSALS_SHOWN } from "../publish/publish-run.ts";
+import { printable } from "../terminal/printable.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+
+interface Input {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Undefined for a pipe. */
+  readonly size: number | undefined;
+}
+
+export const publish = command({
+  name: "publish",
+  summary: "Publishes CloudEvents from a file or standard input into a log",
+  details: [
+    "The input is one CloudEvent a line (NDJSON), or one JSON array of them, of any length. The order of the events of a key is kept.",
+    "It waits and tries again, for half a minute, while the node sheds load, starts anew or cannot be reached. That stores no event twice: an event is known by its key, source and id. So a publish that broke off is repeated as it was.",
+    "It counts events that the node refused or that are no JSON, shows the first of them with their lines, and then ends with 1. What is appended and does not fit its schema goes to quarantine in the fold: see `tidemark outputs --type tidemark.quarantine`.",
+  ],
+  arguments: {
+    log: required("the log, like meter"),
+    file: optional("the file; - or nothing is standard input", { file: true }),
+  },
+  options: {
+    batch: whole("N", "events in one request", { min: 1, max: 10_000, fallback: 500 }),
+    rate: whole("N", "events a second; as fast as the node takes them when not given", { min: 1, max: 10_000_000 }),
+  },
+  examples: [
+    { line: "tidemark publish meter readings.ndjson", says: "A file, with a progress bar on a terminal" },
+    { line: "generate | tidemark publish meter --rate 1000", says: "What another program writes, at most 1,000 a second" },
+  ],
+  ends: "when-told",
+  async run({ args, options, api, terminal, stdin, signal }) {
+    const input = openInput(args.file, stdin);
+    const progress = new PublishProgress(args.log, input.size, terminal.stderr, systemClock);
+    const report = await publishInput(input.bytes, {
+      api: api(),
+      log: args.log,
+      batchEvents: options.batch,
+      rate: options.rate,
+      clock: systemClock,
+      signal,
+      retrying: (reason, waitMs) => progress.retrying(reason, waitMs),
+      progress: (counts) => progress.update(counts),
+    });
+    progress.end();
+    await tell(terminal, args.log, report);
+    if (signal.aborted) return signal.reason === "EPIPE" ? 0 : INTERRUPTED;
+    return report.complete && report.refused === 0 ? 0 : 1;
+  },
+});
+
+function openInput(file: string | undefined, stdin: NodeJS.ReadableStream): Input {
+  if (file === undefined || file === "-") return { bytes: stdin as unknown as AsyncIterable<Uint8Array>, size: undefined };
+  let stats: Stats;
+  try {
+    stats = statSync(file);
+  } catch (error) {
+    throw new TidemarkError("INPUT_INVALID", `${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`);
+  }
+  if (stats.isDirectory()) throw new TidemarkError("INPUT_INVALID", `${file} is a folder.`);
+  return { bytes: readFile(file), size: stats.isFile() ? stats.size : undefined };
+}
+
+async function* readFile(file: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(file, { highWaterMark: 256 * 1024 });
+  } catch (error) {
+    throw new TidemarkError("INPUT_INVALID", `${file}: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+  }
+}
+
+async function tell(terminal: Terminal, log: string, report: PublishReport): Promise<void> {
+  const { read, appended, refused, refusals, complete, firstUnanswered, failure } = report;
+  for (const { line, id, code, detail } of refusals) {
+    terminal.notice(printable(`line ${line}${id === "" ? "" : `, id ${id}`}: ${code}: ${detail}`));
+  }
+  if (refused > REFUSALS_SHOWN) terminal.notice(`and ${refused - REFUSALS_SHOWN} more were refused`);
+  if (failure !== undefined) terminal.notice(failureText(failure));
+  if (firstUnanswered !== undefined) {
+    terminal.notice(
+      `everything before line ${firstUnanswered} is answered; publish the input again as it is, nothing is stored twice by that`,
+    );
+  }
+  if (terminal.json) await terminal.record({ log, read, appended, refused, complete, refusals });
+  else
+    await terminal.line(
+      `${appended} of ${read} events appended to ${log}${refused > 0 ? `, ${refused} refused` : ""}${complete ? "" : ", not complete"}`,
+    );
+}
+
+function failureText(failure: unknown): string {
+  if (failure instanceof TidemarkError || isApiProblem(failure)) return failure.message;
+  return failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
+}

@@ -1,0 +1,145 @@
+/** Checks of the NATS server and of what lies on it. They only ask; the probe of a mapping is a message that no stream stores. */
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { systemClock } from "../../../runtime/clock.ts";
+import { isTidemarkError } from "../../../runtime/errors.ts";
+import { askApi, type StreamInfo } from "../../../runtime/log/jetstream-api.ts";
+import { probeMapping } from "../../../runtime/log/log-streams.ts";
+import { readNatsUrl } from "../../../runtime/nats-connect.ts";
+import { findNatsServer } from "../../../runtime/node/nats-binary.ts";
+import { isAtLeast, MIN_NATS_VERSION } from "../../../runtime/node/nats-config.ts";
+import { bytesText, type Check, fail, ok, warn } from "./check.ts";
+import { checkClock } from "./clock-skew.ts";
+
+const ADVISED_VERSION = "2.15.0";
+const CONNECT_TIMEOUT_MS = 5_000;
+const PAYLOAD_LEAST_BYTES = 1024 * 1024;
+const STREAMS_MAX = 10_000;
+const FILL_WARN = 0.8;
+const FILL_FAIL = 0.95;
+
+interface StreamPage {
+  readonly total: number;
+  readonly streams: readonly (StreamInfo & { readonly ts?: string })[] | null;
+}
+
+export async function checkNats(url: string): Promise<Check[]> {
+  const { server, user, pass } = readNatsUrl(url);
+  let nc: NatsConnection;
+  try {
+    const login = user === undefined ? {} : { user, ...(pass === undefined ? {} : { pass }) };
+    nc = await connect({ servers: server, name: "tidemark doctor", reconnect: false, timeout: CONNECT_TIMEOUT_MS, ...login });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return [fail("nats-server", `${server}: ${why}`, "Start it, or correct TIDEMARK_NATS_URL; a user and password stand in the URL.")];
+  }
+  try {
+    return [...checkServer(server, nc), ...(await checkJetStream(nc))];
+  } finally {
+    await nc.close();
+  }
+}
+
+/** Without a server that runs: whether there is a program that could. */
+export function checkBinary(): Check {
+  try {
+    const { binary, version } = findNatsServer();
+    return checkVersion(`no server runs; ${binary} ${version} is there to be started`, version);
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error;
+    return fail("nats-server", error.detail, "Install nats-server 2.15 or newer, or name a server with TIDEMARK_NATS_URL.");
+  }
+}
+
+function checkServer(server: string, nc: NatsConnection): Check[] {
+  const { version = "unknown", max_payload: payload = 0 } = nc.info ?? {};
+  return [checkVersion(`nats-server ${version} at ${server}`, version), checkPayload(payload)];
+}
+
+export function checkVersion(what: string, version: string): Check {
+  if (!isAtLeast(version, MIN_NATS_VERSION)) return fail("nats-server", `${what} is older than ${MIN_NATS_VERSION}`, "Use 2.15 or newer.");
+  if (isAtLeast(version, ADVISED_VERSION)) return ok("nats-server", what);
+  return warn(
+    "nats-server",
+    `${what} is older than ${ADVISED_VERSION}`,
+    "It works; 2.15 closes holes through which a power failure loses messages.",
+  );
+}
+
+export function checkPayload(bytes: number): Check {
+  const found = `messages of up to ${bytesText(bytes)}`;
+  if (bytes >= PAYLOAD_LEAST_BYTES) return ok("max_payload", found);
+  return fail("max_payload", found, "Set max_payload: 1MB or more in the server's configuration: batches and outputs need it.");
+}
+
+async function checkJetStream(nc: NatsConnection): Promise<Check[]> {
+  const mend = "Enable JetStream for the server and the account (docs/nats.md).";
+  try {
+    const { error } = await askApi(nc, "INFO", undefined, { giveUpAfterMs: 0 });
+    if (error !== undefined) return [fail("jetstream", error.description, mend)];
+    const before = systemClock.now();
+    const streams = await listStreams(nc);
+    const after = systemClock.now();
+    const logs = [...new Set(streams.flatMap(({ config }) => logOf(config.subjects) ?? []))].sort();
+    const checks = [ok("jetstream", `enabled, ${streams.length} streams`)];
+    for (const log of logs) checks.push(await checkMapping(nc, log));
+    for (const stream of streams) checks.push(...checkStream(stream));
+    const stamp = Date.parse(streams.at(-1)?.ts ?? "");
+    if (!Number.isNaN(stamp)) checks.push(checkClock("clock of NATS", "the server", { before, after, theirs: stamp, resolutionMs: 1 }));
+    return checks;
+  } catch (error) {
+    return [fail("jetstream", error instanceof Error ? error.message : String(error), mend)];
+  }
+}
+
+async function listStreams(nc: NatsConnection): Promise<NonNullable<StreamPage["streams"]>> {
+  const streams: NonNullable<StreamPage["streams"]>[number][] = [];
+  while (streams.length < STREAMS_MAX) {
+    const { value, error } = await askApi<StreamPage>(nc, "STREAM.LIST", { offset: streams.length });
+    if (error !== undefined) throw new Error(error.description);
+    const page = value?.streams ?? [];
+    streams.push(...page);
+    if (page.length === 0 || streams.length >= (value?.total ?? 0)) break;
+  }
+  return streams;
+}
+
+async function checkMapping(nc: NatsConnection, log: string): Promise<Check> {
+  if (await probeMapping(nc, log)) return ok(`mapping of ${log}`, `${log}.<key> goes to its slot`);
+  return warn(
+    `mapping of ${log}`,
+    `the account does not map ${log}.*`,
+    `Add the mapping (docs/nats.md), or publish through the API or to ${log}.<slot>.e.<key>.`,
+  );
+}
+
+type CheckedStream = Pick<StreamInfo, "state"> & {
+  readonly config: Pick<StreamInfo["config"], "name" | "subjects" | "discard" | "max_age" | "max_bytes">;
+};
+
+/** A log's or a job's output stream; of others nothing is known here. One that is as it should be and not full says so in one line with the rest. */
+export function checkStream({ config, state }: CheckedStream): Check[] {
+  const { name, subjects, discard, max_age: age, max_bytes: max } = config;
+  if (logOf(subjects) === undefined && !isOutput(subjects)) return [];
+  const check = `stream ${name}`;
+  const checks: Check[] = [];
+  if (age > 0)
+    checks.push(fail(check, "messages are dropped by age", `Set max_age of ${name} to 0: what is dropped is lost to the state.`));
+  if (discard !== "new") checks.push(fail(check, "old messages are dropped when it is full", `Set discard of ${name} to new.`));
+  const fill = max > 0 ? state.bytes / max : 0;
+  const found =
+    max > 0 ? `${bytesText(state.bytes)} of ${bytesText(max)}, ${Math.floor(fill * 100)} %` : `${bytesText(state.bytes)}, without a bound`;
+  const mend = `Raise max_bytes: nats stream edit ${name} --max-bytes=…; a full stream takes nothing more.`;
+  if (fill >= FILL_FAIL) checks.push(fail(check, found, mend));
+  else if (fill >= FILL_WARN) checks.push(warn(check, found, mend));
+  else if (checks.length === 0) checks.push(ok(check, found));
+  return checks;
+}
+
+/** The stream of a log's partition binds that partition's journals. */
+function logOf(subjects: readonly string[] = []): string | undefined {
+  return subjects.map((subject) => /^([a-z][a-z0-9-]*)\.p\d+\.j\.>$/.exec(subject)?.[1]).find((log) => log !== undefined);
+}
+
+function isOutput(subjects: readonly string[] = []): boolean {
+  return subjects.some((subject) => /^[a-z][a-z0-9-]*\.out\.\d+\.>$/.test(subject));
+}

@@ -1,0 +1,22 @@
+/**
+ * Publishes one order as any NATS client can: to `<log>.<key>`, and awaits the answer, which says where it is stored.
+ * An event published twice is applied once, by its key, source and id: so what was not answered is published again.
+ */
+import { connect } from "@nats-io/transport-node";
+
+const [server = "nats://127.0.0.1:4222", customer = "dave", amount = "1200", time = "2026-03-01T09:45:00Z"] = process.argv.slice(2);
+// A time near those of orders.ndjson: an order of today would let days pass, and these customers start over.
+const order = {
+  specversion: "1.0",
+  id: crypto.randomUUID(),
+  source: "/shop",
+  type: "order.placed",
+  subject: customer,
+  time,
+  data: { amount: Number(amount) },
+};
+
+const nc = await connect({ servers: server });
+const stored = await nc.request(`orders.${customer}`, JSON.stringify(order));
+console.log(stored.string());
+await nc.close();
