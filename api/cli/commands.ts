@@ -2,6 +2,7 @@
 import { actor } from "./commands/actor.ts";
 import { actors } from "./commands/actors.ts";
 import { completion } from "./commands/completion.ts";
+import { deadLettersList, deadLettersRedrive, deadLettersShow } from "./commands/dead-letters.ts";
 import { doctor } from "./commands/doctor.ts";
 import { jobs } from "./commands/jobs.ts";
 import { node } from "./commands/node.ts";
@@ -18,12 +19,15 @@ export const COMMANDS: readonly Command[] = [
   node,
   publish,
   watermark,
-  shards,
-  jobs,
-  nodes,
   actors,
   actor,
   outputs,
+  deadLettersList,
+  deadLettersShow,
+  deadLettersRedrive,
+  shards,
+  jobs,
+  nodes,
   doctor,
   completion,
 ];

@@ -1,0 +1,76 @@
+/** The command line as its user has it: a process of its own, or in this one with a terminal that is none. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import { Readable, Writable } from "node:stream";
+import { COMMANDS } from "../../api/cli/commands.ts";
+import { runProgram } from "../../api/cli/framework/program.ts";
+
+const CLI = new URL("../../api/cli/tidemark.ts", import.meta.url).pathname;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliProcess {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<Ended>;
+  /** Resolves once stderr or stdout has the text. Rejects when the process ends without. */
+  saying(text: string): Promise<void>;
+}
+
+export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, ...env } });
+  const said = { stdout: "", stderr: "" };
+  const wake = new Set<() => void>();
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      said[name] += text;
+      for (const look of wake) look();
+    });
+  }
+  const ended = once(child, "close").then(([code]) => ({ code: code as number | null, ...said }));
+  return {
+    child,
+    ended,
+    saying: (text) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (!said.stdout.includes(text) && !said.stderr.includes(text)) return;
+          wake.delete(look);
+          resolve();
+        };
+        wake.add(look);
+        look();
+        void ended.then(() => reject(new Error(`it ended without saying "${text}": ${said.stdout}${said.stderr}`)));
+      }),
+  };
+}
+
+export async function runCli(args: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ""): Promise<Ended> {
+  const { child, ended } = startCli(args, env);
+  // A command that does not read its input may be gone before it is written.
+  child.stdin.on("error", () => {});
+  child.stdin.end(stdin);
+  return await ended;
+}
+
+/** In this process, with a terminal of `columns`; colours stand as they are written. */
+export async function runOnTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}, columns = 200): Promise<Ended> {
+  const said = { stdout: "", stderr: "" };
+  const stream = (name: "stdout" | "stderr") =>
+    Object.assign(
+      new Writable({
+        decodeStrings: false,
+        write(chunk, _encoding, done) {
+          said[name] += chunk;
+          done();
+        },
+      }),
+      { isTTY: true, columns },
+    );
+  const streams = { stdin: Readable.from([]), stdout: stream("stdout"), stderr: stream("stderr") };
+  const code = await runProgram(args, COMMANDS, streams, env, { listen: () => {}, exit: () => {} });
+  return { code, ...said };
+}
