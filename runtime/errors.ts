@@ -26,6 +26,8 @@ export const ERRORS = {
     "The NATS account cannot reserve the streams' max_bytes. Lower TIDEMARK_STREAM_MAX_BYTES, or raise the server's max_file_store or the account's limit.",
   NATS_TOO_OLD: "The NATS server is older than 2.12. Use 2.15 or newer.",
   NATS_UNREACHABLE: "The NATS server does not answer. Check TIDEMARK_NATS_URL and that JetStream is enabled.",
+  NOT_REDRIVABLE: "The dead letter cannot be put back: what it was made of is not there as a whole any more. Publish the event anew.",
+  NOT_YET: "The shard has not committed that position yet. Ask again, with a longer `wait`, or look at the shard's lag.",
   OUTPUT_DIVERGED:
     "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or delete it with the shard's state to fold again.",
   OUTPUTS_TRUNCATED:

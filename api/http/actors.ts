@@ -4,6 +4,7 @@ import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { partitionOf } from "../../runtime/log/slot-map.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import type { ActorReport } from "../../runtime/node/state-reader.ts";
+import { awaitPosition } from "./await-position.ts";
 import { isCount, readCursor, writeCursor } from "./cursor.ts";
 import { badRequest, notFound } from "./problem.ts";
 import { listOf, PAGE_QUERY, readLimit } from "./query.ts";
@@ -34,6 +35,11 @@ const ActorState = Type.Object({
   pending: Type.Array(Type.Unknown()),
 });
 
+const AFTER_QUERY = {
+  after: Type.Optional(Type.String({ description: "Wait until the state covers this position, as an append was answered with." })),
+  wait: Type.Optional(Type.String({ description: "How long at most: seconds, or a duration like 500ms. Default 10s, at most 30s." })),
+};
+
 interface KeyCursor {
   readonly partition: number;
   readonly slot: number;
@@ -50,14 +56,15 @@ export function actorRoutes(node: Node): readonly Route[] {
       params: Type.Object({ type: Text }),
       query: Type.Object({
         key: Type.Optional(Key),
+        ...AFTER_QUERY,
         prefix: Type.Optional(Type.String({ description: "Only keys that begin with it." })),
         ...PAGE_QUERY,
       }),
       answers: { 200: Type.Union([listOf(Text), ActorState]) },
-      handle: async ({ params, query }) => {
+      handle: async ({ params, query, signal }) => {
         const type = params.type!;
         const running = jobOf(node, type);
-        if (query.key !== undefined) return { status: 200, body: await readActor(node, running, type, query.key) };
+        if (query.key !== undefined) return { status: 200, body: await readActor(node, running, type, query.key, { ...query, signal }) };
         const cursor = readCursor(query.cursor, isKeyCursor);
         return { status: 200, body: await listKeys(node, running, type, query.prefix ?? "", readLimit(query.limit), cursor) };
       },
@@ -66,22 +73,32 @@ export function actorRoutes(node: Node): readonly Route[] {
       method: "GET",
       path: "/v1/actors/{type}/{key}",
       role: "viewer",
-      summary: "One actor: its state as of the last commit of its shard",
+      summary: "One actor: its state as of the last commit of its shard; with `after`, of one that covers that position",
       params: Type.Object({ type: Text, key: Key }),
+      query: Type.Object({ ...AFTER_QUERY }),
       answers: { 200: ActorState },
-      handle: async ({ params }) => {
+      handle: async ({ params, query, signal }) => {
         const type = params.type!;
-        return { status: 200, body: await readActor(node, jobOf(node, type), type, params.key!) };
+        return { status: 200, body: await readActor(node, jobOf(node, type), type, params.key!, { ...query, signal }) };
       },
     },
   ];
 }
 
-async function readActor(node: Node, { job, map }: RunningJob, type: string, key: string): Promise<ActorReport> {
+/** When the state is read: at once, or when it covers `after`. */
+interface ReadWhen {
+  readonly after?: string | undefined;
+  readonly wait?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function readActor(node: Node, { job, map }: RunningJob, type: string, key: string, when: ReadWhen): Promise<ActorReport> {
   const token = writeKey(key);
   if (token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
   const partition = partitionOf(map, slotOf(token));
   const place = { job: job.name, partition, folder: node.shardFolder(job.name, partition) };
+  const { after, wait, signal } = when;
+  if (after !== undefined) await awaitPosition(node, place, { after, wait, signal });
   const actor = await node.reader.call("actor", (reader) => reader.actor(place, type, token));
   if (actor === undefined) throw notFound(`There is no actor "${type}" with the key "${key}".`);
   return actor;

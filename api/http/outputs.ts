@@ -66,7 +66,7 @@ async function readPage(
   return { items, next: more ? writeCursor(next) : null };
 }
 
-function isOutputCursor(value: unknown): value is OutputCursor {
+export function isOutputCursor(value: unknown): value is OutputCursor {
   return (
     typeof value === "object" &&
     value !== null &&

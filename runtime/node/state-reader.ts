@@ -52,7 +52,18 @@ export interface KeyPage {
   readonly next: { readonly slot: number; readonly after: string } | undefined;
 }
 
+/** How far the committed rows of a shard are. */
+export interface CommittedPlace {
+  /** The first entry, and the event in it, that is not committed as a whole. */
+  readonly sequence: number;
+  readonly index: number;
+  /** Position of the last entry in it. */
+  readonly position: string;
+}
+
 export interface StateReader {
+  /** `undefined` when the shard has committed nothing yet. */
+  committed(place: ShardFolder): CommittedPlace | undefined;
   /** `undefined` when the key has no such actor, or the shard nothing committed yet. */
   actor(place: ShardFolder, type: string, token: string): ActorReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
@@ -67,6 +78,12 @@ const stores = new Map<string, ShardStore>();
 const codecs = new Map<Job, KeyRowCodec>();
 
 const reader: StateReader = {
+  committed(place) {
+    const meta = metaOf(storeOf(place));
+    if (meta === undefined) return undefined;
+    const { cursor, last } = meta;
+    return { sequence: cursor.sequence, index: cursor.index, position: formatPosition(place.partition, last.sequence, last.index) };
+  },
   actor(place, type, token) {
     const { job, actor, number } = find(place.job, type);
     const store = storeOf(place);

@@ -1,12 +1,11 @@
 /**
  * Pages through the outputs of a shard for the API: oldest first, by sequence, optionally one key's or one type's.
  * It may be answered by a follower that lags: a page is for eyes and sinks, never for deciding what is published.
- *
- * One direct batch request a page: no consumer to create, bounded by messages and by bytes, filtered by the server.
  */
 import type { JetStreamManager, StoredMsg } from "@nats-io/jetstream";
 import { KEY_TOKEN_MAX_BYTES } from "../../actors/model/key.ts";
 import { TidemarkError } from "../errors.ts";
+import { readBatch } from "../log/direct-batch.ts";
 import { CHAIN_HEADER } from "./output-headers.ts";
 import { outputStreamName, outputSubjectRoot } from "./output-layout.ts";
 import type { Output } from "./output-stream.ts";
@@ -16,6 +15,8 @@ export interface OutputQuery {
   readonly from: number;
   /** 1 to 1,000. */
   readonly limit: number;
+  /** Bytes of a page at most, one output over. Default 8 MiB. */
+  readonly bytesMax?: number;
   /** Written key token. */
   readonly key?: string;
   readonly type?: string;
@@ -43,40 +44,17 @@ export class OutputReader {
 
   /** Fails with `NATS_UNREACHABLE` when the page does not come whole within the bound. */
   async page(job: string, partition: number, query: OutputQuery): Promise<OutputPage> {
-    const subject = subjectFilter(outputSubjectRoot(job, partition), query);
-    const items = await this.#batch(outputStreamName(job, partition), query, subject);
-    // Full by count or by bytes: only an empty batch, or one that the server ended for want of more, is the end.
-    const last = items.at(-1);
-    const more = last !== undefined && last.pending > 0;
-    return { items: items.map(({ output }) => output), next: more ? last.output.k + 1 : undefined };
-  }
-
-  async #batch(stream: string, query: OutputQuery, subject: string): Promise<{ output: Output; pending: number }[]> {
-    const items: { output: Output; pending: number }[] = [];
-    // The callback form: the iterator form of nats.js leaves its subscription behind.
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        reject(new TidemarkError("NATS_UNREACHABLE", `Stream ${stream} gave no page within ${this.#timeoutMs} ms.`));
-        batch.then((iterator) => iterator.stop());
-      }, this.#timeoutMs);
-      const batch = this.#jsm.direct.getBatch(stream, {
-        seq: query.from,
-        batch: query.limit,
-        max_bytes: PAGE_BYTES_MAX,
-        next_by_subj: subject,
-        callback: (done, message) => {
-          if (done === null) {
-            items.push({ output: outputOf(message), pending: message.pending });
-            return;
-          }
-          clearTimeout(timer);
-          // 404: nothing at or behind the start matches.
-          if (done.err === undefined || ("code" in done.err && done.err.code === 404)) resolve();
-          else reject(new TidemarkError("NATS_UNREACHABLE", `Stream ${stream} gave no page: ${done.err.message}.`, { cause: done.err }));
-        },
-      } as Parameters<JetStreamManager["direct"]["getBatch"]>[1]);
+    const messages = await readBatch(this.#jsm, {
+      stream: outputStreamName(job, partition),
+      from: query.from,
+      limit: query.limit,
+      subject: subjectFilter(outputSubjectRoot(job, partition), query),
+      bytesMax: query.bytesMax ?? PAGE_BYTES_MAX,
+      timeoutMs: this.#timeoutMs,
     });
-    return items;
+    // Full by count or by bytes: only an empty batch, or one that the server ended for want of more, is the end.
+    const last = messages.at(-1);
+    return { items: messages.map(outputOf), next: last !== undefined && last.pending > 0 ? last.seq + 1 : undefined };
   }
 }
 

@@ -67,3 +67,14 @@ test("a stream that is not there and a filter that is no token are refused", asy
   await assert.rejects(reader.page("risk", 0, { from: 1, limit: 10, key: "a.b" }), { code: "KEY_INVALID" });
   await assert.rejects(reader.page("risk", 0, { from: 1, limit: 10, type: "a.>" }), { code: "CONFIG_INVALID" });
 });
+
+test("outputs over the bytes of a page come one by one", async () => {
+  const seen: number[] = [];
+  for (let from: number | undefined = 1; from !== undefined; ) {
+    const page = await reader.page("large", 0, { from, limit: 100, bytesMax: 10_000 });
+    assert.equal(page.items.length, 1);
+    seen.push(page.items[0]!.k);
+    from = page.next;
+  }
+  assert.equal(seen.length, 30);
+});
