@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { Readable, Writable } from "node:stream";
 import { COMMANDS } from "../../api/cli/commands.ts";
 import { runProgram } from "../../api/cli/framework/program.ts";
+import type { Cleanup } from "./nats.ts";
 
 const CLI = new URL("../../api/cli/tidemark.ts", import.meta.url).pathname;
 
@@ -20,7 +21,17 @@ export interface CliProcess {
   saying(text: string): Promise<void>;
 }
 
-export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
+/** Killed at the end of the test, if it still runs. */
+export function startCli(t: Cleanup, args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
+  const running = spawnCli(args, env);
+  t.after(async () => {
+    running.child.kill("SIGKILL");
+    await running.ended;
+  });
+  return running;
+}
+
+function spawnCli(args: readonly string[], env: Readonly<Record<string, string>>): CliProcess {
   const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, ...env } });
   const said = { stdout: "", stderr: "" };
   const wake = new Set<() => void>();
@@ -49,7 +60,7 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
 }
 
 export async function runCli(args: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ""): Promise<Ended> {
-  const { child, ended } = startCli(args, env);
+  const { child, ended } = spawnCli(args, env);
   // A command that does not read its input may be gone before it is written.
   child.stdin.on("error", () => {});
   child.stdin.end(stdin);

@@ -31,11 +31,11 @@ export interface PostOptions {
 }
 
 const WAIT_MS = 100;
-const WAIT_MAX_MS = 5_000;
+const WAIT_MAX_MS = 2_000;
 /** What a server may ask to wait. */
 const RETRY_AFTER_MAX_MS = 30_000;
-/** Tries in a row that bring nothing forward: about 35 s, so that a node that is started again is waited for. */
-const TRIES_MAX = 12;
+/** Tries in a row that bring nothing forward: about 33 s, so that a node that is started again is waited for. */
+const TRIES_MAX = 20;
 
 /** Refusals of single events that are about the moment and not about the event. */
 const PASSING = new Set(["NATS_UNREACHABLE", "PUBLISH_OVERLOADED", "PUBLISH_TIMEOUT"]);
