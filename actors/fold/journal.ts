@@ -51,6 +51,24 @@ export function writeWatermark(timeText: string): string {
   return JSON.stringify({ kind: "watermark", time: timeText });
 }
 
+/** A dead letter that is put back: who asked for it and why, and what the handler is to be called for. */
+export interface Redrive {
+  /** Id of the dead letter: `<job>.<partition>.<k>`. */
+  readonly deadLetter: string;
+  /** `<actor>.<handler>`, as the dead letter names it. */
+  readonly handler: string;
+  readonly who: string;
+  readonly reason: string;
+  /** An event in the JSON format, with its subject; or a timer as the dead letter names it, with its data. */
+  readonly of:
+    | { readonly event: object }
+    | { readonly timer: { readonly name: string; readonly id: string; readonly time: string; readonly data: unknown } };
+}
+
+export function writeRedrive({ deadLetter, handler, who, reason, of }: Redrive): string {
+  return JSON.stringify({ kind: "redrive", deadLetter, handler, who, reason, ...of });
+}
+
 /** Reads a journal entry's text; `undefined` when it is none that this build knows. */
 export function readJournalEntry(text: string): JournalEntry | undefined {
   if (text === "") return { kind: "tick" };

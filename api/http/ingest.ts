@@ -8,12 +8,12 @@ import type { Node } from "../../runtime/node/node.ts";
 import { type IncomingEvent, readCloudEvents } from "./cloud-events.ts";
 import { EventIntake } from "./event-intake.ts";
 import { slotMapOf } from "./log-of-node.ts";
-import { retryHeaders, statusOfRefusal } from "./publish-status.ts";
 import type { Route, RouteAnswer } from "./route.ts";
 import { Key, Position } from "./shapes.ts";
 
 /** A batch of events, far over what one of them may have. */
 const BODY_MAX_BYTES = 4 * 1024 * 1024;
+const RETRY_AFTER = { "retry-after": "1" };
 
 const Refused = Type.Object({
   id: Type.Union([Type.String(), Type.Null()], { description: "null when the event has none." }),
@@ -66,12 +66,28 @@ async function publish(intake: EventIntake, events: readonly IncomingEvent[]): P
     return "key" in event ? resultOf(event.id, event.key, outcomes[next++]!) : { id: event.id, error: event.refusal };
   });
   const status = statusOf(results);
-  return { status, headers: retryHeaders(status), body: { results } };
+  return { status, headers: status === 429 || status === 503 ? RETRY_AFTER : {}, body: { results } };
 }
 
 function resultOf(id: string, key: string, outcome: PublishResult): Result {
   if (isTidemarkError(outcome)) return { id, error: { code: outcome.code, detail: outcome.message } };
   return { id, key, position: formatPosition(outcome.partition, outcome.sequence, outcome.index) };
+}
+
+/** 400: never this event again. 429, 503: the same again later. 507: when the log has room again. */
+function statusOfRefusal(code: ErrorCode): 400 | 429 | 503 | 507 {
+  switch (code) {
+    case "EVENT_INVALID":
+    case "EVENT_TOO_LARGE":
+    case "KEY_INVALID":
+      return 400;
+    case "PUBLISH_OVERLOADED":
+      return 429;
+    case "LOG_FULL":
+      return 507;
+    default:
+      return 503;
+  }
 }
 
 /** With none appended: why, the one that is worth another try before the one that is not. */

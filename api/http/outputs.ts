@@ -11,7 +11,7 @@ import type { Route } from "./route.ts";
 import { CloudEvent, Key } from "./shapes.ts";
 
 /** `<job>/<partition>` to the next sequence; a shard that is missing is read to its end. */
-type OutputCursor = Readonly<Record<string, number>>;
+export type OutputCursor = Readonly<Record<string, number>>;
 
 export function outputRoutes(node: Node): readonly Route[] {
   return [
@@ -37,16 +37,20 @@ export function outputRoutes(node: Node): readonly Route[] {
   ];
 }
 
-async function readPage(
-  node: Node,
-  filter: { readonly key?: string; readonly type?: string },
-  limit: number,
-  cursor: OutputCursor | undefined,
-) {
+export interface PageFilter {
+  readonly job?: string;
+  /** Written. */
+  readonly key?: string;
+  readonly type?: string;
+}
+
+/** A page of outputs over all shards, one after the other. */
+export async function readPage(node: Node, { job: only, ...filter }: PageFilter, limit: number, cursor: OutputCursor | undefined) {
   const items: unknown[] = [];
   const next: Record<string, number> = { ...cursor };
   let more = false;
   for (const { job, map } of node.jobs) {
+    if (only !== undefined && job.name !== only) continue;
     for (let partition = 0; partition < map.partitions; partition++) {
       if (filter.key !== undefined && partitionOf(map, slotOf(filter.key)) !== partition) continue;
       const shard = `${job.name}/${partition}`;

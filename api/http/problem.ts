@@ -1,8 +1,21 @@
 /** Problem documents (RFC 9457) with a stable `code`. What was not foreseen shows no inside to the caller. */
 import { STATUS_CODES } from "node:http";
+import { Type } from "typebox";
 import { type ErrorCode, isTidemarkError, type TidemarkError } from "../../runtime/errors.ts";
 
 export const PROBLEM_MEDIA_TYPE = "application/problem+json";
+
+/** The answer of every call that fails. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: "Always about:blank: the code says which problem it is." }),
+    title: Type.String(),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    code: Type.String({ pattern: "^[A-Z][A-Z0-9_]*$", description: "Stable; programs decide by it." }),
+    detail: Type.String({ description: "For people: what was wrong and what to do." }),
+  },
+  { description: "RFC 9457" },
+);
 
 export interface ProblemDocument {
   readonly type: "about:blank";

@@ -25,8 +25,16 @@ export interface InputReader {
   readonly body: (bytes: Buffer | undefined, contentType: string | undefined, contentEncoding: string | undefined) => unknown;
 }
 
-/** Compiles the schemas of a route once. */
+/** Compiles the schemas of a route once. Throws when its path and its schema name different parameters: a mistake of the table. */
 export function inputReader(route: Route): InputReader {
+  const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!).sort();
+  if (
+    inPath.join() !==
+    Object.keys(route.params?.properties ?? {})
+      .sort()
+      .join()
+  )
+    throw new Error(`${route.method} ${route.path}: params must declare ${inPath.join(", ") || "nothing"}`);
   const checkParams = textsCheck(route.params, "path");
   const checkQuery = textsCheck(route.query, "query");
   const readBody = bodyReader(route);
@@ -108,7 +116,7 @@ function checkOf(schema: TSchema): Check {
   };
 }
 
-function bodyReader({ body }: Route): InputReader["body"] {
+function bodyReader({ body, bodyOptional }: Route): InputReader["body"] {
   if (body === undefined) {
     return (bytes) => {
       if (bytes !== undefined && bytes.length > 0) throw badRequest("This route takes no body.");
@@ -119,6 +127,7 @@ function bodyReader({ body }: Route): InputReader["body"] {
   const allowed = raw ?? [JSON_MEDIA_TYPE];
   const check = raw === undefined ? checkOf(body as TSchema) : undefined;
   return (bytes, contentType, contentEncoding) => {
+    if (bodyOptional === true && (bytes === undefined || bytes.length === 0)) return undefined;
     if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== "identity") {
       throw new HttpProblem(415, "UNSUPPORTED_ENCODING", "Send the body without Content-Encoding.");
     }

@@ -21,6 +21,8 @@ export interface Route {
   readonly query?: TObject;
   /** A JSON body by its schema, or `raw`: the bytes, at most `bodyMaxBytes`, with the media types that are taken. */
   readonly body?: TSchema | { readonly raw: readonly string[] };
+  /** A JSON body that may be left out: the handler then gets undefined. */
+  readonly bodyOptional?: boolean;
   /** Default 1 MiB. */
   readonly bodyMaxBytes?: number;
   /** Successful answers by status: a JSON schema, or a media type for what is no JSON. */

@@ -1,7 +1,10 @@
 /** The one route table of a node. What is not in it is not served, not documented and not allowed to anyone. */
 import type { Node } from "../../runtime/node/node.ts";
 import { actorRoutes } from "./actors.ts";
+import { deadLetterRoutes } from "./dead-letters.ts";
+import { documentRoutes } from "./documents.ts";
 import { ingestRoutes } from "./ingest.ts";
+import { nodeRoutes } from "./nodes.ts";
 import { outputStreamRoutes } from "./output-stream.ts";
 import { outputRoutes } from "./outputs.ts";
 import type { Route } from "./route.ts";
@@ -9,12 +12,16 @@ import { shardRoutes } from "./shards.ts";
 import { watermarkRoutes } from "./watermark.ts";
 
 export function apiRoutes(node: Node): readonly Route[] {
-  return [
+  const table: readonly Route[] = [
+    ...nodeRoutes(node),
     ...shardRoutes(node),
     ...actorRoutes(node),
     ...outputRoutes(node),
     ...outputStreamRoutes(node),
     ...ingestRoutes(node),
     ...watermarkRoutes(node),
+    ...deadLetterRoutes(node),
+    ...documentRoutes(() => table),
   ];
+  return table;
 }

@@ -81,6 +81,9 @@ export function buildServer(routes: readonly Route[], options: ServerOptions): F
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   for (const route of routes) serve(app, route, platform);
   refuseOtherMethods(app, routes);
+  app.addHook("onRoute", ({ url }) => {
+    throw new Error(`${url} is not in the route table: no role guards it and no document names it`);
+  });
   return app;
 }
 

@@ -1,7 +1,6 @@
-/** Health, readiness, nodes, jobs and shards. */
+/** Jobs and shards: what runs, and where each shard is. */
 import { type Static, Type } from "typebox";
 import type { Node } from "../../runtime/node/node.ts";
-import type { ShardReport } from "../../runtime/shard/report.ts";
 import { notFound } from "./problem.ts";
 import { listOf } from "./query.ts";
 import type { Route } from "./route.ts";
@@ -42,29 +41,8 @@ const Job = Type.Object({
   settings: Type.Record(Text, Type.Union([Type.Number(), Type.String()])),
 });
 
-const Readiness = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(Text) });
-
 export function shardRoutes(node: Node): readonly Route[] {
   return [
-    {
-      method: "GET",
-      path: "/healthz",
-      role: "public",
-      summary: "Whether the process is alive",
-      answers: { 200: Type.Object({ status: Type.Literal("alive") }) },
-      handle: async () => ({ status: 200, body: { status: "alive" } }),
-    },
-    {
-      method: "GET",
-      path: "/readyz",
-      role: "public",
-      summary: "Whether every shard runs and NATS answers, with reasons when not",
-      answers: { 200: Readiness, 503: Readiness },
-      handle: async () => {
-        const { ready, reasons } = await readiness(node);
-        return { status: ready ? 200 : 503, body: { ready, reasons } };
-      },
-    },
     {
       method: "GET",
       path: "/v1/jobs",
@@ -97,12 +75,6 @@ export function shardRoutes(node: Node): readonly Route[] {
   ];
 }
 
-async function readiness(node: Node): Promise<Static<typeof Readiness>> {
-  const reasons = node.stopping ? ["the node is stopping"] : (await node.shards()).flatMap(whyNotReady);
-  if (!node.connected) reasons.push("NATS does not answer");
-  return { ready: reasons.length === 0, reasons };
-}
-
 function jobsOf(node: Node): Static<typeof Job>[] {
   return node.jobs.map(({ job, map }) => ({
     job: job.name,
@@ -112,9 +84,4 @@ function jobsOf(node: Node): Static<typeof Job>[] {
     actors: job.actors.map((actor) => actor.name),
     settings: { ...job.settings },
   }));
-}
-
-function whyNotReady(report: ShardReport): string[] {
-  if (report.status === "running") return [];
-  return [`${report.job}/${report.shard} is ${report.status}${report.error === undefined ? "" : `: ${report.error.code}`}`];
 }

@@ -8,7 +8,6 @@ import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { slotMapOf } from "./log-of-node.ts";
 import { badRequest } from "./problem.ts";
-import { appended } from "./publish-status.ts";
 import type { Route } from "./route.ts";
 import { Instant, Position } from "./shapes.ts";
 
@@ -48,5 +47,5 @@ async function lift(node: Node, log: string, partitions: number, time: string): 
     const sequence = await new NatsPartitionLog(node.nc, log, partition).append(controlSubject(log, partition), payload);
     return formatPosition(partition, sequence, 0);
   });
-  return await appended(Promise.all(appends));
+  return await Promise.all(appends);
 }

@@ -129,6 +129,11 @@ export class Node {
     return reports.flat().sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard));
   }
 
+  /** Threads that hold shards. */
+  get workers(): number {
+    return this.#workers.length;
+  }
+
   /** How busy the threads were since the last call. */
   load(): ThreadLoad {
     return this.#loadMeter.read();

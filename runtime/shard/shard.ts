@@ -45,7 +45,7 @@ const GROUP_ROWS = 50_000;
 /** What handlers may keep between two seals. */
 const GROUP_BYTES = 64 * 1024 * 1024;
 const GROUP_MS = 500;
-/** Entries without a changed row after which the position alone is worth a commit. */
+/** Entries without a changed row after which the position alone is worth a commit, while others wait. */
 const POSITION_ENTRIES = 1_000;
 /** Numbered outputs are handed on in the middle of a step when there are so many, or so many bytes. */
 const PENDING_OUTPUTS = 256;
@@ -288,9 +288,10 @@ export class Shard {
     return this.fold.changedRows >= this.#tuning.groupRowsMax || this.fold.keptBytes >= GROUP_BYTES;
   }
 
-  #sealWhenDue(): void {
+  /** `positionEntries`: so many entries without a changed row are worth a commit. */
+  #sealWhenDue(positionEntries = POSITION_ENTRIES): void {
     const { fold } = this;
-    if (fold.sealed || (fold.changedRows === 0 && this.#unsealed < POSITION_ENTRIES)) return;
+    if (fold.sealed || (fold.changedRows === 0 && this.#unsealed < positionEntries)) return;
     if (this.#groups.ageMs >= this.#tuning.groupMs || this.#groupFull) this.#seal();
   }
 
@@ -303,7 +304,8 @@ export class Shard {
   #idle(): StepResult {
     this.#publish();
     this.#checkEnd();
-    this.#sealWhenDue();
+    // Nothing else would bring the position of entries that changed no row, and a reader may wait for it.
+    this.#sealWhenDue(1);
     this.#groups.commit();
     return "idle";
   }

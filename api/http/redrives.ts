@@ -1,0 +1,109 @@
+/**
+ * Redrives of dead letters: commands in a job's journal. What is to be put back is written into the command, so that the
+ * fold needs nothing but the log.
+ */
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { type Static, Type } from "typebox";
+import { type Redrive, writeRedrive } from "../../actors/fold/journal.ts";
+import { journalSubject } from "../../actors/fold/subject.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { formatPosition, parsePosition } from "../../actors/model/position.ts";
+import { formatInstant } from "../../actors/model/time.ts";
+import { readBatch } from "../../runtime/log/direct-batch.ts";
+import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
+import { streamOf } from "../../runtime/log/slot-map.ts";
+import type { DeadLetter } from "./dead-letter.ts";
+import { HttpProblem } from "./problem.ts";
+import { Instant, Position } from "./shapes.ts";
+import { storedEvent } from "./stored-event.ts";
+
+export const RedriveNote = Type.Object({
+  position: Position,
+  at: Type.String({ ...Instant, description: "When the log took it." }),
+  who: Type.String(),
+  reason: Type.String(),
+});
+export type RedriveNote = Static<typeof RedriveNote>;
+
+const PAGE_ENTRIES = 1_000;
+const PAGE_BYTES_MAX = 4 * 1024 * 1024;
+const PAGES_MAX = 50;
+const TIMEOUT_MS = 5_000;
+
+export class Redrives {
+  readonly #nc: NatsConnection;
+  #jsm: Promise<JetStreamManager> | undefined;
+
+  constructor(nc: NatsConnection) {
+    this.#nc = nc;
+  }
+
+  /** Appends the command; gives its position. Throws 409 `NOT_REDRIVABLE`, and the refusals of an append. */
+  async append(job: Job, letter: DeadLetter, who: string, reason: string): Promise<string> {
+    const { shard } = letter;
+    const redrive: Redrive = { deadLetter: letter.id, handler: letter.handler, who, reason, of: await this.#originalOf(job, letter) };
+    const log = new NatsPartitionLog(this.#nc, job.log, shard);
+    return formatPosition(shard, await log.append(journalSubject(job.log, shard, job.name), Buffer.from(writeRedrive(redrive))), 0);
+  }
+
+  /** The commands that named this dead letter; `undefined` when more entries follow it in the journal than are looked at, 50,000. */
+  async of(job: Job, letter: DeadLetter): Promise<RedriveNote[] | undefined> {
+    this.#jsm ??= jetstreamManager(this.#nc, { checkAPI: false });
+    const jsm = await this.#jsm;
+    const notes: RedriveNote[] = [];
+    const stream = streamOf(job.log, letter.shard);
+    const subject = journalSubject(job.log, letter.shard, job.name);
+    let from = parsePosition(letter.position)?.sequence ?? 1;
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const entries = await readBatch(jsm, { stream, from, subject, limit: PAGE_ENTRIES, bytesMax: PAGE_BYTES_MAX, timeoutMs: TIMEOUT_MS });
+      for (const { seq, time, data } of entries) {
+        const command = redriveIn(data, letter.id);
+        if (command === undefined) continue;
+        const { who, reason } = command;
+        notes.push({ position: formatPosition(letter.shard, seq, 0), at: formatInstant(time.getTime()), who, reason });
+      }
+      const last = entries.at(-1);
+      if (last === undefined || last.pending === 0) return notes;
+      from = last.seq + 1;
+    }
+    return undefined;
+  }
+
+  async #originalOf(job: Job, letter: DeadLetter): Promise<Redrive["of"]> {
+    if (letter.timer !== undefined) return { timer: { ...letter.timer, data: timerData(job, letter) } };
+    const position = parsePosition(letter.position);
+    const event = position === undefined ? undefined : await storedEvent(this.#nc, job.log, position);
+    if (event === undefined) throw notRedrivable(`${letter.id}: the log no longer holds the event at ${letter.position}.`);
+    // On its key's own subject an event need not say its key; in the journal nothing else does.
+    return { event: typeof event.subject === "string" ? event : { ...event, subject: letter.key } };
+  }
+}
+
+/** The excerpt of a timer's dead letter is the JSON of its data. Throws 409 when that was cut, or never kept. */
+function timerData(job: Job, { id, handler, excerpt }: DeadLetter): unknown {
+  const [actorName, timerName] = handler.split(".");
+  const timer = job.actors.find(({ name }) => name === actorName)?.timers.find(({ name }) => name === timerName);
+  if (excerpt === "" && timer?.schema === undefined) return null;
+  try {
+    return JSON.parse(excerpt) as unknown;
+  } catch {
+    throw notRedrivable(`${id}: the dead letter does not hold the timer's data as a whole.`);
+  }
+}
+
+function redriveIn(data: Uint8Array, deadLetter: string): { readonly who: string; readonly reason: string } | undefined {
+  // Most of a journal are empty ticks.
+  if (data.length === 0) return undefined;
+  try {
+    const entry = JSON.parse(Buffer.from(data).toString()) as Readonly<Record<string, unknown>>;
+    if (entry.kind !== "redrive" || entry.deadLetter !== deadLetter) return undefined;
+    return { who: String(entry.who), reason: String(entry.reason) };
+  } catch {
+    return undefined;
+  }
+}
+
+function notRedrivable(detail: string): HttpProblem {
+  return new HttpProblem(409, "NOT_REDRIVABLE", detail);
+}
