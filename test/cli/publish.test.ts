@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { SHIPPED_APP } from "../../runtime/app.ts";
-import { runCli, runOnTerminal, startCli } from "../support/cli-run.ts";
+import { runOnTerminal, runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
 import { startTestNats } from "../support/nats.ts";
 import { NodeProcess, untilShards } from "../support/node-process.ts";
@@ -58,7 +58,7 @@ async function untilApplied(before: number, more: number): Promise<void> {
   await untilShards(url, (all) => all.reduce((sum, { counts: each }) => sum + (each.applied ?? 0), 0) >= before + more);
 }
 
-const publish = (args: readonly string[], stdin = "") => runCli(["publish", "meter", ...args, "--url", url], {}, stdin);
+const publish = (args: readonly string[], stdin = "") => runPiped(["publish", "meter", ...args, "--url", url], {}, stdin);
 const summaryOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as Record<string, unknown>;
 
 suite("a file of events", () => {
@@ -117,7 +117,7 @@ suite("a file of events", () => {
     writeFileSync(file, eventsOf(30).join("\n"));
     const { code, stdout, stderr } = await runOnTerminal(["publish", "meter", file, "--url", url]);
     assert.deepEqual([code, stdout], [0, "30 of 30 events appended to meter\n"]);
-    assert.match(stderr, /\r\u001b\[Kpublishing meter {2}\[#{30}\] 100 % {2}30 events {2}\d+\/s\n$/);
+    assert.match(stderr.split("\u001b[K").at(-1)!, /^publishing meter {2}\[#{30}\] 100 % {2}30 events {2}\d+\/s\n$/);
   });
 
   test("that cannot be read, or goes to a log that is not there, says so", { timeout: 60_000 }, async () => {
@@ -129,7 +129,7 @@ suite("a file of events", () => {
       assert.equal(code, 1);
       assert.match(stderr, says);
     }
-    const { code, stdout, stderr } = await runCli(["publish", "other", "--url", url], {}, eventsOf(1)[0]);
+    const { code, stdout, stderr } = await runPiped(["publish", "other", "--url", url], {}, eventsOf(1)[0]);
     assert.equal(code, 1);
     assert.match(stderr, /NOT_FOUND: There is no log "other"/);
     assert.equal(JSON.parse(stdout).complete, false);

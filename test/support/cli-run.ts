@@ -69,19 +69,32 @@ export async function runCli(args: readonly string[], env: Readonly<Record<strin
 
 /** In this process, with a terminal of `columns`; colours stand as they are written. */
 export async function runOnTerminal(args: readonly string[], env: Readonly<Record<string, string>> = {}, columns = 200): Promise<Ended> {
+  return await runHere(args, env, "", { isTTY: true, columns });
+}
+
+/** In this process, into a pipe: quicker than {@link runCli}, for all that is not about the process itself. */
+export async function runPiped(args: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ""): Promise<Ended> {
+  return await runHere(args, env, stdin, { isTTY: false });
+}
+
+async function runHere(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  stdin: string,
+  terminal: { readonly isTTY: boolean; readonly columns?: number },
+): Promise<Ended> {
   const said = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") =>
-    Object.assign(
-      new Writable({
-        decodeStrings: false,
-        write(chunk, _encoding, done) {
-          said[name] += chunk;
-          done();
-        },
-      }),
-      { isTTY: true, columns },
-    );
-  const streams = { stdin: Readable.from([]), stdout: stream("stdout"), stderr: stream("stderr") };
+  const stream = (name: "stdout" | "stderr") => {
+    const writable = new Writable({
+      decodeStrings: false,
+      write(chunk, _encoding, done) {
+        said[name] += chunk;
+        done();
+      },
+    });
+    return Object.assign(writable, terminal);
+  };
+  const streams = { stdin: Readable.from(stdin === "" ? [] : [Buffer.from(stdin)]), stdout: stream("stdout"), stderr: stream("stderr") };
   const code = await runProgram(args, COMMANDS, streams, env, { listen: () => {}, exit: () => {} });
   return { code, ...said };
 }

@@ -11,22 +11,20 @@ import type { Terminal } from "../terminal/terminal.ts";
 interface DeadLetter {
   readonly id: string;
   readonly time: string;
-  readonly subject?: string;
-  readonly data: {
-    readonly handler: string;
-    readonly position: string;
-    readonly eventId?: string;
-    readonly error: { readonly code?: string; readonly name: string; readonly message: string };
-  };
+  readonly key: string;
+  readonly handler: string;
+  readonly error: { readonly name: string; readonly message: string; readonly code: string };
+  readonly eventId?: string;
+  readonly timer?: { readonly name: string };
 }
 
 const COLUMNS: readonly Column<DeadLetter>[] = [
   { title: "ID", of: ({ id }) => id },
   { title: "TIME", of: ({ time }) => time },
-  { title: "KEY", of: ({ subject }) => subject ?? "-" },
-  { title: "HANDLER", of: ({ data }) => data.handler },
-  { title: "EVENT", of: ({ data }) => data.eventId ?? "a timer" },
-  { title: "ERROR", of: ({ data: { error } }) => `${error.code ?? error.name}: ${error.message}`, colour: () => "red" },
+  { title: "KEY", of: ({ key }) => key },
+  { title: "HANDLER", of: ({ handler }) => handler },
+  { title: "OF", of: ({ eventId, timer }) => (timer === undefined ? `event ${eventId}` : `timer ${timer.name}`) },
+  { title: "ERROR", of: ({ error }) => `${error.code}: ${error.message}`, colour: () => "red" },
 ];
 
 export const deadLettersList = command({
@@ -36,11 +34,12 @@ export const deadLettersList = command({
   options: {
     job: text("J", "only of this job"),
     key: text("K", "only of this key"),
+    handler: text("H", "only of this handler, <actor>.<handler>"),
     limit: whole("N", "at most so many; all when not given", { min: 1, max: 1_000_000_000 }),
   },
   examples: [{ line: "tidemark dead-letters list --job meter", says: "Of one job" }],
-  async run({ options: { job, key, limit }, api, terminal }) {
-    return await writeList(terminal, api().pages("/v1/dead-letters", { job, key }, limit), COLUMNS);
+  async run({ options: { job, key, handler, limit }, api, terminal }) {
+    return await writeList(terminal, api().pages("/v1/dead-letters", { job, key, handler }, limit), COLUMNS);
   },
 });
 
@@ -62,11 +61,12 @@ export const deadLettersRedrive = command({
   name: "dead-letters redrive",
   summary: "Puts dead letters back through the log, for the code that runs now",
   details: [
-    "Each is handled once more, exempt from dedupe and lateness, by the handler that failed. One whose event was trimmed from the log is refused. It goes on behind one that was refused and then ends with 1.",
+    "Each is handled once more by the handler that failed, exempt from dedupe and lateness. One whose event was trimmed from the log is refused. It goes on behind one that was refused, and then ends with 1.",
+    "With --all those that were redriven before are left out, so that the same command can be given again; an id that is named is always redriven.",
   ],
   arguments: { ids: rest("ids of dead letters") },
   options: {
-    all: flag("all dead letters of the job, with --job"),
+    all: flag("all dead letters of the job that were not redriven yet, with --job"),
     job: text("J", "with --all: the job"),
     reason: text("TEXT", "why, for the record"),
   },
@@ -80,7 +80,8 @@ export const deadLettersRedrive = command({
     const client = api();
     let redriven = 0;
     let refused = 0;
-    for await (const id of all ? idsOf(client, job!) : ids) {
+    for (const id of all ? await idsOf(client, job!) : ids) {
+      if (all && (await wasRedriven(client, id))) continue;
       if (await redriveOne(client, terminal, id, reason)) redriven++;
       else refused++;
     }
@@ -89,12 +90,17 @@ export const deadLettersRedrive = command({
   },
 });
 
-async function* idsOf(api: ApiClient, job: string): AsyncGenerator<string> {
-  // What fails again is a new dead letter behind the ones that are there: read to the end first, or it would never come.
+/** What fails again is a new dead letter behind those that are there: they are read to the end first, or it would never come. */
+async function idsOf(api: ApiClient, job: string): Promise<string[]> {
   const ids: string[] = [];
   for await (const page of api.pages("/v1/dead-letters", { job }, ALL_MAX))
     ids.push(...(page as readonly DeadLetter[]).map(({ id }) => id));
-  yield* ids;
+  return ids;
+}
+
+async function wasRedriven(api: ApiClient, id: string): Promise<boolean> {
+  const { redrives } = (await api.get(`/v1/dead-letters/${segment(id)}`)) as { readonly redrives: readonly unknown[] | null };
+  return (redrives ?? []).length > 0;
 }
 
 /** Of one call; the next call goes on with the rest. */
