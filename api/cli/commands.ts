@@ -9,6 +9,7 @@ import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { outputs } from "./commands/outputs.ts";
 import { publish } from "./commands/publish.ts";
+import { referenceGet, referencePut } from "./commands/reference.ts";
 import { shards } from "./commands/shards.ts";
 import { start } from "./commands/start.ts";
 import { watermark } from "./commands/watermark.ts";
@@ -19,6 +20,8 @@ export const COMMANDS: readonly Command[] = [
   node,
   publish,
   watermark,
+  referencePut,
+  referenceGet,
   actors,
   actor,
   outputs,

@@ -7,13 +7,7 @@ import { type ApiClient, segment } from "../client/api-client.ts";
 import { ApiProblem, problemOf, retryAfterMs } from "../client/api-problem.ts";
 import { mayPass, TRIES_MAX, waitBehind } from "../client/retry.ts";
 import type { LaneEvent } from "./event-lanes.ts";
-
-export interface Refusal {
-  readonly line: number;
-  readonly id: string;
-  readonly code: string;
-  readonly detail: string;
-}
+import type { Refusal } from "./json-document.ts";
 
 export interface PostAnswer {
   readonly appended: number;
