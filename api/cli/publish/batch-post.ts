@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../../runtime/clock.ts";
 import { type ApiClient, segment } from "../client/api-client.ts";
-import { ApiProblem, problemOf, retryAfterMs } from "../client/api-problem.ts";
+import { ApiProblem, problemOf, retryAfterMs, withoutCode } from "../client/api-problem.ts";
 import { mayPass, TRIES_MAX, waitBehind } from "../client/retry.ts";
 import type { LaneEvent } from "./event-lanes.ts";
 import type { Refusal } from "./json-document.ts";
@@ -98,8 +98,7 @@ function isPassing({ error }: Result): boolean {
 
 function refusalOf({ line, id }: LaneEvent, error: NonNullable<Result["error"]>): Refusal {
   const code = String(error.code);
-  const detail = String(error.detail);
-  return { line, id, code, detail: detail.startsWith(`${code}: `) ? detail.slice(code.length + 2) : detail };
+  return { line, id, code, detail: withoutCode(code, String(error.detail)) };
 }
 
 async function untilAborted(sleep: Promise<void>, signal: AbortSignal): Promise<void> {
