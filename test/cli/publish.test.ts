@@ -1,13 +1,13 @@
 /** `tidemark publish` against a real node: what arrives, what is refused, and what it does when node or server die meanwhile. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { SHIPPED_APP } from "../../runtime/app.ts";
 import { runOnTerminal, runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
+import { freePort } from "../support/free-port.ts";
 import { startTestNats } from "../support/nats.ts";
 import { NodeProcess, untilShards } from "../support/node-process.ts";
 
@@ -25,15 +25,6 @@ after(async () => {
 function startNode(): NodeProcess {
   const options = { app: SHIPPED_APP, natsUrl: nats.url, dataDir: join(folder, "data"), env: { TIDEMARK_HTTP_PORT: String(port) } };
   return new NodeProcess(options);
-}
-
-/** One that no one has now: a node that is started again must be found where it was. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port: free } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return free;
 }
 
 let made = 0;
