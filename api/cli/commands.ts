@@ -2,6 +2,7 @@
 import { actor } from "./commands/actor.ts";
 import { actors } from "./commands/actors.ts";
 import { completion } from "./commands/completion.ts";
+import { deadLettersList, deadLettersRedrive, deadLettersShow } from "./commands/dead-letters.ts";
 import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
 import { init } from "./commands/init.ts";
@@ -10,6 +11,7 @@ import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { outputs } from "./commands/outputs.ts";
 import { publish } from "./commands/publish.ts";
+import { referenceGet, referencePut } from "./commands/reference.ts";
 import { shards } from "./commands/shards.ts";
 import { start } from "./commands/start.ts";
 import { watermark } from "./commands/watermark.ts";
@@ -22,12 +24,17 @@ export const COMMANDS: readonly Command[] = [
   node,
   publish,
   watermark,
-  shards,
-  jobs,
-  nodes,
+  referencePut,
+  referenceGet,
   actors,
   actor,
   outputs,
+  deadLettersList,
+  deadLettersShow,
+  deadLettersRedrive,
+  shards,
+  jobs,
+  nodes,
   doctor,
   completion,
 ];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
-import { actor, timer } from "../../actors/model/actor.ts";
+import { type Actor, actor, timer } from "../../actors/model/actor.ts";
 import { counter } from "../../actors/model/cells/counter.ts";
 import { value } from "../../actors/model/cells/value.ts";
 import { type JobOptions, job } from "../../actors/model/job.ts";
@@ -16,8 +16,9 @@ const TIMERS = { idle: timer("event", Type.Integer()) };
 const handlers = { hit() {}, idle() {} };
 type Options = Partial<Parameters<typeof actor<{ hit: { n: number } }>>[1]>;
 /** The actor in many builds; what is not said is as in the first. */
-const counting = (options: Options = {}) =>
-  ({ actors: [actor("counter", { in: { hit }, state: CELLS, timers: TIMERS, on: handlers, ...options } as never)] }) as const;
+const counting = (options: Options = {}): { readonly actors: readonly Actor[] } => ({
+  actors: [actor("counter", { in: { hit }, state: CELLS, timers: TIMERS, on: handlers, ...options } as never) as unknown as Actor],
+});
 
 const build = (name: string, codeHash: string, options: Partial<JobOptions> = {}): AppBuild =>
   buildOf({ jobs: [job(name, { log: "hits", ...counting(), ...options })], codeHash, modules: [] }, {});

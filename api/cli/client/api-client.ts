@@ -148,7 +148,8 @@ export class ApiClient {
 
   #unreachable(error: unknown): TidemarkError {
     const { name, message, cause } = error as Error;
-    const reason = name === "AbortError" ? "no answer in time" : ((cause as NodeJS.ErrnoException | undefined)?.code ?? message);
+    const { code, message: why } = (cause ?? {}) as Partial<NodeJS.ErrnoException>;
+    const reason = name === "AbortError" ? "no answer in time" : (code ?? why ?? message);
     return new TidemarkError("API_UNREACHABLE", `${this.url}: ${reason}.`, { cause: error });
   }
 }

@@ -49,7 +49,7 @@ export function problemOf(status: number, headers: Headers, body: unknown, url: 
   return new ApiProblem({
     status,
     code: code.slice(0, CODE_CHARS_MAX),
-    detail: detail.slice(0, DETAIL_CHARS_MAX),
+    detail: withoutCode(code, detail).slice(0, DETAIL_CHARS_MAX),
     retryAfterMs: retryAfterMs(headers),
   });
 }
@@ -58,4 +58,9 @@ export function problemOf(status: number, headers: Headers, body: unknown, url: 
 export function retryAfterMs(headers: Headers): number | undefined {
   const text = headers.get("retry-after");
   return text !== null && /^\d{1,6}$/.test(text) ? Number(text) * 1_000 : undefined;
+}
+
+/** The text of an error of Tidemark begins with its code: said once is enough. */
+export function withoutCode(code: string, detail: string): string {
+  return detail.startsWith(`${code}: `) ? detail.slice(code.length + 2) : detail;
 }

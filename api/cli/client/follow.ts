@@ -24,6 +24,7 @@ export async function* followOutputs(
     try {
       // The cursor that resumes says where to go on: `from` is for the first time only.
       const events = await api.events("/v1/outputs/stream", last === undefined ? query : { ...query, from: undefined }, last, signal);
+      notice(everConnected ? "connected again" : `following ${api.url}; Ctrl-C ends it`);
       everConnected = true;
       for await (const { id, data } of events) {
         tries = 0;

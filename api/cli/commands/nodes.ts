@@ -3,16 +3,32 @@ import { command } from "../framework/command.ts";
 import { writeList } from "../terminal/list.ts";
 import type { Column } from "../terminal/table.ts";
 
-type NodeItem = Readonly<Record<string, unknown>>;
+interface NodeItem {
+  readonly node: string;
+  readonly status: string;
+  readonly tidemark: string;
+  readonly nodejs: string;
+  readonly startedAt: string;
+  readonly connected: boolean;
+  readonly jobs: readonly string[];
+}
 
 const COLUMNS: readonly Column<NodeItem>[] = [
-  { title: "NODE", of: (node) => textOf(node.node ?? node.id) },
-  { title: "STATUS", of: (node) => textOf(node.status) },
+  { title: "NODE", of: ({ node }) => node },
+  {
+    title: "STATUS",
+    of: ({ status, connected }) => (connected ? status : `${status}, without NATS`),
+    colour: ({ status, connected }) => (status === "running" && connected ? "green" : "yellow"),
+  },
+  { title: "TIDEMARK", of: ({ tidemark }) => tidemark },
+  { title: "NODE.JS", of: ({ nodejs }) => nodejs },
+  { title: "STARTED", of: ({ startedAt }) => startedAt },
+  { title: "JOBS", of: ({ jobs }) => jobs.join(", ") },
 ];
 
 export const nodes = command({
   name: "nodes",
-  summary: "The nodes that run",
+  summary: "The nodes that run, with their versions and jobs",
   arguments: {},
   options: {},
   examples: [{ line: "tidemark nodes", says: "One line for each node" }],
@@ -20,7 +36,3 @@ export const nodes = command({
     return await writeList(terminal, api().whole("/v1/nodes"), COLUMNS);
   },
 });
-
-function textOf(value: unknown): string {
-  return value === undefined || value === null ? "-" : typeof value === "string" ? value : JSON.stringify(value);
-}

@@ -1,20 +1,14 @@
 /** `tidemark publish <log> [file]`: events from a file or standard input into a log. */
-import { createReadStream, type Stats, statSync } from "node:fs";
 import { systemClock } from "../../../runtime/clock.ts";
 import { TidemarkError } from "../../../runtime/errors.ts";
 import { isApiProblem } from "../client/api-problem.ts";
 import { command, optional, required, whole } from "../framework/command.ts";
 import { INTERRUPTED } from "../framework/exit-codes.ts";
+import { openInput } from "../publish/input.ts";
 import { PublishProgress } from "../publish/publish-progress.ts";
 import { type PublishReport, publish as publishInput, REFUSALS_SHOWN } from "../publish/publish-run.ts";
 import { printable } from "../terminal/printable.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-
-interface Input {
-  readonly bytes: AsyncIterable<Uint8Array>;
-  /** Undefined for a pipe. */
-  readonly size: number | undefined;
-}
 
 export const publish = command({
   name: "publish",
@@ -56,26 +50,6 @@ export const publish = command({
     return report.complete && report.refused === 0 ? 0 : 1;
   },
 });
-
-function openInput(file: string | undefined, stdin: NodeJS.ReadableStream): Input {
-  if (file === undefined || file === "-") return { bytes: stdin as unknown as AsyncIterable<Uint8Array>, size: undefined };
-  let stats: Stats;
-  try {
-    stats = statSync(file);
-  } catch (error) {
-    throw new TidemarkError("INPUT_INVALID", `${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`);
-  }
-  if (stats.isDirectory()) throw new TidemarkError("INPUT_INVALID", `${file} is a folder.`);
-  return { bytes: readFile(file), size: stats.isFile() ? stats.size : undefined };
-}
-
-async function* readFile(file: string): AsyncGenerator<Uint8Array> {
-  try {
-    yield* createReadStream(file, { highWaterMark: 256 * 1024 });
-  } catch (error) {
-    throw new TidemarkError("INPUT_INVALID", `${file}: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
-  }
-}
 
 async function tell(terminal: Terminal, log: string, report: PublishReport): Promise<void> {
   const { read, appended, refused, refusals, complete, firstUnanswered, failure } = report;

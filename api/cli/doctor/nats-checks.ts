@@ -82,7 +82,7 @@ async function checkJetStream(nc: NatsConnection): Promise<Check[]> {
     const logs = [...new Set(streams.flatMap(({ config }) => logOf(config.subjects) ?? []))].sort();
     const checks = [ok("jetstream", `enabled, ${streams.length} streams`)];
     for (const log of logs) checks.push(await checkMapping(nc, log));
-    for (const stream of streams) checks.push(...checkStream(stream));
+    checks.push(...checkStreams(streams));
     const stamp = Date.parse(streams.at(-1)?.ts ?? "");
     if (!Number.isNaN(stamp)) checks.push(checkClock("clock of NATS", "the server", { before, after, theirs: stamp, resolutionMs: 1 }));
     return checks;
@@ -112,27 +112,39 @@ async function checkMapping(nc: NatsConnection, log: string): Promise<Check> {
   );
 }
 
-type CheckedStream = Pick<StreamInfo, "state"> & {
+export type CheckedStream = Pick<StreamInfo, "state"> & {
   readonly config: Pick<StreamInfo["config"], "name" | "subjects" | "discard" | "max_age" | "max_bytes">;
 };
 
-/** A log's or a job's output stream; of others nothing is known here. One that is as it should be and not full says so in one line with the rest. */
-export function checkStream({ config, state }: CheckedStream): Check[] {
-  const { name, subjects, discard, max_age: age, max_bytes: max } = config;
-  if (logOf(subjects) === undefined && !isOutput(subjects)) return [];
+/** Streams of logs and outputs; of others nothing is known here. Those that are as they should be share one line: there may be thousands. */
+export function checkStreams(streams: readonly CheckedStream[]): Check[] {
+  const own = streams.filter(({ config }) => logOf(config.subjects) !== undefined || isOutput(config.subjects));
+  if (own.length === 0) return [ok("streams", "no log yet; a job that starts makes its own")];
+  const wrong = own.flatMap(checkStream);
+  const fullest = own.reduce((a, b) => (fillOf(b) > fillOf(a) ? b : a));
+  const good = own.length - new Set(wrong.map(({ check }) => check)).size;
+  const found = `${good} of ${own.length} are as they should be; the fullest, ${fullest.config.name}, has ${bytesText(fullest.state.bytes)} of ${bytesText(fullest.config.max_bytes)}`;
+  return [...wrong, ok("streams", found)];
+}
+
+function checkStream(stream: CheckedStream): Check[] {
+  const { config, state } = stream;
+  const { name, discard, max_age: age, max_bytes: max } = config;
   const check = `stream ${name}`;
   const checks: Check[] = [];
   if (age > 0)
     checks.push(fail(check, "messages are dropped by age", `Set max_age of ${name} to 0: what is dropped is lost to the state.`));
   if (discard !== "new") checks.push(fail(check, "old messages are dropped when it is full", `Set discard of ${name} to new.`));
-  const fill = max > 0 ? state.bytes / max : 0;
-  const found =
-    max > 0 ? `${bytesText(state.bytes)} of ${bytesText(max)}, ${Math.floor(fill * 100)} %` : `${bytesText(state.bytes)}, without a bound`;
+  const fill = fillOf(stream);
+  const found = `${bytesText(state.bytes)} of ${bytesText(max)}, ${Math.floor(fill * 100)} %`;
   const mend = `Raise max_bytes: nats stream edit ${name} --max-bytes=…; a full stream takes nothing more.`;
   if (fill >= FILL_FAIL) checks.push(fail(check, found, mend));
   else if (fill >= FILL_WARN) checks.push(warn(check, found, mend));
-  else if (checks.length === 0) checks.push(ok(check, found));
   return checks;
+}
+
+function fillOf({ config, state }: CheckedStream): number {
+  return config.max_bytes > 0 ? state.bytes / config.max_bytes : 0;
 }
 
 /** The stream of a log's partition binds that partition's journals. */

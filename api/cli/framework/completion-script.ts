@@ -102,11 +102,13 @@ function posixScan(commands: readonly Command[]): string {
 }
 
 function bashScript(commands: readonly Command[]): string {
-  const words = (list: readonly string[]): string => `mapfile -t COMPREPLY < <(compgen -W ${quoted(list.join(" "))} -- "$cur")`;
-  const files = `compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur")`;
+  const words = (list: readonly string[]): string => `COMPREPLY=($(compgen -W ${quoted(list.join("\n"))} -- "$cur"))`;
+  const files = `compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur"))`;
   return `# bash completion of tidemark: source it, or save it as tidemark in the folder of bash-completion.
 _tidemark() {
   local cur=\${COMP_WORDS[COMP_CWORD]} path= pending= count=0 word i
+  # Names may have spaces, and words are offered one a line: mapfile would do, but macOS has a bash without it.
+  local IFS=$'\\n'
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
@@ -130,7 +132,7 @@ ${inZsh(posixScan(commands))}
   done
 ${inZsh(posixCases(commands, words, "_files"))}
 }
-if [[ $zsh_eval_context == *loadautofunc* ]]; then _tidemark "$@"; else compdef _tidemark tidemark; fi
+if [[ $funcstack[1] == _tidemark ]]; then _tidemark "$@"; else compdef _tidemark tidemark; fi
 `;
 }
 

@@ -37,6 +37,7 @@ export async function runProgram(
     streams.stdout.write(`${helpFor(asked, commands)}\n`);
     return 0;
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EPIPE") return 0;
     streams.stderr.write(`tidemark: ${messageOf(error)}\n`);
     return isTidemarkError(error, "USAGE_INVALID") ? USAGE : 1;
   }
@@ -52,9 +53,10 @@ async function call(
   const ends = command.ends ?? "at-once";
   if (ends !== "by-itself") {
     signals.listen((reason) => {
-      // Whoever read stdout has had enough: that is no failure.
-      if (ends === "at-once" || stop.signal.aborted) signals.exit(reason === "EPIPE" ? 0 : INTERRUPTED);
-      else stop.abort(reason);
+      // Whoever read stdout has had enough: that is no failure. Each further write says it again, which hurries nobody.
+      if (ends === "at-once") signals.exit(reason === "EPIPE" ? 0 : INTERRUPTED);
+      else if (!stop.signal.aborted) stop.abort(reason);
+      else if (reason !== "EPIPE") signals.exit(INTERRUPTED);
     });
   }
   return await command.run({

@@ -3,17 +3,11 @@
  * is known by its key, source and id, so that one which was stored already is counted as a duplicate and changes nothing.
  */
 import type { Clock } from "../../../runtime/clock.ts";
-import { isTidemarkError } from "../../../runtime/errors.ts";
 import { type ApiClient, segment } from "../client/api-client.ts";
-import { ApiProblem, problemOf, retryAfterMs } from "../client/api-problem.ts";
+import { ApiProblem, problemOf, retryAfterMs, withoutCode } from "../client/api-problem.ts";
+import { mayPass, TRIES_MAX, waitBehind } from "../client/retry.ts";
 import type { LaneEvent } from "./event-lanes.ts";
-
-export interface Refusal {
-  readonly line: number;
-  readonly id: string;
-  readonly code: string;
-  readonly detail: string;
-}
+import type { Refusal } from "./json-document.ts";
 
 export interface PostAnswer {
   readonly appended: number;
@@ -29,13 +23,6 @@ export interface PostOptions {
   /** A try failed and is made again in so many milliseconds. */
   readonly retrying: (reason: string, waitMs: number) => void;
 }
-
-const WAIT_MS = 100;
-const WAIT_MAX_MS = 5_000;
-/** What a server may ask to wait. */
-const RETRY_AFTER_MAX_MS = 30_000;
-/** Tries in a row that bring nothing forward: about 35 s, so that a node that is started again is waited for. */
-const TRIES_MAX = 12;
 
 /** Refusals of single events that are about the moment and not about the event. */
 const PASSING = new Set(["NATS_UNREACHABLE", "PUBLISH_OVERLOADED", "PUBLISH_TIMEOUT"]);
@@ -55,9 +42,9 @@ export async function postBatch(batch: readonly LaneEvent[], options: PostOption
   const refused: Refusal[] = [];
   for (let tries = 1; ; tries++) {
     let reason: string;
-    let wait = Math.min(WAIT_MS * 2 ** (tries - 1), WAIT_MAX_MS);
+    let askedMs: number | undefined;
     try {
-      const { results, retryAfterMs } = await post(waiting, options);
+      const { results, retryAfterMs: asked } = await post(waiting, options);
       const again = waiting.filter((_, i) => isPassing(results[i]!));
       for (const [i, { error }] of results.entries()) {
         if (error === undefined) appended++;
@@ -69,14 +56,15 @@ export async function postBatch(batch: readonly LaneEvent[], options: PostOption
       const { error } = results.find(isPassing)!;
       reason = `${error?.code}: ${error?.detail}`;
       waiting = again;
-      wait = longer(wait, retryAfterMs);
-      if (tries >= TRIES_MAX)
+      askedMs = asked;
+      if (tries >= TRIES_MAX || options.signal.aborted)
         return { appended, refused: [...refused, ...again.map((event, i) => refusalOf(event, results.filter(isPassing)[i]!.error!))] };
     } catch (error) {
       if (tries >= TRIES_MAX || options.signal.aborted || !mayPass(error)) throw error;
       reason = (error as Error).message;
-      if (error instanceof ApiProblem) wait = longer(wait, error.retryAfterMs);
+      if (error instanceof ApiProblem) askedMs = error.retryAfterMs;
     }
+    const wait = waitBehind(tries, askedMs);
     options.retrying(reason, wait);
     await untilAborted(options.clock.sleep(wait), options.signal);
   }
@@ -108,19 +96,9 @@ function isPassing({ error }: Result): boolean {
   return error !== undefined && PASSING.has(String(error.code));
 }
 
-function mayPass(error: unknown): boolean {
-  if (error instanceof ApiProblem) return error.status === 429 || error.status === 503 || error.status === 504;
-  return isTidemarkError(error, "API_UNREACHABLE");
-}
-
 function refusalOf({ line, id }: LaneEvent, error: NonNullable<Result["error"]>): Refusal {
   const code = String(error.code);
-  const detail = String(error.detail);
-  return { line, id, code, detail: detail.startsWith(`${code}: `) ? detail.slice(code.length + 2) : detail };
-}
-
-function longer(waitMs: number, askedMs: number | undefined): number {
-  return askedMs === undefined ? waitMs : Math.min(Math.max(waitMs, askedMs), RETRY_AFTER_MAX_MS);
+  return { line, id, code, detail: withoutCode(code, String(error.detail)) };
 }
 
 async function untilAborted(sleep: Promise<void>, signal: AbortSignal): Promise<void> {

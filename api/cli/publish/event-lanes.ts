@@ -31,6 +31,7 @@ export class EventLanes {
   readonly #bounds: LaneBounds;
   readonly #send: Send;
   #failure: unknown;
+  #stopped = false;
 
   constructor(bounds: LaneBounds, send: Send) {
     this.#bounds = bounds;
@@ -70,8 +71,9 @@ export class EventLanes {
     }
   }
 
-  /** Resolves when no batch is on its way any more, whatever came of it; sends nothing. */
+  /** Resolves when no batch is on its way any more, whatever came of it. From now on nothing is sent. */
   async settle(): Promise<void> {
+    this.#stopped = true;
     await Promise.all(this.#lanes.map((lane) => lane.sending));
   }
 
@@ -91,7 +93,7 @@ export class EventLanes {
   }
 
   #start(lane: Lane): void {
-    if (lane.sending !== undefined || lane.open.length === 0 || this.#failure !== undefined) return;
+    if (lane.sending !== undefined || lane.open.length === 0 || this.#stopped || this.#failure !== undefined) return;
     lane.onItsWay = lane.open;
     lane.open = [];
     lane.openBytes = 0;

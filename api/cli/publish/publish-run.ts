@@ -2,12 +2,12 @@
  * Publishes an input of any length: reads, looks at each event as far as the order of its key needs, and sends batches
  * by lanes. What cannot be an event is counted as refused, and the rest goes on.
  */
-import { isUtf8 } from "node:buffer";
 import type { Clock } from "../../../runtime/clock.ts";
 import { TidemarkError } from "../../../runtime/errors.ts";
 import type { ApiClient } from "../client/api-client.ts";
-import { postBatch, type Refusal } from "./batch-post.ts";
+import { postBatch } from "./batch-post.ts";
 import { EventLanes, type LaneEvent } from "./event-lanes.ts";
+import { type Refusal, readObject } from "./json-document.ts";
 import { type DocumentText, jsonDocuments } from "./json-documents.ts";
 
 export interface PublishOptions {
@@ -46,6 +46,7 @@ const LANES = 8;
 /** A body is at most 1 MiB; an event alone may be up to that and is refused by the node over 512 KiB. */
 const BATCH_BYTES = 768 * 1024;
 const DOCUMENT_BYTES_MAX = 1024 * 1024 - 2;
+const TOO_LONG = { code: "EVENT_TOO_LARGE", detail: "The document is over 1 MiB; an event is at most 512 KiB." };
 /** So long an event waits for its batch to fill, when the input is slow. */
 const LINGER_MS = 50;
 
@@ -147,19 +148,12 @@ class PublishRun {
 }
 
 /** The event's key and id, or why it can be none. Whether it is a CloudEvent is the node's to say. */
-function readEvent({ line, bytes }: DocumentText): (LaneEvent & { readonly key: string | undefined }) | Refusal {
-  const refusal = (code: string, detail: string): Refusal => ({ line, id: "", code, detail });
-  if (bytes === undefined) return refusal("EVENT_TOO_LARGE", "The document is over 1 MiB; an event is at most 512 KiB.");
-  if (!isUtf8(bytes)) return refusal("INPUT_INVALID", "The text is not UTF-8.");
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
-  } catch (error) {
-    return refusal("INPUT_INVALID", `This is no JSON: ${error instanceof Error ? error.message : String(error)}.`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return refusal("INPUT_INVALID", "An event is a JSON object.");
-  const { id, subject } = value as { readonly id?: unknown; readonly subject?: unknown };
-  return { line, id: typeof id === "string" ? id : "", bytes, key: typeof subject === "string" ? subject : undefined };
+function readEvent(document: DocumentText): (LaneEvent & { readonly key: string | undefined }) | Refusal {
+  const read = readObject(document, TOO_LONG);
+  if ("refusal" in read) return read.refusal;
+  const { id, subject } = read.value;
+  const key = typeof subject === "string" ? subject : undefined;
+  return { line: document.line, id: typeof id === "string" ? id : "", bytes: read.bytes, key };
 }
 
 /** Ends at once when the signal is aborted, even while the input has nothing to give. */

@@ -1,0 +1,124 @@
+/** `tidemark dead-letters list|show|redrive`: events and timers whose handler failed. */
+import { randomUUID } from "node:crypto";
+import { type ApiClient, segment } from "../client/api-client.ts";
+import { isApiProblem } from "../client/api-problem.ts";
+import { command, flag, required, rest, text, usageError, whole } from "../framework/command.ts";
+import { writeList } from "../terminal/list.ts";
+import { printable } from "../terminal/printable.ts";
+import type { Column } from "../terminal/table.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+
+interface DeadLetter {
+  readonly id: string;
+  readonly time: string;
+  readonly key: string;
+  readonly handler: string;
+  readonly error: { readonly name: string; readonly message: string; readonly code: string };
+  readonly eventId?: string;
+  readonly timer?: { readonly name: string };
+}
+
+const COLUMNS: readonly Column<DeadLetter>[] = [
+  { title: "ID", of: ({ id }) => id },
+  { title: "TIME", of: ({ time }) => time },
+  { title: "KEY", of: ({ key }) => key },
+  { title: "HANDLER", of: ({ handler }) => handler },
+  { title: "OF", of: ({ eventId, timer }) => (timer === undefined ? `event ${eventId}` : `timer ${timer.name}`) },
+  { title: "ERROR", of: ({ error }) => `${error.code}: ${error.message}`, colour: () => "red" },
+];
+
+export const deadLettersList = command({
+  name: "dead-letters list",
+  summary: "Events and timers whose handler failed, oldest first in each shard",
+  arguments: {},
+  options: {
+    job: text("J", "only of this job"),
+    key: text("K", "only of this key"),
+    handler: text("H", "only of this handler, <actor>.<handler>"),
+    limit: whole("N", "at most so many; all when not given", { min: 1, max: 1_000_000_000 }),
+  },
+  examples: [{ line: "tidemark dead-letters list --job meter", says: "Of one job" }],
+  async run({ options: { job, key, handler, limit }, api, terminal }) {
+    return await writeList(terminal, api().pages("/v1/dead-letters", { job, key, handler }, limit), COLUMNS);
+  },
+});
+
+export const deadLettersShow = command({
+  name: "dead-letters show",
+  summary: "One dead letter, with the event as the log has it",
+  arguments: { id: required("id of the dead letter, like meter.0.7") },
+  options: {},
+  examples: [{ line: "tidemark dead-letters show meter.0.7", says: "What failed, where, on which event" }],
+  async run({ args, api, terminal }) {
+    const body = await api().get(`/v1/dead-letters/${segment(args.id)}`);
+    if (terminal.json) await terminal.record(body);
+    else for (const line of JSON.stringify(body, null, 2).split("\n")) await terminal.line(printable(line));
+    return 0;
+  },
+});
+
+export const deadLettersRedrive = command({
+  name: "dead-letters redrive",
+  summary: "Puts dead letters back through the log, for the code that runs now",
+  details: [
+    "Each is handled once more by the handler that failed, exempt from dedupe and lateness. One whose event was trimmed from the log is refused. It goes on behind one that was refused, and then ends with 1.",
+    "With --all those that were redriven before are left out, so that the same command can be given again; an id that is named is always redriven.",
+  ],
+  arguments: { ids: rest("ids of dead letters") },
+  options: {
+    all: flag("all dead letters of the job that were not redriven yet, with --job"),
+    job: text("J", "with --all: the job"),
+    reason: text("TEXT", "why, for the record"),
+  },
+  examples: [
+    { line: "tidemark dead-letters redrive meter.0.7 meter.1.3", says: "Two of them" },
+    { line: 'tidemark dead-letters redrive --all --job meter --reason "fixed in version 3"', says: "All of a job" },
+  ],
+  async run({ args: { ids }, options: { all, job, reason }, api, terminal }) {
+    if (all && (job === undefined || ids.length > 0)) throw usageError("dead-letters redrive: --all takes --job, and no ids beside it.");
+    if (!all && (ids.length === 0 || job !== undefined)) throw usageError("dead-letters redrive: write the ids, or --all --job and a job.");
+    const client = api();
+    let redriven = 0;
+    let refused = 0;
+    for (const id of all ? await idsOf(client, job!) : ids) {
+      if (all && (await wasRedriven(client, id))) continue;
+      if (await redriveOne(client, terminal, id, reason)) redriven++;
+      else refused++;
+    }
+    if (!terminal.json) await terminal.line(`${redriven} redriven${refused > 0 ? `, ${refused} refused` : ""}`);
+    return refused === 0 ? 0 : 1;
+  },
+});
+
+/** What fails again is a new dead letter behind those that are there: they are read to the end first, or it would never come. */
+async function idsOf(api: ApiClient, job: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const page of api.pages("/v1/dead-letters", { job }, ALL_MAX))
+    ids.push(...(page as readonly DeadLetter[]).map(({ id }) => id));
+  return ids;
+}
+
+async function wasRedriven(api: ApiClient, id: string): Promise<boolean> {
+  const { redrives } = (await api.get(`/v1/dead-letters/${segment(id)}`)) as { readonly redrives: readonly unknown[] | null };
+  return (redrives ?? []).length > 0;
+}
+
+/** Of one call; the next call goes on with the rest. */
+const ALL_MAX = 100_000;
+
+async function redriveOne(api: ApiClient, terminal: Terminal, id: string, reason: string | undefined): Promise<boolean> {
+  try {
+    const { body } = await api.ask("POST", `/v1/dead-letters/${segment(id)}/redrive`, {
+      body: reason === undefined ? {} : { reason },
+      headers: { "idempotency-key": randomUUID() },
+    });
+    const { position } = body as { readonly position?: unknown };
+    if (terminal.json) await terminal.record(body);
+    else await terminal.line(`${printable(id)}  redriven at ${printable(String(position))}`);
+    return true;
+  } catch (error) {
+    if (!isApiProblem(error) || error.status < 400 || error.status >= 500 || error.status === 401 || error.status === 403) throw error;
+    terminal.notice(printable(`${id}: ${error.message}`));
+    return false;
+  }
+}

@@ -1,0 +1,32 @@
+/** A file or standard input, as bytes. */
+import { createReadStream, type Stats, statSync } from "node:fs";
+import { TidemarkError } from "../../../runtime/errors.ts";
+
+export interface Input {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Undefined for a pipe. */
+  readonly size: number | undefined;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** `-` and nothing are standard input. Fails with INPUT_INVALID, here or while it is read. */
+export function openInput(file: string | undefined, stdin: NodeJS.ReadableStream): Input {
+  if (file === undefined || file === "-") return { bytes: stdin as unknown as AsyncIterable<Uint8Array>, size: undefined };
+  let stats: Stats;
+  try {
+    stats = statSync(file);
+  } catch (error) {
+    throw new TidemarkError("INPUT_INVALID", `${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`);
+  }
+  if (stats.isDirectory()) throw new TidemarkError("INPUT_INVALID", `${file} is a folder.`);
+  return { bytes: readFile(file), size: stats.isFile() ? stats.size : undefined };
+}
+
+async function* readFile(file: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(file, { highWaterMark: CHUNK_BYTES });
+  } catch (error) {
+    throw new TidemarkError("INPUT_INVALID", `${file}: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+  }
+}

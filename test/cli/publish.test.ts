@@ -1,0 +1,180 @@
+/** `tidemark publish` against a real node: what arrives, what is refused, and what it does when node or server die meanwhile. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, suite, test } from "node:test";
+import { SHIPPED_APP } from "../../runtime/app.ts";
+import { runOnTerminal, runPiped, startCli } from "../support/cli-run.ts";
+import { cloudEvent } from "../support/entries.ts";
+import { freePort } from "../support/free-port.ts";
+import { startTestNats } from "../support/nats.ts";
+import { NodeProcess, untilShards } from "../support/node-process.ts";
+
+const DAY = Date.UTC(2026, 2, 1);
+const folder = mkdtempSync(join(tmpdir(), "tidemark-publish-"));
+const nats = await startTestNats({ after }, { logs: ["meter"] });
+const port = await freePort();
+let node = startNode();
+const url = await node.ready;
+after(async () => {
+  await node.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function startNode(): NodeProcess {
+  const options = { app: SHIPPED_APP, natsUrl: nats.url, dataDir: join(folder, "data"), env: { TIDEMARK_HTTP_PORT: String(port) } };
+  return new NodeProcess(options);
+}
+
+let made = 0;
+/** Events of `keys` keys in turn, with ids and times of their own. */
+function eventsOf(count: number, keys = 10): string[] {
+  return Array.from({ length: count }, () => {
+    const n = made++;
+    const key = `key-${n % keys}`;
+    return JSON.stringify(cloudEvent({ id: `e-${n}`, key, time: DAY + n }));
+  });
+}
+
+async function counts(): Promise<{ in: number; applied: number; duplicate: number }> {
+  const total = { in: 0, applied: 0, duplicate: 0 };
+  const shards = await untilShards(url, (all) => all.every(({ status, lag }) => status === "running" && lag === 0));
+  for (const { counts: each } of shards) for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += each[name] ?? 0;
+  return total;
+}
+
+/** Resolves when so many more events were applied than before. */
+async function untilApplied(before: number, more: number): Promise<void> {
+  await untilShards(url, (all) => all.reduce((sum, { counts: each }) => sum + (each.applied ?? 0), 0) >= before + more);
+}
+
+const publish = (args: readonly string[], stdin = "") => runPiped(["publish", "meter", ...args, "--url", url], {}, stdin);
+const summaryOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as Record<string, unknown>;
+
+suite("a file of events", () => {
+  for (const [name, text] of [
+    ["NDJSON", (events: readonly string[]) => `${events.join("\n")}\n`],
+    ["a JSON array", (events: readonly string[]) => `[\n${events.join(",\n")}\n]`],
+  ] as const) {
+    test(`as ${name} is appended as a whole, each event once`, { timeout: 60_000 }, async () => {
+      const file = join(folder, "events");
+      const before = await counts();
+      writeFileSync(file, text(eventsOf(120)));
+      const ended = await publish([file, "--batch", "7"]);
+      assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+      assert.deepEqual(summaryOf(ended), { log: "meter", read: 120, appended: 120, refused: 0, complete: true, refusals: [] });
+      await untilApplied(before.applied, 120);
+    });
+  }
+
+  test("published twice is appended twice and applied once", { timeout: 60_000 }, async () => {
+    const before = await counts();
+    const text = eventsOf(50).join("\n");
+    for (const _ of [1, 2]) assert.equal((await publish(["-"], text)).code, 0);
+    await untilApplied(before.applied, 50);
+    await untilShards(url, (all) => all.reduce((sum, { counts: each }) => sum + (each.duplicate ?? 0), 0) === before.duplicate + 50);
+  });
+
+  test("with some that are none: the rest is appended, the bad ones are named by line, and it fails", { timeout: 60_000 }, async () => {
+    const [good = "", other = ""] = eventsOf(2);
+    const untyped = JSON.stringify({ ...JSON.parse(good), id: "untyped", type: undefined });
+    const ended = await publish([], [good, "{", untyped, "[]", "7", "\u001b[31m", other].join("\n"));
+    assert.equal(ended.code, 1);
+    const { appended, refused, complete, refusals } = summaryOf(ended);
+    assert.deepEqual([appended, refused, complete], [2, 5, true]);
+    assert.deepEqual(
+      (refusals as { line: number; code: string; id: string }[]).map(({ line, code, id }) => [line, code, id]),
+      [
+        [2, "INPUT_INVALID", ""],
+        [3, "EVENT_INVALID", "untyped"],
+        [4, "INPUT_INVALID", ""],
+        [5, "INPUT_INVALID", ""],
+        [6, "INPUT_INVALID", ""],
+      ],
+    );
+    assert.match(ended.stderr, /^tidemark: line 3, id untyped: EVENT_INVALID: /m);
+    assert.ok(!ended.stderr.includes("\u001b"), "what is in the file does not reach the terminal as it is");
+  });
+
+  test("with many that are none shows the first ten and counts the others", { timeout: 60_000 }, async () => {
+    const ended = await publish([], "x\n".repeat(1_000));
+    assert.equal((summaryOf(ended).refusals as unknown[]).length, 10);
+    assert.match(ended.stderr, /line 10: .*\n.*and 990 more were refused/);
+  });
+
+  test("on a terminal has a bar and a sentence", { timeout: 60_000 }, async () => {
+    const file = join(folder, "events.ndjson");
+    writeFileSync(file, eventsOf(30).join("\n"));
+    const { code, stdout, stderr } = await runOnTerminal(["publish", "meter", file, "--url", url]);
+    assert.deepEqual([code, stdout], [0, "30 of 30 events appended to meter\n"]);
+    assert.match(stderr.split("\u001b[K").at(-1)!, /^publishing meter {2}\[#{30}\] 100 % {2}30 events {2}\d+\/s\n$/);
+  });
+
+  test("that cannot be read, or goes to a log that is not there, says so", { timeout: 60_000 }, async () => {
+    for (const [args, says] of [
+      [[join(folder, "no-such-file")], /INPUT_INVALID: .*no-such-file: ENOENT/],
+      [[folder], /INPUT_INVALID: .* is a folder/],
+    ] as const) {
+      const { code, stderr } = await publish(args);
+      assert.equal(code, 1);
+      assert.match(stderr, says);
+    }
+    const { code, stdout, stderr } = await runPiped(["publish", "other", "--url", url], {}, eventsOf(1)[0]);
+    assert.equal(code, 1);
+    assert.match(stderr, /NOT_FOUND: There is no log "other"/);
+    assert.equal(JSON.parse(stdout).complete, false);
+    const array = await publish([], "[1,,2]");
+    assert.equal(array.code, 1);
+    assert.match(array.stderr, /INPUT_INVALID: Line 1 of the JSON array: /);
+  });
+});
+
+suite("a publish that is interrupted", () => {
+  test("sends what waits while its input has nothing to give, and ends with 130 at Ctrl-C", { timeout: 60_000 }, async (t) => {
+    const before = await counts();
+    const running = startCli(t, ["publish", "meter", "--url", url]);
+    running.child.stdin.write(`${eventsOf(3).join("\n")}\n`);
+    await untilApplied(before.applied, 3);
+    running.child.kill("SIGINT");
+    const ended = await running.ended;
+    assert.equal(ended.code, 130);
+    assert.deepEqual([summaryOf(ended).appended, summaryOf(ended).complete], [3, false]);
+  });
+
+  test("by the death of the node goes on when that is back: nothing is lost, nothing is applied twice", { timeout: 120_000 }, async (t) => {
+    const before = await counts();
+    const running = startCli(t, ["publish", "meter", "--batch", "20", "--url", url]);
+    const events = eventsOf(3_000);
+    running.child.stdin.write(`${events.slice(0, 1_500).join("\n")}\n`);
+    await untilApplied(before.applied, 1);
+    await node.kill();
+    running.child.stdin.end(events.slice(1_500).join("\n"));
+    await running.saying("trying again");
+    node = startNode();
+    const ended = await running.ended;
+    assert.deepEqual(
+      [ended.code, summaryOf(ended)],
+      [0, { log: "meter", read: 3_000, appended: 3_000, refused: 0, complete: true, refusals: [] }],
+    );
+    await node.ready;
+    await untilApplied(before.applied, 3_000);
+    assert.equal((await counts()).applied, before.applied + 3_000);
+  });
+
+  test("by the death of the NATS server goes on when that is back", { timeout: 120_000 }, async (t) => {
+    const before = await counts();
+    const running = startCli(t, ["publish", "meter", "--batch", "20", "--url", url]);
+    const events = eventsOf(1_000);
+    running.child.stdin.write(`${events.slice(0, 500).join("\n")}\n`);
+    await untilApplied(before.applied, 1);
+    await nats.kill();
+    running.child.stdin.end(events.slice(500).join("\n"));
+    await running.saying("trying again");
+    await nats.restart();
+    const ended = await running.ended;
+    assert.deepEqual([ended.code, summaryOf(ended).appended], [0, 1_000], ended.stderr);
+    await untilApplied(before.applied, 1_000);
+    assert.equal((await counts()).applied, before.applied + 1_000);
+  });
+});
