@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
+import { apiReaders } from "./api-readers.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
@@ -50,6 +51,14 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     await latency({ name: "10,000 events/s, 1 % outputs", app: "one-in-100", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
     await latency({ name: "10,000 events/s, 100 % outputs", app: "every-event", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
   ],
+  readers: async () =>
+    await apiReaders({
+      name: "single, 1 % outputs, 10 K keys",
+      events: 800_000 * (full ? 4 : 1),
+      keys: 10_000,
+      readers: 50,
+      workers: availableParallelism(),
+    }),
 };
 
 const unknown = wanted.find((name) => !(name in benches));

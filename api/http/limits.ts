@@ -18,7 +18,7 @@ export const API_LIMITS: ApiLimits = {
   requestsMax: 64,
   longRequestsMax: 256,
   answerTimeoutMs: 30_000,
-  refusalDelayMs: 100,
+  refusalDelayMs: 500,
 };
 
 /** A key is at most 256 written bytes; percent-encoded once more at most three times as long. */

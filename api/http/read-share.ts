@@ -16,7 +16,7 @@ const STALE_MS = 2_000;
 const CORES_MIN = 0.2;
 /** A broker on the same machine works about as much as the shards. */
 const SHARDS_AND_BROKER = 2;
-const RATE_MIN = 50;
+const RATE_MIN = 10;
 const RATE_MAX = 20_000;
 const GROWTH = 1.25;
 

@@ -56,6 +56,8 @@ export class Node {
   readonly #dataDir: DataDir;
   readonly #workers: readonly Thread<ShardWorker>[];
   readonly #loadMeter: ThreadLoadMeter;
+  #asked: Promise<ShardReport[]> | undefined;
+  #askedNext: Promise<ShardReport[]> | undefined;
   readonly #drainMs: number;
   readonly #onDrained: () => void;
   #stopping = false;
@@ -85,9 +87,25 @@ export class Node {
     this.connected = false;
   }
 
-  async shards(): Promise<ShardReport[]> {
-    const reports = await Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())));
-    return reports.flat().sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard));
+  /** What every shard says of itself. However many ask, the workers are asked once at a time; nobody gets an answer older than his question. */
+  shards(): Promise<ShardReport[]> {
+    if (this.#asked === undefined) return this.#askShards();
+    const again = (): Promise<ShardReport[]> => {
+      this.#askedNext = undefined;
+      return this.#askShards();
+    };
+    this.#askedNext ??= this.#asked.then(again, again);
+    return this.#askedNext;
+  }
+
+  #askShards(): Promise<ShardReport[]> {
+    const asked = Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())))
+      .then((reports) => reports.flat().sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard)))
+      .finally(() => {
+        this.#asked = undefined;
+      });
+    this.#asked = asked;
+    return asked;
   }
 
   /** Threads that hold shards. */
