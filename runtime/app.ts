@@ -11,7 +11,7 @@ import { registerHooks } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CodeIdentity } from "../actors/fold/meta.ts";
-import type { Job } from "../actors/model/job.ts";
+import { besideEachOther, type Job } from "../actors/model/job.ts";
 import { TidemarkError } from "./errors.ts";
 
 export interface App {
@@ -51,7 +51,7 @@ export async function loadApp(path: string): Promise<App> {
   } finally {
     hooks.deregister();
   }
-  return { jobs: jobsOf(path, exported), codeHash: hashOf(seen) };
+  return { jobs: besideEachOther(jobsOf(path, exported)), codeHash: hashOf(seen) };
 }
 
 /** What an epoch records of this process. */

@@ -17,8 +17,10 @@ export const UNIT_OUTPUTS_MAX = 1_000;
 export const OUTPUT_DATA_MAX_CHARS = 256 * 1024;
 /** JSON text of all outputs of one handler call. */
 export const UNIT_OUTPUT_MAX_CHARS = 4 * OUTPUT_DATA_MAX_CHARS;
-/** One cell's value. */
+/** A cell's slot, or one of its entries. */
 export const CELL_MAX_BYTES = 256 * 1024;
+/** Entries of one cell. */
+export const CELL_ENTRIES_MAX = 100_000;
 /** Timers of one actor. */
 export const TIMERS_MAX = 10_000;
 /** Length of a timer's id as a written token. */

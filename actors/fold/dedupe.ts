@@ -99,6 +99,24 @@ export class DedupeSet {
     return Number.isFinite(oldest) ? oldest : undefined;
   }
 
+  /** Greatest event time kept; `undefined` when empty. */
+  get newest(): number | undefined {
+    let newest = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < this.#count; i++) newest = Math.max(newest, timeAt(this.#tail, i));
+    for (const page of this.#pages) newest = Math.max(newest, page.maxTime);
+    return Number.isFinite(newest) ? newest : undefined;
+  }
+
+  /** Forgets every id. */
+  clear(store: PageStore): void {
+    for (const page of this.#pages) store.dropPage(page.number);
+    this.#pages = [];
+    this.#index = undefined;
+    this.#count = 0;
+    this.#nextPage = 0;
+    this.#tail = new Uint32Array(2 * WORDS);
+  }
+
   /** Whether the id was seen with a time at or after `notBefore` (the watermark less the horizon). */
   seen(identity: EventIdentity, notBefore: number, store: PageStore): Seen {
     this.#found = undefined;

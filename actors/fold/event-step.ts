@@ -22,7 +22,9 @@ import type { SubjectKind } from "./subject.ts";
 
 interface Offer {
   readonly actor: number;
+  /** As dead letters name the handlers. */
   readonly name: string;
+  readonly lateName: string;
   readonly schema: Schema<unknown>;
   readonly handler: Handler;
   readonly late: Handler | undefined;
@@ -41,6 +43,7 @@ export class EventStep implements CallSite {
   readonly #runner: HandlerRunner;
   readonly #outputs: OutputWriter;
   readonly #offers = new Map<string, Offer[]>();
+  readonly #otherTypes: ReadonlySet<string>;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #items: readonly Item[] = [];
@@ -51,11 +54,13 @@ export class EventStep implements CallSite {
     this.#state = state;
     this.#runner = runner;
     this.#outputs = outputs;
+    this.#otherTypes = new Set(options.job.settings.otherTypes);
     options.job.actors.forEach((actor, number) => {
       for (const stream of actor.streams) {
         const offer = {
           actor: number,
           name: `${actor.name}.${stream.type}`,
+          lateName: `${actor.name}.late`,
           schema: stream.schema,
           handler: stream.handler,
           late: actor.late,
@@ -88,6 +93,10 @@ export class EventStep implements CallSite {
   decide(index: number): boolean {
     const event = readEnvelope(this.#items[index]!);
     if (!event.ok) return this.#refuse(index, event.code, event.reason, event, undefined);
+    if (this.#otherTypes.has(event.type)) {
+      this.#state.meta.counts.ignored++;
+      return false;
+    }
     const row = this.#rowOf(event);
     if ("code" in row) return this.#refuse(index, row.code, row.reason, event, undefined);
     const identity = this.#identify(event);
@@ -148,6 +157,7 @@ export class EventStep implements CallSite {
     }
     const at = { sequence: this.#entry!.sequence, index };
     row.dedupe.add(identity, event.time, at, this.#notBefore(), this.#state.pages(row));
+    if (row.forgetIndexedAt === undefined) this.#state.forgetAt(row, event.time + this.#options.job.settings.dedupeHorizonMs + 1);
     this.#state.changed(row);
   }
 
@@ -165,8 +175,9 @@ export class EventStep implements CallSite {
     const call: Call = {
       row,
       actor: offer.actor,
-      handler: offer.name,
+      handler: handler === offer.late ? offer.lateName : offer.name,
       now: event.time,
+      clock: Math.max(event.time, this.#state.meta.watermark!),
       cause: event.id,
       site: this,
       unit: event.id,

@@ -1,8 +1,8 @@
 /**
  * The fold: (state, entry) -> state, outputs, timers. No clock, no randomness, no I/O, no await.
  *
- * `open` takes an entry, `unit` does one bounded piece of it and says whether more is left: a timer that fires, or an
- * event from dedupe to remembering. Between two units the state may be sealed and committed; a fold that starts from
+ * `open` takes an entry, `unit` does one bounded piece of it and says whether more is left: a timer that fires, state
+ * that expires, or an event from dedupe to remembering. Between two units the state may be sealed and committed; a fold that starts from
  * such a commit opens the same entry again and goes on with the next unit. So whatever a unit decides is either in
  * the state or decided alike the second time:
  *
@@ -13,13 +13,16 @@ import type { FoldSettings, Job } from "../model/job.ts";
 import { formatPosition } from "../model/position.ts";
 import type { LogEntry } from "./entry.ts";
 import { EventStep } from "./event-step.ts";
+import { ExpiryStep } from "./expiry-step.ts";
 import { type FoldOptions, LIVE_ROWS, skipName } from "./fold-options.ts";
 import { HandlerRunner } from "./handler-runner.ts";
+import { HandlerScope } from "./handler-scope.ts";
 import { type EpochEntry, type JournalEntry, readJournalEntry } from "./journal.ts";
-import { readTimerRow } from "./keys.ts";
+import { clockOf, readTimerRow } from "./keys.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
+import { RedriveStep } from "./redrive-step.ts";
 import { type SealedGroup, ShardState } from "./shard-state.ts";
 import { excerptOf, quarantine } from "./side-outputs.ts";
 import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
@@ -34,7 +37,9 @@ export class Fold {
   readonly #state: ShardState;
   readonly #outputs: OutputWriter;
   readonly #timers: TimerStep;
+  readonly #expiries: ExpiryStep;
   readonly #events: EventStep;
+  readonly #redrives: RedriveStep;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #stage: "log-time" | "events" | "event-timers" = "log-time";
@@ -47,12 +52,15 @@ export class Fold {
     this.#partition = partition;
     this.#identity = options.identity;
     this.#primitives = primitives;
-    this.#state = new ShardState(job, options.committed, meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
+    const scope = new HandlerScope(options.guard);
+    this.#state = new ShardState(job, scope.rowsAside(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
     this.#outputs = new OutputWriter(job, partition, meta, primitives);
     const report = options.onFailure ?? (() => {});
-    const runner = new HandlerRunner(job, this.#state, this.#outputs, primitives, options.guard, report);
+    const runner = new HandlerRunner(job, this.#state, this.#outputs, primitives, scope, report);
     this.#timers = new TimerStep(job, this.#state, runner, options.skips);
+    this.#expiries = new ExpiryStep(job, this.#state, runner);
     this.#events = new EventStep(options, this.#state, runner, this.#outputs);
+    this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
   }
 
   /** Begins an entry, or goes on with the one that the state is in the middle of. */
@@ -78,7 +86,8 @@ export class Fold {
     if (this.#stage !== "events") {
       const due = this.#state.dueTimer();
       if (due !== undefined) {
-        this.#timers.fire(due, this.position);
+        if (clockOf(due) === "expiry") this.#expiries.sweep(due);
+        else this.#timers.fire(due, this.position);
         return true;
       }
     }
@@ -219,6 +228,7 @@ export class Fold {
       this.#refuse(entry, "bad-journal-entry", `an entry "${journal.kind}" stands on another subject`);
     else if (journal.kind === "owner") this.meta.owner = { token: journal.token, term: entry.sequence };
     else if (journal.kind === "epoch") this.#foldEpoch(entry, journal);
+    else if (journal.kind === "redrive") this.#redrives.apply(entry, journal, this.position);
     else if (journal.kind === "watermark") {
       raiseWatermark(this.meta, journal.time);
       this.meta.cursor = { sequence: entry.sequence, index: 0, phase: "timers" };

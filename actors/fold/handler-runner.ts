@@ -4,24 +4,28 @@
  * applied by none.
  */
 import type { Clock } from "../model/actor.ts";
+import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
+import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
-import { ActorContext, type DraftOutput, HandlerError, QuarantineRequest, UNNAMED, Unit } from "./context.ts";
-import type { Guard } from "./fold-options.ts";
-import type { KeyRow, TimerRecord } from "./key-row.ts";
+import { ActorContext, QuarantineRequest } from "./context.ts";
+import type { HandlerScope } from "./handler-scope.ts";
+import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
+import type { TimerAddress } from "./keys.ts";
+import { LiveCell } from "./live-cell.ts";
+import { LiveTimers } from "./live-timers.ts";
+import { migrate } from "./migration.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import type { ShardState } from "./shard-state.ts";
-import { deadLetter, failureOf } from "./side-outputs.ts";
+import { type DeadLetter, deadLetter, failureOf } from "./side-outputs.ts";
+import { type DraftOutput, UNNAMED, Unit, type UnitSubject } from "./unit.ts";
 
 /** What a unit is called for. */
-export interface Call {
-  readonly row: KeyRow;
+export interface Call extends UnitSubject {
   readonly actor: number;
   /** `actor.handler`, as dead letters name it. */
   readonly handler: string;
-  readonly now: number;
-  readonly cause: string;
   readonly site: CallSite;
   /** See {@link Origin.unit}. */
   readonly unit: string;
@@ -41,7 +45,9 @@ export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
   readonly #job: Job;
   readonly #outputs: OutputWriter;
-  readonly #guard: Guard;
+  readonly #scope: HandlerScope;
+  readonly #state: ShardState;
+  readonly #timers: LiveTimers;
   readonly #unit = new Unit();
   /** Of the open group, in order. */
   #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number }[] = [];
@@ -52,12 +58,14 @@ export class HandlerRunner {
     state: ShardState,
     outputs: OutputWriter,
     primitives: Primitives,
-    guard: Guard,
+    scope: HandlerScope,
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
+    this.#state = state;
+    this.#timers = new LiveTimers(state, this.#unit);
     this.#outputs = outputs;
-    this.#guard = guard;
+    this.#scope = scope;
     this.#onFailure = onFailure;
     this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256));
   }
@@ -66,14 +74,17 @@ export class HandlerRunner {
   run(call: Call, handler: (ctx: ActorContext) => unknown, skip: string | undefined): CallResult {
     const unit = this.#unit;
     const savepoint = unit.undo.length;
-    unit.begin(call.row, call.now, call.cause, {
+    unit.begin(call, {
       position: () => call.site.position(),
       seed: () => `${call.site.position()}|${call.row.token}|${call.handler}|${call.unit}`,
     });
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
-      const returned = this.#guarded(() => handler(this.contexts[call.actor]!));
+      const returned = this.#scope.run(() => {
+        this.#bring(call);
+        return handler(this.contexts[call.actor]!);
+      });
       if (isThenable(returned)) {
         // What it does later can only fail, and nobody else waits for it: unheard, that would end the process.
         if (returned instanceof Promise) returned.catch(() => {});
@@ -110,32 +121,38 @@ export class HandlerRunner {
   }
 
   /** Takes the timer out of the row; it is consumed whether or not its handler succeeds. */
-  consumeTimer(row: KeyRow, actor: number, record: TimerRecord): void {
-    this.#outside(row, () => this.contexts[actor]!.dropTimer(row, record));
+  consumeTimer(row: KeyRow, section: Section, record: TimerRecord): void {
+    this.#outside(row, () => this.#timers.drop(row, section, record));
   }
 
   /** Moves a timer's index row to its true time. */
-  reindexTimer(row: KeyRow, actor: number, record: TimerRecord): void {
+  reindexTimer(row: KeyRow, section: Section, record: TimerRecord): void {
     this.#outside(row, () => {
-      this.contexts[actor]!.dropTimer(row, record);
-      this.contexts[actor]!.setTimer(row, { ...record, indexedAt: record.at });
+      this.#timers.drop(row, section, record);
+      this.#timers.set(row, section, { ...record, indexedAt: record.at });
     });
   }
 
+  /** Takes out of the row what expires at an index row that is due; see LiveCell. */
+  expire(row: KeyRow, section: Section, cell: number, address: TimerAddress): void {
+    const { shape, cells } = section;
+    const live = new LiveCell(this.#state, this.#unit, shape.cells[cell]!, shape.actor, () => cells[cell]);
+    this.#outside(row, () => live.sweep(address));
+  }
+
+  /** What an earlier build left is brought to this one's shape before a handler sees it. */
+  #bring({ row, actor: number }: Call): void {
+    const section = row.sections[number];
+    const shape = this.#state.shapes.current(number);
+    if (section === undefined || section.shape === shape) return;
+    migrate(this.#state, this.#unit, this.#job.actors[number]!, shape, row, number, (record) => this.#timers.drop(row, section, record));
+  }
+
   #outside(row: KeyRow, change: () => void): void {
-    this.#unit.begin(row, 0, "", UNNAMED);
+    this.#unit.begin({ row, now: 0, clock: Number.NEGATIVE_INFINITY, cause: "" }, UNNAMED);
     change();
     this.#unit.end();
     this.#unit.undo.length = 0;
-  }
-
-  #guarded(call: () => unknown): unknown {
-    this.#guard.enter();
-    try {
-      return call();
-    } finally {
-      this.#guard.leave();
-    }
   }
 
   #tell(call: Call, thrown: unknown): void {
@@ -155,11 +172,16 @@ export class HandlerRunner {
       handler: call.handler,
       error: failureOf(thrown),
       ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
-      ...(timer === undefined ? {} : { timer: { name: timer.name, id: timer.record.id, time: formatInstant(timer.record.at) } }),
+      ...(timer === undefined ? {} : { timer: timerOf(timer) }),
       excerpt: call.site.excerpt(),
     });
     this.#drafts.push({ draft, call, ordinal: 0 });
   }
+}
+
+/** A timer as a dead letter names it: what a redrive needs to call its handler again. */
+function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["timer"] & object {
+  return { name, id: readKey(record.id) ?? "", time: formatInstant(record.at), armedBy: record.armedBy };
 }
 
 function originOf(call: Call): Origin {

@@ -6,6 +6,9 @@ import type { FoldSettings } from "../model/job.ts";
 import { parseInstant } from "../model/time.ts";
 import type { CodeIdentity } from "./meta.ts";
 
+/** Of a name, a key or a reason in an entry. */
+const TEXT_MAX_CHARS = 1_024;
+
 export interface EpochEntry extends CodeIdentity {
   readonly kind: "epoch";
   /** First sequence of the history that this epoch begins; absent when it continues the one before. */
@@ -25,7 +28,24 @@ export interface WatermarkEntry {
   readonly time: number;
 }
 
-export type JournalEntry = EpochEntry | OwnerEntry | WatermarkEntry | { readonly kind: "tick" };
+/** A dead letter to be put back: its event, or its timer with the key. */
+export interface RedriveEntry {
+  readonly kind: "redrive";
+  /** Output id of the dead letter. */
+  readonly deadLetter: string;
+  /** `actor.handler`, as the dead letter names it. */
+  readonly handler: string;
+  readonly who: string;
+  readonly reason: string | undefined;
+  /** A CloudEvent, structured. */
+  readonly event: unknown;
+  readonly key: string | undefined;
+  readonly timer: { readonly id: string; readonly time: number; readonly armedBy: string } | undefined;
+  /** Of the timer. */
+  readonly data: unknown;
+}
+
+export type JournalEntry = RedriveEntry | EpochEntry | OwnerEntry | WatermarkEntry | { readonly kind: "tick" };
 
 export function writeEpoch(identity: CodeIdentity, previous: number, from: number | undefined): string {
   const { version, codeHash, settings, tidemark, node, icu, tz } = identity;
@@ -51,22 +71,17 @@ export function writeWatermark(timeText: string): string {
   return JSON.stringify({ kind: "watermark", time: timeText });
 }
 
-/** A dead letter that is put back: who asked for it and why, and what the handler is to be called for. */
-export interface Redrive {
-  /** Id of the dead letter: `<job>.<partition>.<k>`. */
-  readonly deadLetter: string;
-  /** `<actor>.<handler>`, as the dead letter names it. */
-  readonly handler: string;
-  readonly who: string;
-  readonly reason: string;
-  /** An event in the JSON format, with its subject; or a timer as the dead letter names it, with its data. */
-  readonly of:
-    | { readonly event: object }
-    | { readonly timer: { readonly name: string; readonly id: string; readonly time: string; readonly data: unknown } };
-}
+/** What a redrive carries beside the dead letter's id: the event, or the key and the timer with its data. */
+export type Redriven =
+  | { readonly event: unknown }
+  | {
+      readonly key: string;
+      readonly timer: { readonly id: string; readonly time: string; readonly armedBy: string };
+      readonly data: unknown;
+    };
 
-export function writeRedrive({ deadLetter, handler, who, reason, of }: Redrive): string {
-  return JSON.stringify({ kind: "redrive", deadLetter, handler, who, reason, ...of });
+export function writeRedrive(deadLetter: string, handler: string, who: string, reason: string | undefined, what: Redriven): string {
+  return JSON.stringify({ kind: "redrive", deadLetter, handler, who, ...(reason === undefined ? {} : { reason }), ...what });
 }
 
 /** Reads a journal entry's text; `undefined` when it is none that this build knows. */
@@ -93,9 +108,27 @@ export function readJournalEntry(text: string): JournalEntry | undefined {
         : undefined;
     case "epoch":
       return readEpoch(entry);
+    case "redrive":
+      return readRedrive(entry);
     default:
       return undefined;
   }
+}
+
+function readRedrive(entry: Readonly<Record<string, unknown>>): RedriveEntry | undefined {
+  const { deadLetter, handler, who, reason, event, key, timer, data } = entry;
+  if (!isText(deadLetter) || !isText(handler) || !isText(who)) return undefined;
+  const common = { kind: "redrive", deadLetter, handler, who, reason: isText(reason) ? reason : undefined } as const;
+  if (event !== undefined) return { ...common, event, key: undefined, timer: undefined, data: undefined };
+  if (typeof timer !== "object" || timer === null || !isText(key)) return undefined;
+  const { id, time, armedBy } = timer as Readonly<Record<string, unknown>>;
+  const instant = typeof time === "string" ? parseInstant(time) : undefined;
+  if (typeof id !== "string" || instant === undefined || typeof armedBy !== "string") return undefined;
+  return { ...common, event: undefined, key, timer: { id, time: instant, armedBy }, data };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= TEXT_MAX_CHARS;
 }
 
 function readEpoch(entry: Readonly<Record<string, unknown>>): EpochEntry | undefined {
@@ -110,6 +143,8 @@ function isSettings(value: unknown): value is FoldSettings {
   if (typeof value !== "object" || value === null) return false;
   const settings = value as Readonly<Record<string, unknown>>;
   const counts = ["outOfOrdernessMs", "allowedLatenessMs", "dedupeHorizonMs", "maxAheadMs", "idleAfterMs"];
+  const { otherTypes } = settings;
+  if (!Array.isArray(otherTypes) || otherTypes.some((type) => typeof type !== "string")) return false;
   return counts.every((name) => isCount(settings[name])) && (settings.idle === "advance" || settings.idle === "hold");
 }
 

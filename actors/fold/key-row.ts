@@ -1,15 +1,16 @@
 /**
- * One row per key: its dedupe set, and for each actor type the cells and timers of that key's actor. Small cells
- * share this row; its bytes are a function of its value alone.
+ * One row per key: its dedupe set, and for each actor type the cells and timers of that key's actor. The slots of
+ * cells share this row, their entries are rows of their own; its bytes are a function of its value alone.
  */
-import type { Actor } from "../model/actor.ts";
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
 import { readKey } from "../model/key.ts";
 import { readAny, writeAny } from "../model/layout.ts";
 import { DedupeSet } from "./dedupe.ts";
+import { EntryTable, type Expiry, readExpiry, writeExpiry } from "./entry-row.ts";
+import type { Shape, Shapes } from "./shapes.ts";
 
 export interface TimerRecord {
-  /** Number of the timer in its actor's declaration. */
+  /** Number of the timer in its section's shape. */
   readonly timer: number;
   /** As a written token. */
   readonly id: string;
@@ -24,9 +25,20 @@ export interface TimerRecord {
   readonly armedBy: string;
 }
 
+/** What one cell keeps. */
+export interface CellState {
+  /** `undefined` while it is empty. */
+  slot: unknown;
+  /** Of the slot. */
+  expiry: Expiry | undefined;
+  entries: EntryTable | undefined;
+}
+
 export interface Section {
-  /** By the cell's number; `undefined` is the initial value. */
-  readonly cells: unknown[];
+  /** That it is written with: an earlier build's until a handler needs it. */
+  readonly shape: Shape;
+  /** By the cell's number in the shape. */
+  readonly cells: CellState[];
   readonly timers: TimerRecord[];
 }
 
@@ -35,11 +47,17 @@ export class KeyRow {
   readonly slot: number;
   readonly key: string;
   dedupe = new DedupeSet();
+  /** Where the end of the dedupe set stands in the index; `undefined` while it is empty. */
+  forgetIndexedAt: number | undefined;
   /** By the actor's number in its job; `undefined` while the key has no such actor. */
   readonly sections: (Section | undefined)[] = [];
+  /** Of actors that the job does not have any more. */
+  readonly gone: Section[] = [];
   /** Hash of the row as last sealed; 0 while it is not stored. */
   hash = 0n;
   /** Length as last encoded. */
+  ownBytes = 0;
+  /** The same with its entries in memory. */
   bytes = 0;
   /** Number of the overlay that changed it last; 0 when unchanged since it was loaded. */
   changedIn = 0;
@@ -54,24 +72,51 @@ export class KeyRow {
     this.key = key;
   }
 
-  section(actor: number, cells: number): Section {
+  /** The section of an actor, in the shape given when there is none yet. */
+  section(actor: number, shape: Shape): Section {
     let section = this.sections[actor];
     if (section === undefined) {
-      section = { cells: new Array<unknown>(cells).fill(undefined), timers: [] };
+      section = { shape, cells: shape.cells.map(emptyCell), timers: [] };
       this.sections[actor] = section;
     }
     return section;
   }
+
+  /** By the actor's name, whether or not the job still has it. */
+  sectionOf(actor: string): Section | undefined {
+    return this.sections.find((section) => section?.shape.actor === actor) ?? this.gone.find(({ shape }) => shape.actor === actor);
+  }
+
+  /** Lets go of entries that have not changed since the overlay `sealed`; gives their bytes. */
+  dropEntries(sealed: number): number {
+    let dropped = 0;
+    for (const section of this.sections) {
+      for (const { entries } of section?.cells ?? []) {
+        if (entries === undefined) continue;
+        for (const [id, entry] of entries.rows) {
+          if (entry.changedIn > sealed) continue;
+          entries.rows.delete(id);
+          dropped += entry.bytes;
+        }
+      }
+    }
+    return dropped;
+  }
 }
 
-const FORMAT = 1;
+export function emptyCell(): CellState {
+  return { slot: undefined, expiry: undefined, entries: undefined };
+}
+
+const FORMAT = 2;
+const CELL = { slot: 1, expiry: 2, entries: 4 } as const;
 
 export class KeyRowCodec {
-  readonly #actors: readonly Actor[];
+  readonly #shapes: Shapes;
   readonly #writer = new ByteWriter();
 
-  constructor(actors: readonly Actor[]) {
-    this.#actors = actors;
+  constructor(shapes: Shapes) {
+    this.#shapes = shapes;
   }
 
   /** `null` for a row that says nothing: it is not stored. */
@@ -80,14 +125,17 @@ export class KeyRowCodec {
     writer.reset();
     writer.u8(FORMAT);
     row.dedupe.write(writer);
+    writer.u8(row.forgetIndexedAt === undefined ? 0 : 1);
+    if (row.forgetIndexedAt !== undefined) writeAny(writer, row.forgetIndexedAt);
     let empty = row.dedupe.empty;
-    for (let i = 0; i < this.#actors.length; i++) {
-      const section = row.sections[i];
-      const present = section !== undefined && (section.timers.length > 0 || section.cells.some((cell) => cell !== undefined));
-      writer.u8(present ? 1 : 0);
-      if (!present) continue;
+    for (const section of row.sections) {
+      if (section === undefined || !isPresent(section)) continue;
       empty = false;
-      this.#writeSection(writer, this.#actors[i]!, section);
+      writeSection(writer, section);
+    }
+    for (const section of row.gone) {
+      empty = false;
+      writeSection(writer, section);
     }
     return empty ? null : writer.finish();
   }
@@ -97,50 +145,69 @@ export class KeyRowCodec {
     if (reader.u8() !== FORMAT) throw new RangeError("a key's row has an unknown format");
     const row = new KeyRow(token, slot);
     row.dedupe = DedupeSet.read(reader);
-    for (let i = 0; i < this.#actors.length; i++) {
-      if (reader.u8() === 1) row.sections[i] = readSection(reader, this.#actors[i]!);
+    if (reader.u8() === 1) row.forgetIndexedAt = readAny(reader) as number;
+    while (!reader.done) {
+      const shape = this.#shapes.byId(reader.uint());
+      if (shape === undefined) throw new RangeError("a key's row has a shape that the shard does not know");
+      const section = readSection(reader, shape);
+      const actor = this.#shapes.numberOf(shape.actor);
+      if (actor === -1) row.gone.push(section);
+      else row.sections[actor] = section;
     }
-    if (!reader.done) throw new RangeError("a key's row is longer than its layout");
     return row;
-  }
-
-  #writeSection(writer: ByteWriter, actor: Actor, section: Section): void {
-    writer.uint(actor.version);
-    for (let i = 0; i < actor.cells.length; i++) {
-      const value = section.cells[i];
-      writer.u8(value === undefined ? 0 : 1);
-      if (value !== undefined) actor.cells[i]!.schema.layout.write(writer, value);
-    }
-    const timers = section.timers.length > 1 ? section.timers.toSorted(byName) : section.timers;
-    writer.uint(timers.length);
-    for (const record of timers) {
-      writer.uint(record.timer);
-      writer.text(record.id);
-      writeAny(writer, record.at);
-      writeAny(writer, record.indexedAt);
-      const schema = actor.timers[record.timer]!.schema;
-      if (schema !== undefined) schema.layout.write(writer, record.data);
-      writer.text(record.armedBy);
-    }
   }
 }
 
-function readSection(reader: ByteReader, actor: Actor): Section {
-  const version = reader.uint();
-  if (version > actor.version) throw new RangeError(`actor "${actor.name}" was stored by version ${version}, this is ${actor.version}`);
-  const cells: unknown[] = [];
-  for (const cell of actor.cells) cells.push(reader.u8() === 1 ? cell.schema.layout.read(reader) : undefined);
+function writeSection(writer: ByteWriter, { shape, cells, timers }: Section): void {
+  writer.uint(shape.id);
+  for (let i = 0; i < shape.cells.length; i++) {
+    const { slot, expiry, entries } = cells[i]!;
+    const count = entries?.count ?? 0;
+    writer.u8((slot === undefined ? 0 : CELL.slot) | (expiry === undefined ? 0 : CELL.expiry) | (count === 0 ? 0 : CELL.entries));
+    if (slot !== undefined) shape.cells[i]!.slot!.layout.write(writer, slot);
+    if (expiry !== undefined) writeExpiry(writer, expiry);
+    if (count > 0) writer.uint(count);
+  }
+  const sorted = timers.length > 1 ? timers.toSorted(byName) : timers;
+  writer.uint(sorted.length);
+  for (const record of sorted) {
+    writer.uint(record.timer);
+    writer.text(record.id);
+    writeAny(writer, record.at);
+    writeAny(writer, record.indexedAt);
+    shape.timers[record.timer]!.schema?.layout.write(writer, record.data);
+    writer.text(record.armedBy);
+  }
+}
+
+function readSection(reader: ByteReader, shape: Shape): Section {
+  const cells: CellState[] = [];
+  for (const cell of shape.cells) {
+    const holds = reader.u8();
+    cells.push({
+      slot: (holds & CELL.slot) === 0 ? undefined : cell.slot!.layout.read(reader),
+      expiry: (holds & CELL.expiry) === 0 ? undefined : readExpiry(reader),
+      entries: (holds & CELL.entries) === 0 ? undefined : new EntryTable(reader.uint()),
+    });
+  }
   const timers: TimerRecord[] = [];
   for (let left = reader.uint(); left > 0; left--) {
     const timer = reader.uint();
     const id = reader.text();
     const at = readAny(reader) as number;
     const indexedAt = readAny(reader) as number;
-    const schema = actor.timers[timer]?.schema;
-    const data = schema === undefined ? undefined : schema.layout.read(reader);
+    const data = shape.timers[timer]?.schema?.layout.read(reader);
     timers.push({ timer, id, at, indexedAt, data, armedBy: reader.text() });
   }
-  return { cells, timers };
+  return { shape, cells, timers };
+}
+
+function isPresent({ timers, cells }: Section): boolean {
+  return timers.length > 0 || cells.some(isFilled);
+}
+
+export function isFilled({ slot, entries }: CellState): boolean {
+  return slot !== undefined || (entries !== undefined && entries.count > 0);
 }
 
 function byName(a: TimerRecord, b: TimerRecord): number {

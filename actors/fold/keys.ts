@@ -2,10 +2,10 @@
  * Keys of the rows of a shard, as binary strings (one char a byte). The first byte is the table.
  */
 
-export const TABLE = { meta: "m", sums: "h", mark: "k", key: "a", page: "d", timer: "t" } as const;
+export const TABLE = { meta: "m", sums: "h", mark: "k", key: "a", page: "d", entry: "e", redriven: "v", shape: "s", timer: "t" } as const;
 
 /** Tables that the state hash covers, beside the meta row. */
-export const HASHED_TABLES = [TABLE.key, TABLE.page, TABLE.timer] as const;
+export const HASHED_TABLES = [TABLE.key, TABLE.page, TABLE.entry, TABLE.redriven, TABLE.shape, TABLE.timer] as const;
 
 export const META_ROW = TABLE.meta;
 export const SUMS_ROW = TABLE.sums;
@@ -21,12 +21,41 @@ export function pageRow(slot: number, token: string, page: number): string {
   return `${TABLE.page}${u16(slot)}${token}\0${u32(page)}`;
 }
 
+/** Of an entry of a cell. Entries of a cell sort by id, behind `entryRow(…, "")`. */
+export function entryRow(slot: number, token: string, actor: string, cell: string, id: string): string {
+  return `${TABLE.entry}${u16(slot)}${token}\0${actor}\0${cell}\0${id}`;
+}
+
+/** Before the rows of all shapes, which stand in the order of their ids. */
+export function shapesOf(): string {
+  return TABLE.shape;
+}
+
+/** Of a shape of an actor; in the table's slot 0. */
+export function shapeRow(id: number): string {
+  return `${TABLE.shape}${u32(id)}`;
+}
+
+/** Of a dead letter that was put back; in the table's slot 0. */
+export function redrivenRow(deadLetter: string): string {
+  return `${TABLE.redriven}${deadLetter}`;
+}
+
 export function markRow(sequence: number): string {
   return `${TABLE.mark}${u64(sequence)}`;
 }
 
+/** The clocks of timers, and the one by which state expires. */
+export type IndexClock = "event" | "processing" | "expiry";
+
+const CLOCK_CHARS = { event: "e", processing: "p", expiry: "x" } as const;
+
+/**
+ * What stands in the index of due times: a timer, or on the clock `expiry` something that expires: the entry `id` of the
+ * cell `name`, its slot when `id` is empty, or with an empty `actor` the dedupe set of the key.
+ */
 export interface TimerAddress {
-  readonly clock: "event" | "processing";
+  readonly clock: IndexClock;
   readonly time: number;
   readonly token: string;
   readonly actor: string;
@@ -41,13 +70,22 @@ export function timerRow(address: TimerAddress): string {
 }
 
 /** Below every timer of the clock at `time`, above every earlier one. */
-export function timerBound(clock: "event" | "processing", time: number): string {
-  return `${TABLE.timer}${clock === "event" ? "e" : "p"}${u64(time + TIME_OFFSET)}`;
+export function timerBound(clock: IndexClock, time: number): string {
+  return `${clockPrefix(clock)}${u64(time + TIME_OFFSET)}`;
+}
+
+/** Before every row of the clock. */
+export function clockPrefix(clock: IndexClock): string {
+  return `${TABLE.timer}${CLOCK_CHARS[clock]}`;
+}
+
+export function clockOf(row: string): IndexClock {
+  return row[1] === CLOCK_CHARS.event ? "event" : row[1] === CLOCK_CHARS.processing ? "processing" : "expiry";
 }
 
 export function readTimerRow(row: string): TimerAddress {
   const [token, actor, name, id] = row.slice(2 + TIME_CHARS).split("\0") as [string, string, string, string];
-  return { clock: row[1] === "e" ? "event" : "processing", time: readTime(row), token, actor, name, id };
+  return { clock: clockOf(row), time: readTime(row), token, actor, name, id };
 }
 
 export function readTime(row: string): number {

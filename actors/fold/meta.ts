@@ -9,7 +9,7 @@ import { layoutOf } from "../model/layout.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 1;
+export const STATE_FORMAT = 2;
 
 const LAYOUT = layoutOf({});
 
@@ -31,8 +31,12 @@ export interface Counts {
   behind: number;
   late: number;
   quarantined: number;
-  /** Events, and timers beside them. */
+  /** Events, and beside them timers and redrives that failed. */
   deadLettered: number;
+  /** Events of a type that only other jobs of the log take; not `in`. */
+  ignored: number;
+  /** Dead letters put back; not `in`. */
+  redriven: number;
 }
 
 /** Which code folds: an entry is folded only by the code of its epoch. */
@@ -91,7 +95,18 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     owner: undefined,
     keys: 0,
     timers: 0,
-    counts: { in: 0, applied: 0, duplicate: 0, duplicateConflict: 0, behind: 0, late: 0, quarantined: 0, deadLettered: 0 },
+    counts: {
+      in: 0,
+      applied: 0,
+      duplicate: 0,
+      duplicateConflict: 0,
+      behind: 0,
+      late: 0,
+      quarantined: 0,
+      deadLettered: 0,
+      ignored: 0,
+      redriven: 0,
+    },
   };
 }
 
@@ -125,6 +140,12 @@ export function sameCode(a: CodeIdentity, b: CodeIdentity): boolean {
     a.node === b.node &&
     a.icu === b.icu &&
     a.tz === b.tz &&
-    (Object.keys(a.settings) as (keyof FoldSettings)[]).every((name) => a.settings[name] === b.settings[name])
+    sameSettings(a.settings, b.settings)
   );
+}
+
+function sameSettings(a: FoldSettings, b: FoldSettings): boolean {
+  const { otherTypes, ...rest } = a;
+  if (otherTypes.length !== b.otherTypes.length || otherTypes.some((type, i) => type !== b.otherTypes[i])) return false;
+  return (Object.keys(rest) as (keyof typeof rest)[]).every((name) => a[name] === b[name]);
 }

@@ -5,9 +5,10 @@
 import type { Job } from "../model/job.ts";
 import { NO_KEY_TOKEN } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
-import type { DraftOutput } from "./context.ts";
+
 import type { Meta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
+import type { DraftOutput } from "./unit.ts";
 
 export interface NumberedOutput {
   readonly k: number;

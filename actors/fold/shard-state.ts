@@ -7,13 +7,29 @@
  */
 import type { Job } from "../model/job.ts";
 import { slotOf } from "../model/key.ts";
+import type { Layout } from "../model/layout.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
 import type { PageStore } from "./dedupe.ts";
+import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entry-row.ts";
 import { KeyRow, KeyRowCodec } from "./key-row.ts";
-import { keyRow, META_ROW, markRow, pageRow, SUMS_ROW, TABLE, type TimerAddress, timerRow } from "./keys.ts";
+import {
+  entryRow,
+  keyRow,
+  META_ROW,
+  markRow,
+  pageRow,
+  readTime,
+  redrivenRow,
+  SUMS_ROW,
+  TABLE,
+  type TimerAddress,
+  tableEnd,
+  timerRow,
+} from "./keys.ts";
 import { type Meta, writeMeta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
 import { type CommittedRows, Rows } from "./rows.ts";
+import { Shapes } from "./shapes.ts";
 import { StateSums, stateHash } from "./state-hash.ts";
 import { TimerIndex } from "./timer-index.ts";
 
@@ -30,9 +46,11 @@ export interface SealedGroup {
 /** Live rows beyond what must be in memory, as encoded; the objects take some three times as much. */
 const LIVE_BYTES_MAX = 64 * 1024 * 1024;
 const NO_VALUE = new Uint8Array(0);
+const SCAN_ROWS = 4_096;
 
 export class ShardState {
   readonly meta: Meta;
+  readonly shapes: Shapes;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -41,6 +59,7 @@ export class ShardState {
   readonly #live = new Map<string, KeyRow>();
   readonly #liveMax: number;
   #changed: KeyRow[] = [];
+  #changedEntries: { readonly row: KeyRow; readonly entry: EntryRow }[] = [];
   /** Bytes that handlers kept since the last seal. */
   #keptBytes = 0;
   /** Bytes of all live rows, as last encoded. */
@@ -66,12 +85,16 @@ export class ShardState {
   constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, liveRowsMax: number) {
     this.meta = meta;
     this.#primitives = primitives;
-    this.#codec = new KeyRowCodec(job.actors);
     this.#rows = new Rows(committed);
     this.#timers = new TimerIndex(this.#rows);
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
     this.#liveMax = liveRowsMax;
+    this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {
+      this.#rows.set(row, bytes);
+      this.#sums.replace(TABLE.shape, 0, 0n, primitives.rowHash(row, bytes));
+    });
+    this.#codec = new KeyRowCodec(this.shapes);
   }
 
   /** The row of a key; a fresh one when it has none. `undefined` when the token is no written key. */
@@ -93,6 +116,40 @@ export class ShardState {
     this.#changed.push(row);
   }
 
+  /** The same for an entry of one of its cells. */
+  changedEntry(row: KeyRow, entry: EntryRow): void {
+    if (entry.changedIn === this.#overlay) return;
+    entry.changedIn = this.#overlay;
+    this.#changedEntries.push({ row, entry });
+  }
+
+  /** An entry of a cell as it was when it was last sealed. */
+  loadEntry(row: KeyRow, key: string, layout: Layout): EntryRow {
+    const bytes = this.#rows.get(key);
+    const entry: EntryRow = { key, layout, value: undefined, expiry: undefined, hash: 0n, bytes: 0, changedIn: 0 };
+    if (bytes === undefined) return entry;
+    Object.assign(entry, decodeEntry(bytes, layout));
+    entry.hash = this.#primitives.rowHash(key, bytes);
+    this.#resizeEntry(row, entry, bytes.length);
+    return entry;
+  }
+
+  /** Ids of all entries of a cell, ascending. */
+  entryIds(row: KeyRow, place: { readonly actorName: string; readonly cellName: string }, table: EntryTable): string[] {
+    const prefix = entryRow(row.slot, row.token, place.actorName, place.cellName, "");
+    const ids = new Set<string>();
+    for (let from = prefix, to = tableEnd(prefix); from < to; ) {
+      const { keys, end } = this.#rows.keys(from, to, SCAN_ROWS);
+      for (const key of keys) ids.add(key.slice(prefix.length));
+      from = end;
+    }
+    for (const [id, { value }] of table.rows) {
+      if (value === undefined) ids.delete(id);
+      else ids.add(id);
+    }
+    return [...ids].sort();
+  }
+
   /** Notes how much a handler kept: what an overlay holds is bounded in bytes too. */
   kept(bytes: number): void {
     this.#keptBytes += bytes;
@@ -103,33 +160,60 @@ export class ShardState {
   }
 
   get changedRows(): number {
-    return this.#changed.length + this.#rows.openSize;
+    return this.#changed.length + this.#changedEntries.length + this.#rows.openSize;
   }
 
   addTimer(address: TimerAddress, slot: number): void {
     const row = timerRow(address);
     this.#timers.add(row);
     this.#sums.replace(TABLE.timer, slot, 0n, this.#primitives.rowHash(row, NO_VALUE));
-    this.meta.timers++;
+    if (address.clock !== "expiry") this.meta.timers++;
   }
 
   removeTimer(address: TimerAddress, slot: number): void {
     const row = timerRow(address);
     this.#timers.remove(row);
     this.#sums.replace(TABLE.timer, slot, this.#primitives.rowHash(row, NO_VALUE), 0n);
-    this.meta.timers--;
+    if (address.clock !== "expiry") this.meta.timers--;
   }
 
-  /** The first index row due on either clock, processing time first; `undefined` when none is. */
+  /**
+   * The first index row that is due, processing time first; `undefined` when none is. A timer at t is due when W > t and
+   * what expires at t when W >= t, in the order of their times: so a timer's handler sees the state of its own time.
+   */
   dueTimer(): string | undefined {
-    const due = this.#timers.firstBefore("processing", this.meta.processingTime + 1);
-    if (due !== undefined || this.meta.watermark === undefined) return due;
-    return this.#timers.firstBefore("event", this.meta.watermark);
+    const { watermark, processingTime } = this.meta;
+    const due = this.#timers.firstBefore("processing", processingTime + 1);
+    if (due !== undefined || watermark === undefined) return due;
+    const timer = this.#timers.firstBefore("event", watermark);
+    const expiry = this.#timers.firstBefore("expiry", watermark + 1);
+    if (timer === undefined || expiry === undefined) return timer ?? expiry;
+    return readTime(expiry) <= readTime(timer) ? expiry : timer;
+  }
+
+  /** Notes that the key's ids are remembered until `time`: then its dedupe set is looked at, and forgotten when it has ended. */
+  forgetAt(row: KeyRow, time: number | undefined): void {
+    const address = (at: number): TimerAddress => ({ clock: "expiry", time: at, token: row.token, actor: "", name: "", id: "" });
+    if (row.forgetIndexedAt !== undefined) this.removeTimer(address(row.forgetIndexedAt), row.slot);
+    row.forgetIndexedAt = time;
+    if (time !== undefined) this.addTimer(address(time), row.slot);
+    this.changed(row);
   }
 
   /** Earliest index row of a clock. */
   firstTimer(clock: "event" | "processing"): string | undefined {
     return this.#timers.first(clock);
+  }
+
+  isRedriven(deadLetter: string): boolean {
+    return this.#rows.get(redrivenRow(deadLetter)) !== undefined;
+  }
+
+  /** One row for each dead letter that a person put back: no bound but their patience. */
+  noteRedriven(deadLetter: string): void {
+    const row = redrivenRow(deadLetter);
+    this.#rows.set(row, NO_VALUE);
+    this.#sums.replace(TABLE.redriven, 0, 0n, this.#primitives.rowHash(row, NO_VALUE));
   }
 
   /** Dedupe pages of a key; good until the next call, so that no event costs an object. */
@@ -146,7 +230,9 @@ export class ShardState {
   /** Closes what changed since the last seal, as of here. `mark`: a sequence under which the state hash is kept. */
   seal(mark?: number): SealedGroup {
     for (const row of this.#changed) this.#encode(row);
+    for (const { row, entry } of this.#changedEntries) this.#encodeEntry(row, entry);
     this.#changed = [];
+    this.#changedEntries = [];
     this.#keptBytes = 0;
     this.#overlay++;
     const metaBytes = writeMeta(this.meta);
@@ -189,14 +275,14 @@ export class ShardState {
     }
     const row = this.#codec.decode(token, slot, bytes);
     row.hash = this.#primitives.rowHash(key, bytes);
-    this.#resize(row, bytes.length);
+    row.ownBytes = this.#resize(row, row.ownBytes, bytes.length);
     return row;
   }
 
   #encode(row: KeyRow): void {
     const key = keyRow(row.slot, row.token);
     const bytes = this.#codec.encode(row);
-    this.#resize(row, bytes?.length ?? 0);
+    row.ownBytes = this.#resize(row, row.ownBytes, bytes?.length ?? 0);
     const hash = bytes === null ? 0n : this.#primitives.rowHash(key, bytes);
     if (hash === row.hash) return;
     if (row.hash === 0n) this.meta.keys++;
@@ -206,9 +292,24 @@ export class ShardState {
     row.hash = hash;
   }
 
-  #resize(row: KeyRow, bytes: number): void {
-    this.#liveBytes += bytes - row.bytes;
-    row.bytes = bytes;
+  #encodeEntry(row: KeyRow, entry: EntryRow): void {
+    const bytes = encodeEntry(entry);
+    this.#resizeEntry(row, entry, bytes?.length ?? 0);
+    const hash = bytes === null ? 0n : this.#primitives.rowHash(entry.key, bytes);
+    if (hash === entry.hash) return;
+    this.#rows.set(entry.key, bytes);
+    this.#sums.replace(TABLE.entry, row.slot, entry.hash, hash);
+    entry.hash = hash;
+  }
+
+  #resizeEntry(row: KeyRow, entry: EntryRow, bytes: number): void {
+    entry.bytes = this.#resize(row, entry.bytes, bytes);
+  }
+
+  #resize(row: KeyRow, from: number, to: number): number {
+    this.#liveBytes += to - from;
+    row.bytes += to - from;
+    return to;
   }
 
   /** Down to three quarters of both bounds, oldest first; what is still changing or was just used stays. */
@@ -216,7 +317,11 @@ export class ShardState {
     const sealed = this.#overlay - 1;
     for (const [token, row] of this.#live) {
       if (this.#live.size <= this.#liveMax * 0.75 && this.#liveBytes <= LIVE_BYTES_MAX * 0.75) return;
-      if (row.changedIn > sealed || row.usedIn > sealed) continue;
+      if (row.changedIn > sealed || row.usedIn > sealed) {
+        const dropped = row.dropEntries(sealed);
+        this.#resize(row, dropped, 0);
+        continue;
+      }
       this.#live.delete(token);
       this.#liveBytes -= row.bytes;
     }

@@ -4,7 +4,7 @@
  */
 import { formatInstant } from "../model/time.ts";
 import { ERROR_TEXT_MAX_CHARS, EXCERPT_MAX_BYTES } from "./bounds.ts";
-import type { DraftOutput } from "./context.ts";
+import type { DraftOutput } from "./unit.ts";
 
 export interface FailureRecord {
   readonly name: string;
@@ -44,12 +44,17 @@ export interface DeadLetter {
   readonly handler: string;
   readonly error: FailureRecord;
   readonly eventId?: string;
-  readonly timer?: { readonly name: string; readonly id: string; readonly time: string };
+  /** `armedBy`: id of the event that armed it. */
+  readonly timer?: { readonly name: string; readonly id: string; readonly time: string; readonly armedBy: string };
   readonly excerpt: string;
 }
 
 export function deadLetter(time: number, data: DeadLetter): DraftOutput {
   return draft("tidemark.dead-letter", time, data);
+}
+
+export function audit(time: number, data: { what: string; who: string; position: string; detail: object }): DraftOutput {
+  return draft("tidemark.audit", time, data);
 }
 
 /** What a dead letter says of a thrown value. */

@@ -1,10 +1,10 @@
 /**
- * The due order of all timers of a shard. Rows hold every timer; memory holds the next few thousand, sorted.
+ * The due order of all timers of a shard, and of what expires. Rows hold every timer; memory holds the next few thousand, sorted.
  *
  * The near part is complete below `#end`: whatever is added or removed there changes it, the rest only changes rows.
  * When it runs empty the next chunk is read. So a million timers cost rows, not memory, and the next due one is at hand.
  */
-import { TABLE, tableEnd, timerBound } from "./keys.ts";
+import { clockOf, clockPrefix, type IndexClock, tableEnd, timerBound } from "./keys.ts";
 import type { Rows } from "./rows.ts";
 
 const CHUNK = 4_096;
@@ -12,31 +12,28 @@ const NEAR_MAX = 4 * CHUNK;
 const EMPTY = new Uint8Array(0);
 
 export class TimerIndex {
-  readonly #clocks: { readonly event: ClockIndex; readonly processing: ClockIndex };
+  readonly #clocks: Readonly<Record<IndexClock, ClockIndex>>;
 
   constructor(rows: Rows) {
-    this.#clocks = { event: new ClockIndex(rows, `${TABLE.timer}e`), processing: new ClockIndex(rows, `${TABLE.timer}p`) };
+    const clock = (name: IndexClock): ClockIndex => new ClockIndex(rows, clockPrefix(name));
+    this.#clocks = { event: clock("event"), processing: clock("processing"), expiry: clock("expiry") };
   }
 
   add(row: string): void {
-    this.#of(row).add(row);
+    this.#clocks[clockOf(row)].add(row);
   }
 
   remove(row: string): void {
-    this.#of(row).remove(row);
+    this.#clocks[clockOf(row)].remove(row);
   }
 
   /** The first timer of the clock with a time below `before`; `undefined` when none is due. */
-  firstBefore(clock: "event" | "processing", before: number): string | undefined {
+  firstBefore(clock: IndexClock, before: number): string | undefined {
     return this.#clocks[clock].firstBelow(timerBound(clock, before));
   }
 
-  first(clock: "event" | "processing"): string | undefined {
-    return this.#clocks[clock].firstBelow(tableEnd(`${TABLE.timer}${clock === "event" ? "e" : "p"}`));
-  }
-
-  #of(row: string): ClockIndex {
-    return row[1] === "e" ? this.#clocks.event : this.#clocks.processing;
+  first(clock: IndexClock): string | undefined {
+    return this.#clocks[clock].firstBelow(tableEnd(clockPrefix(clock)));
   }
 }
 

@@ -3,11 +3,12 @@
  */
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
-import { findTimer } from "./context.ts";
 import { skipName } from "./fold-options.ts";
 import type { Call, HandlerRunner } from "./handler-runner.ts";
 import { readTimerRow } from "./keys.ts";
+import { findTimer } from "./live-timers.ts";
 import type { ShardState } from "./shard-state.ts";
+import { excerptOf } from "./side-outputs.ts";
 
 export class TimerStep {
   readonly #job: Job;
@@ -25,28 +26,32 @@ export class TimerStep {
   /** Fires the timer of an index row, or moves the row when the timer was set to a later time meanwhile. */
   fire(indexRow: string, position: string): void {
     const address = readTimerRow(indexRow);
-    const actor = this.#job.actors.findIndex((candidate) => candidate.name === address.actor);
-    const number = this.#job.actors[actor]?.timers.findIndex((candidate) => candidate.name === address.name) ?? -1;
-    const timer = this.#job.actors[actor]?.timers[number];
     const row = this.#state.row(address.token);
-    const record = findTimer(row?.sections[actor], number, address.id);
-    if (timer === undefined || row === undefined || record === undefined || record.indexedAt !== address.time) {
+    const section = row?.sectionOf(address.actor);
+    const stored = section?.shape.timers.findIndex(({ name, clock }) => name === address.name && clock === address.clock) ?? -1;
+    const record = findTimer(section, stored, address.id);
+    if (row === undefined || section === undefined || record === undefined || record.indexedAt !== address.time) {
       throw new Error(`the timer index names a timer that its actor does not have: ${JSON.stringify(address)}`);
     }
     if (record.at > record.indexedAt) {
-      this.#runner.reindexTimer(row, actor, record);
+      this.#runner.reindexTimer(row, section, record);
       return;
     }
-    this.#runner.consumeTimer(row, actor, record);
+    this.#runner.consumeTimer(row, section, record);
+    const actor = this.#job.actors.findIndex(({ name }) => name === address.actor);
+    const timer = this.#job.actors[actor]?.timers.find(({ name, clock }) => name === address.name && clock === address.clock);
+    // A build that does not declare it any more has cancelled it.
+    if (timer === undefined) return;
     const call: Call = {
       row,
       actor,
       handler: `${address.actor}.${address.name}`,
       now: record.at,
+      clock: timer.clock === "event" ? record.at : this.#state.meta.watermark!,
       cause: record.armedBy,
-      site: { position: () => position, excerpt: () => "" },
+      site: { position: () => position, excerpt: () => excerptOf(JSON.stringify(record.data ?? null)) },
       unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
-      timer: { name: address.name, clock: address.clock, record },
+      timer: { name: address.name, clock: timer.clock, record },
     };
     const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
     const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));

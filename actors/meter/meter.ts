@@ -6,7 +6,8 @@
  * six decimals: they are kept as millionths.
  */
 import { Type } from "typebox";
-import { actor, timer, value } from "../model/actor.ts";
+import { actor, timer } from "../model/actor.ts";
+import { value } from "../model/cells/value.ts";
 import { job } from "../model/job.ts";
 import { output, stream } from "../model/stream.ts";
 import { DAY_MS, formatDay, formatInstant, HOUR_MS, MINUTE_MS } from "../model/time.ts";

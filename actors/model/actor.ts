@@ -2,24 +2,10 @@
  * Actors: the state, timers and handlers of one key. Handlers are synchronous and see only `ctx`; whatever they do
  * is a function of the actor's state and the entry in hand, so that folding again gives the same bytes.
  */
-import type { Static, TSchema } from "typebox";
-import { type Schema, schemaOf } from "./schema.ts";
+import type { Cell } from "./cell.ts";
+import type { DeepReadonly } from "./readonly.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 import type { OutputType, Stream } from "./stream.ts";
-
-export interface ValueCell<T> {
-  readonly kind: "value";
-  readonly schema: Schema<T>;
-  readonly initial: T | undefined;
-}
-
-/** A cell with one value. Without `initial` it starts as `undefined`. */
-export function value<S extends TSchema>(schema: S): ValueCell<Static<S> | undefined>;
-export function value<S extends TSchema>(schema: S, initial: Static<S>): ValueCell<Static<S>>;
-export function value<S extends TSchema>(schema: S, initial?: Static<S>): ValueCell<Static<S> | undefined> {
-  const compiled = schemaOf(schema);
-  const frozen = initial === undefined ? undefined : (compiled.layout.normalize(initial, "initial", { bytes: 0 }) as Static<S>);
-  return { kind: "value", schema: compiled as Schema<Static<S> | undefined>, initial: frozen };
-}
 
 export type Clock = "event" | "processing";
 
@@ -34,24 +20,9 @@ export interface TimerType<T> {
  * processing clock when the log's time has reached it (P >= t). Fires once; set again under the same id, it moves.
  */
 export function timer(clock: Clock): TimerType<undefined>;
-export function timer<S extends TSchema>(clock: Clock, schema: S): TimerType<Static<S>>;
-export function timer<S extends TSchema>(clock: Clock, schema?: S): TimerType<Static<S> | undefined> {
+export function timer<S extends AnySchema>(clock: Clock, schema: S): TimerType<Infer<S>>;
+export function timer<S extends AnySchema>(clock: Clock, schema?: S): TimerType<Infer<S> | undefined> {
   return { kind: "timer", clock, schema: schema === undefined ? undefined : schemaOf(schema) };
-}
-
-type DeepReadonly<T> = T extends (infer E)[]
-  ? readonly DeepReadonly<E>[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T;
-
-export interface Value<T> {
-  /** The value, read-only: changes go through `set`, `update` and `delete`. */
-  get(): DeepReadonly<T>;
-  set(value: DeepReadonly<NonNullable<T>>): void;
-  update(change: (value: DeepReadonly<T>) => DeepReadonly<NonNullable<T>>): void;
-  /** Back to the initial value. */
-  delete(): void;
 }
 
 export interface TimerHandle<T> {
@@ -90,8 +61,10 @@ export interface FiredTimer<T> {
 
 type None = Record<never, never>;
 
-/** What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay. */
-/** C, O and T: the values of its cells, outputs and timers, by name. */
+/**
+ * What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay.
+ * C: the handles of its cells, O and T: the data of its outputs and timers, by name.
+ */
 export interface Context<C = Record<string, unknown>, O = Record<string, unknown>, T = Record<string, unknown>> {
   readonly key: string;
   /** The event's time, or the time that the timer was set for. */
@@ -102,7 +75,7 @@ export interface Context<C = Record<string, unknown>, O = Record<string, unknown
   readonly processingTime: number;
   /** `<partition>:<sequence>.<index>` of the entry being folded. */
   readonly position: string;
-  readonly state: { readonly [K in keyof C]: Value<C[K]> };
+  readonly state: { readonly [K in keyof C]: C[K] };
   readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => void };
   readonly timers: { readonly [K in keyof T]: TimerHandle<T[K]> };
   /** A number in [0, 1), the same in every replay. */
@@ -118,15 +91,28 @@ type EventHandlers<C, O, T, I> = {
 };
 type TimerHandlers<C, O, T> = { readonly [K in keyof T]: (ctx: Context<C, O, T>, timer: FiredTimer<T[K]>) => void };
 
+/**
+ * By version: what the actor's state of the version before becomes. Gets and gives plain values by cell: what `value`,
+ * `counter`, `map` (an object), `list` and `set` (arrays) show in the API; a cell that was empty is absent. Called once
+ * for each key, when a handler of the new version first needs it; a cell that it leaves out is emptied.
+ */
+export type Migrations = Readonly<Record<number, Migration["step"]>>;
+
+/** As a method, so that a step may say which cells it expects of the version before. */
+interface Migration {
+  step(old: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
+}
+
 export interface ActorOptions<I, C, O, T> {
   /** Raise it with every change of behaviour. Default 1. */
   readonly version?: number;
   readonly in: { readonly [K in keyof I]: Stream<I[K]> };
   readonly out?: { readonly [K in keyof O]: OutputType<O[K]> };
-  readonly state?: { readonly [K in keyof C]: ValueCell<C[K]> };
+  readonly state?: { readonly [K in keyof C]: Cell<C[K]> };
   readonly timers?: { readonly [K in keyof T]: TimerType<T[K]> };
   readonly on: NoInfer<EventHandlers<C, O, T, I> & TimerHandlers<C, O, T>>;
   /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
+  readonly migrate?: Migrations;
   readonly late?: NoInfer<(ctx: Context<C, O, T>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
 
@@ -136,10 +122,11 @@ export interface Actor {
   readonly name: string;
   readonly version: number;
   readonly streams: readonly (Stream<unknown> & { readonly handler: Handler })[];
-  readonly cells: readonly (ValueCell<unknown> & { readonly name: string })[];
+  readonly cells: readonly (Cell<unknown> & { readonly name: string })[];
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
   readonly late: Handler | undefined;
+  readonly migrate: Readonly<Record<number, (old: Readonly<Record<string, unknown>>) => unknown>>;
 }
 
 export type Handler = (ctx: Context, event: never, info: EventInfo) => unknown;
@@ -177,7 +164,7 @@ export function actor<I, C = None, O = None, T = None>(name: string, options: Ac
       ...(source as Stream<unknown>),
       handler: handler(member) as Handler,
     })),
-    cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as ValueCell<unknown>), name: member })),
+    cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as Cell<unknown>), name: member })),
     outputs: Object.entries(options.out ?? {}).map(([member, type]) => ({ ...(type as OutputType<unknown>), name: member })),
     timers: Object.entries(options.timers ?? {}).map(([member, type]) => ({
       ...(type as TimerType<unknown>),
@@ -185,7 +172,17 @@ export function actor<I, C = None, O = None, T = None>(name: string, options: Ac
       handler: handler(member) as TimerHandler,
     })),
     late: options.late as Handler | undefined,
+    migrate: migrationsOf(name, version, options.migrate ?? {}) as Actor["migrate"],
   };
+}
+
+function migrationsOf(name: string, version: number, migrations: Migrations): Migrations {
+  for (const [to, step] of Object.entries(migrations)) {
+    if (!(Number(to) >= 2 && Number(to) <= version))
+      throw new TypeError(`actor "${name}": migrate.${to} leads to no version from 2 to ${version}.`);
+    if (typeof step !== "function") throw new TypeError(`actor "${name}": migrate.${to} is no function.`);
+  }
+  return migrations;
 }
 
 /** Whether a text can name a log, job, actor or table. */

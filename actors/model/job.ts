@@ -20,6 +20,11 @@ export interface JobOptions {
   readonly idle?: "advance" | "hold";
   /** Default 60s of log time. */
   readonly idleAfter?: string | number;
+  /**
+   * Event types of the log that this job leaves to others; one that nobody takes goes to quarantine. The types of the
+   * app's other jobs on the same log are added when the app is loaded.
+   */
+  readonly otherTypes?: readonly string[];
 }
 
 /** Every option that the fold sees, in milliseconds; recorded in the epoch. */
@@ -30,6 +35,8 @@ export interface FoldSettings {
   readonly maxAheadMs: number;
   readonly idle: "advance" | "hold";
   readonly idleAfterMs: number;
+  /** Sorted; none that the job itself takes. */
+  readonly otherTypes: readonly string[];
 }
 
 export interface Job {
@@ -57,6 +64,7 @@ export function job(name: string, options: JobOptions): Job {
     maxAheadMs: durationMs(options.maxAhead ?? "24h", `job "${name}" maxAhead`),
     idle: options.idle ?? "advance",
     idleAfterMs: durationMs(options.idleAfter ?? "60s", `job "${name}" idleAfter`),
+    otherTypes: typesOfOthers(options.actors, options.otherTypes ?? []),
   };
   if (settings.dedupeHorizonMs < settings.outOfOrdernessMs + settings.allowedLatenessMs) {
     throw new TypeError(
@@ -73,9 +81,27 @@ export function job(name: string, options: JobOptions): Job {
   };
 }
 
+/** Jobs of one app: those on the same log leave each other's events alone. */
+export function besideEachOther(jobs: readonly Job[]): readonly Job[] {
+  return jobs.map((job) => {
+    const types = jobs.filter(({ log }) => log === job.log).flatMap(({ actors }) => actors.flatMap(typesOf));
+    const otherTypes = typesOfOthers(job.actors, [...job.settings.otherTypes, ...types]);
+    return withSettings(job, { otherTypes });
+  });
+}
+
 /** The job with other settings: how a node applies its own configuration before the epoch records it. */
 export function withSettings(base: Job, settings: Partial<FoldSettings>): Job {
   return { ...base, settings: { ...base.settings, ...settings } };
+}
+
+function typesOf({ streams }: Actor): readonly string[] {
+  return streams.map(({ type }) => type);
+}
+
+function typesOfOthers(actors: readonly Actor[], types: readonly string[]): readonly string[] {
+  const own = new Set(actors.flatMap(typesOf));
+  return [...new Set(types)].filter((type) => !own.has(type)).sort();
 }
 
 function checkName(what: string, name: string): void {

@@ -1,6 +1,9 @@
 /**
  * A schema as the fold uses it: checked in nanoseconds, laid out as canonical bytes, typed without generics to write.
- * TypeBox is the default; `Schema<T>` is what the rest of the model sees.
+ * TypeBox is the default; any Standard Schema that can give its JSON Schema works. `Schema<T>` is what the rest of the
+ * model sees. A schema checks and never changes: of one that transforms, the input is what handlers get.
+ *
+ * Source: Standard Schema 1.0 and Standard JSON Schema 1.0.
  */
 import type { Static, TSchema } from "typebox";
 import { Compile } from "typebox/compile";
@@ -14,18 +17,74 @@ export interface Schema<T> {
   explain(value: unknown): string;
 }
 
+type StandardResult = { readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
+
+interface StandardIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+export interface StandardSchema<T = unknown> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly types?: { readonly input: T; readonly output: unknown } | undefined;
+    readonly validate: (value: unknown) => StandardResult | Promise<StandardResult>;
+    readonly jsonSchema?: { readonly input: (options: { readonly target: "draft-2020-12" }) => Record<string, unknown> };
+  };
+}
+
+/** Whatever can declare a shape. */
+export type AnySchema = TSchema | StandardSchema;
+
+/** The type that a schema declares. */
+export type Infer<S extends AnySchema> = S extends StandardSchema<infer T> ? T : S extends TSchema ? Static<S> : never;
+
 const EXPLANATION_MAX = 200;
 
-export function schemaOf<S extends TSchema>(source: S): Schema<Static<S>> {
+/** Throws TypeError when a Standard Schema has no JSON Schema, or checks asynchronously. */
+export function schemaOf<S extends AnySchema>(source: S): Schema<Infer<S>> {
+  return ("~standard" in source ? ofStandard(source as StandardSchema) : ofTypeBox(source)) as Schema<Infer<S>>;
+}
+
+/** A schema that another build declared: it lays out what is stored and checks nothing, for that build did. */
+export function storedSchema(json: JsonSchema): StandardSchema {
+  return { "~standard": { version: 1, vendor: "tidemark", validate: () => ({}), jsonSchema: { input: () => json } } };
+}
+
+function ofTypeBox(source: TSchema): Schema<unknown> {
   const compiled = Compile(source);
   const json = source as unknown as JsonSchema;
   return {
     json,
     layout: layoutOf(json),
-    check: (value): value is Static<S> => compiled.Check(value),
+    check: (value): value is unknown => compiled.Check(value),
     explain(value) {
       const first = compiled.Errors(value)[0];
       return (first === undefined ? "matches" : `${first.instancePath || "/"} ${first.message}`).slice(0, EXPLANATION_MAX);
+    },
+  };
+}
+
+function ofStandard(source: StandardSchema): Schema<unknown> {
+  const { vendor, validate, jsonSchema } = source["~standard"];
+  if (jsonSchema === undefined)
+    throw new TypeError(`a schema of ${vendor} gives no JSON Schema, which the layout of state needs. Use one that does, or TypeBox.`);
+  const json = jsonSchema.input({ target: "draft-2020-12" }) as JsonSchema;
+  const issuesOf = (value: unknown): readonly StandardIssue[] | undefined => {
+    const result = validate(value);
+    if ("then" in result) throw new TypeError(`a schema of ${vendor} checks asynchronously. Handlers are synchronous: use one that is.`);
+    return result.issues;
+  };
+  return {
+    json,
+    layout: layoutOf(json),
+    check: (value): value is unknown => issuesOf(value) === undefined,
+    explain(value) {
+      const first = issuesOf(value)?.[0];
+      if (first === undefined) return "matches";
+      const path = (first.path ?? []).map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join("");
+      return `${path || "/"} ${first.message}`.slice(0, EXPLANATION_MAX);
     },
   };
 }

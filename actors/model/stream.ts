@@ -2,8 +2,7 @@
  * What a job reads and writes: a stream is a typed view of one event type of the job's log, an output a typed event
  * that an actor emits. A type is dot-joined tokens of `[A-Za-z0-9_-]`, at most 128 bytes.
  */
-import type { Static, TSchema } from "typebox";
-import { type Schema, schemaOf } from "./schema.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 
 const TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 const TYPE_MAX_BYTES = 128;
@@ -21,12 +20,12 @@ export interface OutputType<T> {
 }
 
 /** Declares the events of one type: `stream("meter.reading", { schema: Type.Object({ … }) })`. */
-export function stream<S extends TSchema>(type: string, options: { readonly schema: S }): Stream<Static<S>> {
+export function stream<S extends AnySchema>(type: string, options: { readonly schema: S }): Stream<Infer<S>> {
   return { kind: "stream", type: checkType(type), schema: schemaOf(options.schema) };
 }
 
 /** Declares an output type: `output("meter.daily-total", { schema: Type.Object({ … }) })`. Types under `tidemark.` are the runtime's own. */
-export function output<S extends TSchema>(type: string, options: { readonly schema: S }): OutputType<Static<S>> {
+export function output<S extends AnySchema>(type: string, options: { readonly schema: S }): OutputType<Infer<S>> {
   if (type.startsWith("tidemark."))
     throw new TypeError(`output "${type}": types under "tidemark." are the runtime's own. Choose another name.`);
   return { kind: "output", type: checkType(type), schema: schemaOf(options.schema) };

@@ -17,7 +17,9 @@ export const DeadLetter = Type.Object({
   handler: Type.String({ description: "`<actor>.<handler>`" }),
   error: Type.Object({ name: Text, message: Text, code: Text }),
   eventId: Type.Optional(Type.String({ description: "When the handler was called for an event." })),
-  timer: Type.Optional(Type.Object({ name: Text, id: Text, time: Instant }, { description: "When it was called for a timer." })),
+  timer: Type.Optional(
+    Type.Object({ name: Text, id: Text, time: Instant, armedBy: Text }, { description: "When it was called for a timer." }),
+  ),
   excerpt: Type.String({ description: "At most 4 KiB of the event; of a timer, of its data." }),
 });
 export type DeadLetter = Static<typeof DeadLetter>;

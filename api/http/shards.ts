@@ -38,7 +38,7 @@ const Job = Type.Object({
   version: Count,
   partitions: Count,
   actors: Type.Array(Text),
-  settings: Type.Record(Text, Type.Union([Type.Number(), Type.String()])),
+  settings: Type.Record(Text, Type.Union([Type.Number(), Type.String(), Type.Array(Text)])),
 });
 
 export function shardRoutes(node: Node): readonly Route[] {
@@ -82,6 +82,6 @@ function jobsOf(node: Node): Static<typeof Job>[] {
     version: job.version,
     partitions: map.partitions,
     actors: job.actors.map((actor) => actor.name),
-    settings: { ...job.settings },
+    settings: { ...job.settings, otherTypes: [...job.settings.otherTypes] },
   }));
 }

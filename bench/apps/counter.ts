@@ -3,7 +3,8 @@
  * an event-time timer at the day's end, a processing-time timer that every event pushes back, dedupe, outputs.
  */
 import { Type } from "typebox";
-import { actor, timer, value } from "../../actors/model/actor.ts";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { value } from "../../actors/model/cells/value.ts";
 import { type Job, job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { DAY_MS, MINUTE_MS } from "../../actors/model/time.ts";

@@ -8,12 +8,15 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
 import { keyRow, META_ROW, pageRow, TABLE } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import { Shapes } from "../../actors/fold/shapes.ts";
+import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Actor } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { readKey, SLOTS, slotOf } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { loadApp } from "../app.ts";
+import { primitives } from "../primitives.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 
@@ -36,6 +39,8 @@ export interface ActorReport {
     readonly data: unknown;
     readonly armedBy: string;
   }[];
+  /** What goes by itself, and when. */
+  readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
   readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
   readonly pending: readonly never[];
 }
@@ -70,16 +75,17 @@ export interface StateReader {
   keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
 }
 
-const READ_TRIES = 5;
+const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
 
 const app = await loadApp((workerData as ReaderSetup).app);
 const stores = new Map<string, ShardStore>();
-const codecs = new Map<Job, KeyRowCodec>();
+const codecs = new Map<ShardStore, KeyRowCodec>();
 
 const reader: StateReader = {
   committed(place) {
-    const meta = metaOf(storeOf(place));
+    const bytes = storeOf(place).get(META_ROW);
+    const meta = bytes === undefined ? undefined : readMeta(bytes);
     if (meta === undefined) return undefined;
     const { cursor, last } = meta;
     return { sequence: cursor.sequence, index: cursor.index, position: formatPosition(place.partition, last.sequence, last.index) };
@@ -90,15 +96,16 @@ const reader: StateReader = {
     const slot = slotOf(token);
     // Two reads may see two commits: taken again until the meta row is the same before and after.
     for (let attempt = 0; attempt < READ_TRIES; attempt++) {
-      const meta = metaOf(store);
+      const before = store.get(META_ROW);
+      const meta = before === undefined ? undefined : readMeta(before);
       const bytes = store.get(keyRow(slot, token));
-      if (meta === undefined || bytes === undefined) return undefined;
-      const row = codecOf(job).decode(token, slot, bytes);
-      const oldest = row.dedupe.oldest(pagesOf(store, row));
-      if (metaOf(store)?.cursor.sequence !== meta.cursor.sequence && attempt < READ_TRIES - 1) continue;
-      return row.sections[number] === undefined ? undefined : report(place, job, actor, number, row, meta, oldest);
+      if (before === undefined || meta === undefined || bytes === undefined) return undefined;
+      const row = codecOf(job, store).decode(token, slot, bytes);
+      const answer = row.sections[number] === undefined ? undefined : report(store, place, job, actor, number, row, meta);
+      const after = store.get(META_ROW);
+      if (after !== undefined && Buffer.compare(before, after) === 0) return answer;
     }
-    return undefined;
+    throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
   },
   keys(place, type, prefixToken, from, limit) {
     const { job, number } = find(place.job, type);
@@ -112,7 +119,7 @@ const reader: StateReader = {
         for (const { key, value } of rows) {
           const token = key.slice(TABLE.key.length + 2);
           after = token;
-          if (codecOf(job).decode(token, slot, value).sections[number] === undefined) continue;
+          if (codecOf(job, store).decode(token, slot, value).sections[number] === undefined) continue;
           keys.push(readKey(token)!);
           if (keys.length === limit) return { keys, next: { slot, after: token } };
         }
@@ -139,18 +146,13 @@ function storeOf({ folder }: ShardFolder): ShardStore {
   return store;
 }
 
-function codecOf(job: Job): KeyRowCodec {
-  let codec = codecs.get(job);
+function codecOf(job: Job, store: ShardStore): KeyRowCodec {
+  let codec = codecs.get(store);
   if (codec === undefined) {
-    codec = new KeyRowCodec(job.actors);
-    codecs.set(job, codec);
+    codec = new KeyRowCodec(new Shapes(job.actors, store, primitives));
+    codecs.set(store, codec);
   }
   return codec;
-}
-
-function metaOf(store: ShardStore): Meta | undefined {
-  const bytes = store.get(META_ROW);
-  return bytes === undefined ? undefined : readMeta(bytes);
 }
 
 function pagesOf(store: ShardStore, row: KeyRow) {
@@ -160,28 +162,24 @@ function pagesOf(store: ShardStore, row: KeyRow) {
   return { readPage: (page: number) => store.get(pageRow(row.slot, row.token, page)) ?? refuse(), writePage: refuse, dropPage: refuse };
 }
 
-function report(
-  place: ShardFolder,
-  job: Job,
-  actor: Actor,
-  number: number,
-  row: KeyRow,
-  meta: Meta,
-  oldest: number | undefined,
-): ActorReport {
+function report(store: ShardStore, place: ShardFolder, job: Job, actor: Actor, number: number, row: KeyRow, meta: Meta): ActorReport {
+  const oldest = row.dedupe.oldest(pagesOf(store, row));
   const section = row.sections[number]!;
+  // In the shape that it was stored in: a build with other cells brings it to its own when a handler needs it.
+  const { shape } = section;
+  const cells = shape.cells.map((cell, i) => ({ name: cell.name, cell, view: new StoredCell(store, row, section, i, meta.watermark) }));
   return {
     type: actor.name,
     key: row.key,
     shard: place.partition,
     position: formatPosition(place.partition, meta.last.sequence, meta.last.index),
     watermark: meta.watermark === undefined ? null : formatInstant(meta.watermark),
-    state: Object.fromEntries(actor.cells.map((cell, i) => [cell.name, section.cells[i] ?? cell.initial ?? null])),
+    state: Object.fromEntries(cells.map(({ name, cell, view }) => [name, cell.plain(view)])),
     timers: section.timers.map((timer) => ({
-      name: actor.timers[timer.timer]!.name,
+      name: shape.timers[timer.timer]!.name,
       id: readKey(timer.id) ?? "",
       at: formatInstant(timer.at),
-      clock: actor.timers[timer.timer]!.clock,
+      clock: shape.timers[timer.timer]!.clock,
       data: timer.data ?? null,
       armedBy: timer.armedBy,
     })),
@@ -190,6 +188,13 @@ function report(
       oldest: oldest === undefined ? null : formatInstant(oldest),
       horizon: `${job.settings.dedupeHorizonMs}ms`,
     },
+    expires: cells.flatMap(({ name, cell, view }) =>
+      [...view.expiries()].map(({ id, at }) => ({
+        cell: name,
+        ...(cell.entry === undefined ? {} : { entry: readKey(id) ?? "" }),
+        at: formatInstant(at),
+      })),
+    ),
     pending: [],
   };
 }

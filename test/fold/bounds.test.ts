@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
 import * as bound from "../../actors/fold/bounds.ts";
-import { actor, type Context, timer, value } from "../../actors/model/actor.ts";
+import { actor, type Context, timer } from "../../actors/model/actor.ts";
+import { type Value, value } from "../../actors/model/cells/value.ts";
 import { job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../../actors/model/time.ts";
@@ -10,7 +11,7 @@ import { type Folded, foldHistory } from "../../runtime/replay/fold-history.ts";
 import { readOutputs, T0, TestLog } from "../support/entries.ts";
 
 type Ctx = Context<
-  { any: unknown; text: string | undefined; whole: number | undefined },
+  { any: Value<unknown>; text: Value<string | undefined>; whole: Value<number | undefined> },
   { free: unknown; strict: { a: number } },
   { t: unknown; p: { n: number } }
 >;

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Type } from "typebox";
-import { actor, timer, value } from "../../actors/model/actor.ts";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { value } from "../../actors/model/cells/value.ts";
 import { job } from "../../actors/model/job.ts";
 import { layoutOf } from "../../actors/model/layout.ts";
 import { output, stream } from "../../actors/model/stream.ts";
@@ -74,6 +75,30 @@ test("a timer that arms itself at its own time goes to the dead letters and does
       .watermark(T0 + 1)
       .history(job("open", { log: "open", outOfOrderness: 0, actors: [endless] })),
   );
+  assert.equal(fired, 1);
+  assert.equal((readOutputs(outputs)[0]!.data as unknown as { error: { code: string } }).error.code, "TIMER_NOT_LATER");
+});
+
+test("timers of two clocks that arm each other at times gone by go to the dead letters and do not hold up their partition", () => {
+  let fired = 0;
+  const endless = actor("endless", {
+    in: go,
+    timers: { byEvent: timer("event"), byClock: timer("processing") },
+    on: {
+      go: (ctx) => ctx.timers.byEvent.at(ctx.now),
+      byEvent(ctx) {
+        if (++fired < 1_000) ctx.timers.byClock.at(0);
+      },
+      byClock(ctx) {
+        if (++fired < 1_000) ctx.timers.byEvent.at(ctx.watermark! - 1);
+      },
+    },
+  });
+  const log = goes()
+    .watermark(T0 + 1)
+    .watermark(T0 + 2)
+    .watermark(T0 + 3);
+  const { outputs } = foldHistory(log.history(job("open", { log: "open", outOfOrderness: 0, actors: [endless] })));
   assert.equal(fired, 1);
   assert.equal((readOutputs(outputs)[0]!.data as unknown as { error: { code: string } }).error.code, "TIMER_NOT_LATER");
 });

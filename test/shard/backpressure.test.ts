@@ -68,8 +68,9 @@ suite("while the output stream does not answer", () => {
     world.broker.holdAnswers();
     const shard = await world.start({ groupRowsMax: 10 });
     await untilStuck(shard);
-    assert(shard.fold.meta.outputs >= 20 && shard.fold.meta.outputs <= 22, `${shard.fold.meta.outputs} outputs`);
-    assert(shard.fold.changedRows <= 11, `${shard.fold.changedRows} rows`);
+    // A new key changes two rows: its own, and when its ids are forgotten.
+    assert(shard.fold.meta.outputs >= 10 && shard.fold.meta.outputs <= 12, `${shard.fold.meta.outputs} outputs`);
+    assert(shard.fold.changedRows <= 12, `${shard.fold.changedRows} rows`);
     await drained(world, shard);
   });
 

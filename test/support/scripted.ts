@@ -3,10 +3,12 @@
  * One actor, `script`; one event type, `script.run`; an event timer `tick`, a processing timer `alarm`.
  */
 import { type Static, Type } from "typebox";
-import { actor, type Context, timer, value } from "../../actors/model/actor.ts";
+import { actor, type Context, timer } from "../../actors/model/actor.ts";
+import { type Value, value } from "../../actors/model/cells/value.ts";
 import { type Job, type JobOptions, job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { type Folded, foldHistory, type Interruptions } from "../../runtime/replay/fold-history.ts";
+import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { type EventText, type ReadOutput, readOutputs, TestLog } from "./entries.ts";
 
 export type Step =
@@ -47,7 +49,7 @@ export function scriptedJob(options: Partial<JobOptions> = {}): Job {
 }
 
 type Ctx = Context<
-  { total: number },
+  { total: Value<number> },
   { said: Static<typeof Said>; fired: Static<typeof Fired> },
   { tick: Static<typeof Steps>; alarm: Static<typeof Steps> }
 >;
@@ -114,3 +116,8 @@ export const INTERRUPTED: Readonly<Record<string, Interruptions>> = {
   "a crash after every unit": { commitEveryUnits: 1, crash: true },
   "a crash after every seventh unit and no rows in memory": { commitEveryUnits: 7, crash: true, liveRowsMax: 0 },
 };
+
+/** Index rows of timers, without those of what expires. */
+export function timerRows(store: ShardStore): number {
+  return store.scan("te", "tf", 1_000).length + store.scan("tp", "tq", 1_000).length;
+}

@@ -1,6 +1,7 @@
 /** Jobs that break the rule that a fold depends on its entries alone, each in a way that a real author might. */
 import { Type } from "typebox";
-import { actor, value } from "../../../actors/model/actor.ts";
+import { actor } from "../../../actors/model/actor.ts";
+import { value } from "../../../actors/model/cells/value.ts";
 import { type Job, job } from "../../../actors/model/job.ts";
 import { output, stream } from "../../../actors/model/stream.ts";
 

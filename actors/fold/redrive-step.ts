@@ -1,0 +1,129 @@
+/**
+ * One redrive: a dead letter put back through the log. The entry carries the event, or the timer, itself; the handler
+ * that failed is called with it, exempt from dedupe and lateness. A dead letter is redriven once; when the handler
+ * fails again, that makes a new dead letter. Each is answered by `tidemark.audit`: nobody acts without a trace.
+ */
+import type { Actor } from "../model/actor.ts";
+import { writeKey } from "../model/key.ts";
+import type { LogEntry } from "./entry.ts";
+import { readEnvelope } from "./envelope.ts";
+import { type FoldOptions, skipName } from "./fold-options.ts";
+import type { Call, CallSite, HandlerRunner } from "./handler-runner.ts";
+import type { RedriveEntry } from "./journal.ts";
+import { jsonText } from "./json-text.ts";
+import type { KeyRow, TimerRecord } from "./key-row.ts";
+import { NO_KEY, type OutputWriter } from "./output-writer.ts";
+import type { ShardState } from "./shard-state.ts";
+import { audit, excerptOf, quarantine } from "./side-outputs.ts";
+
+/** A call that a redrive asks for, or why there is none. */
+type Wanted = { readonly call: Call; readonly run: Parameters<HandlerRunner["run"]>[1] } | { readonly refused: string };
+
+export class RedriveStep {
+  readonly #options: FoldOptions;
+  readonly #state: ShardState;
+  readonly #runner: HandlerRunner;
+  readonly #outputs: OutputWriter;
+
+  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter) {
+    this.#options = options;
+    this.#state = state;
+    this.#runner = runner;
+    this.#outputs = outputs;
+  }
+
+  apply(entry: LogEntry, redrive: RedriveEntry, position: string): void {
+    const wanted = this.#once(redrive) ?? this.#callOf(redrive, position);
+    if ("refused" in wanted) {
+      this.#audit(entry, redrive, position, { deadLetter: redrive.deadLetter, outcome: "refused", reason: wanted.refused }, undefined);
+      return;
+    }
+    const { counts } = this.#state.meta;
+    this.#state.noteRedriven(redrive.deadLetter);
+    counts.redriven++;
+    const { call } = wanted;
+    const result = this.#runner.run(call, wanted.run, this.#options.skips.get(skipName(position, undefined)));
+    if (result === "dead-lettered") counts.deadLettered++;
+    if (typeof result === "object") {
+      this.#runner.abandon();
+      const { code, reason } = result;
+      const about = { token: call.row.token, key: call.row.key, cause: call.cause, position, unit: `${position}|${call.cause}` };
+      this.#outputs.write(quarantine(call.now, { reason, code, position, excerpt: call.site.excerpt() }), about, 0);
+    } else this.#runner.settle();
+    const outcome = result === "done" ? "applied" : result === "dead-lettered" ? "dead-lettered" : "quarantined";
+    this.#audit(entry, redrive, position, { deadLetter: redrive.deadLetter, outcome, reason: redrive.reason ?? "" }, call);
+  }
+
+  /** Why it is none of this shard's, or was redriven before. */
+  #once({ deadLetter }: RedriveEntry): { readonly refused: string } | undefined {
+    const { job, partition } = this.#options;
+    const prefix = `${job.name}.${partition}.`;
+    const k = deadLetter.startsWith(prefix) ? Number(deadLetter.slice(prefix.length)) : 0;
+    if (!Number.isSafeInteger(k) || k < 1 || k > this.#state.meta.outputs) return { refused: "no output of this shard has that id" };
+    return this.#state.isRedriven(deadLetter) ? { refused: "it was redriven before" } : undefined;
+  }
+
+  #callOf(redrive: RedriveEntry, position: string): Wanted {
+    const dot = redrive.handler.indexOf(".");
+    const number = this.#options.job.actors.findIndex(({ name }) => name === redrive.handler.slice(0, dot));
+    const actor = this.#options.job.actors[number];
+    if (actor === undefined) return { refused: `the job has no handler "${redrive.handler}"` };
+    const name = redrive.handler.slice(dot + 1);
+    if (redrive.event !== undefined) return this.#eventCall(redrive, actor, number, name, position);
+    return this.#timerCall(redrive, actor, number, name, position);
+  }
+
+  #eventCall(redrive: RedriveEntry, actor: Actor, number: number, name: string, position: string): Wanted {
+    const event = readEnvelope({ value: redrive.event });
+    if (!event.ok) return { refused: event.reason };
+    const stream = actor.streams.find(({ type }) => type === event.type);
+    const handler = name === "late" ? actor.late : name === event.type ? stream?.handler : undefined;
+    if (stream === undefined || handler === undefined)
+      return { refused: `the actor has no handler "${redrive.handler}" for ${event.type}` };
+    if (!stream.schema.check(event.data)) return { refused: `data ${stream.schema.explain(event.data)}` };
+    const row = this.#rowOf(event.subject);
+    if (row === undefined) return { refused: "the event's subject is no key of this partition" };
+    const watermark = this.#state.meta.watermark ?? event.time;
+    const { id, source, type, time, effectiveTime, sequence } = event;
+    const info = { id, source, type, time, effectiveTime, sequence, behind: time < watermark };
+    const site = siteOf(position, () => excerptOf(jsonText(redrive.event)));
+    const about = { row, actor: number, handler: redrive.handler, now: time, clock: Math.max(time, watermark), cause: id };
+    return { call: { ...about, site, unit: id, eventId: id }, run: (ctx) => handler(ctx, event.data as never, info) };
+  }
+
+  #timerCall(redrive: RedriveEntry, actor: Actor, number: number, name: string, position: string): Wanted {
+    const at = actor.timers.findIndex((candidate) => candidate.name === name);
+    const timer = actor.timers[at];
+    const { key, timer: fired } = redrive;
+    if (timer === undefined || fired === undefined) return { refused: `the actor has no timer "${name}"` };
+    if (timer.schema !== undefined && !timer.schema.check(redrive.data)) return { refused: `data ${timer.schema.explain(redrive.data)}` };
+    const row = this.#rowOf(key);
+    if (row === undefined) return { refused: "the key is none of this partition" };
+    const { time, id, armedBy } = fired;
+    const record: TimerRecord = { timer: at, id: writeKey(id) ?? "", at: time, indexedAt: time, data: redrive.data, armedBy };
+    const site = siteOf(position, () => excerptOf(JSON.stringify(redrive.data ?? null)));
+    const clock = timer.clock === "event" ? Math.max(time, this.#state.meta.watermark ?? time) : (this.#state.meta.watermark ?? time);
+    const about = { row, actor: number, handler: redrive.handler, now: time, clock, cause: armedBy };
+    return {
+      call: { ...about, site, unit: `${armedBy}|${name}|${record.id}|${time}`, timer: { name, clock: timer.clock, record } },
+      run: (ctx) => timer.handler(ctx, { name, id, time, data: redrive.data }),
+    };
+  }
+
+  #rowOf(key: string | undefined): KeyRow | undefined {
+    const { partition, partitions } = this.#options;
+    const token = key === undefined ? undefined : writeKey(key);
+    const row = token === undefined ? undefined : this.#state.row(token);
+    return row !== undefined && row.slot % partitions === partition ? row : undefined;
+  }
+
+  #audit(entry: LogEntry, redrive: RedriveEntry, position: string, detail: object, call: Call | undefined): void {
+    const about = call === undefined ? NO_KEY : { token: call.row.token, key: call.row.key };
+    const origin = { ...about, cause: call?.cause, position, unit: `${position}|redrive` };
+    this.#outputs.write(audit(entry.logTime, { what: "redrive", who: redrive.who, position, detail }), origin, 0);
+  }
+}
+
+function siteOf(position: string, excerpt: () => string): CallSite {
+  return { position: () => position, excerpt };
+}

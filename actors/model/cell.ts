@@ -1,0 +1,91 @@
+/**
+ * Cells: what the state of an actor is made of. A kind of cell is a declaration and a handle; what it keeps lies in
+ * at most one slot, which is part of the actor's own row, and in entries, which are rows of their own. The fold gives
+ * both, with rollback, bounds and expiry; so a new kind of cell needs nothing from it.
+ *
+ * Time to live is event time: an entry, or a slot, that was written at t is seen by handlers whose time is before
+ * t + ttl, and its row goes when the watermark gets there. t is the event's time, or the watermark where that is
+ * ahead of it; in the handler of a processing-time timer it is the watermark. Written again, it lives anew.
+ */
+import type { JsonSchema } from "./layout.ts";
+import type { Schema } from "./schema.ts";
+import { durationMs } from "./time.ts";
+
+/** What a cell keeps, as it can be read at one moment. Values are frozen, and what has expired is not there. */
+export interface CellView {
+  /** `undefined` while it is empty. */
+  slot(): unknown;
+  /** Entries, without those that have expired. */
+  count(): number;
+  entry(id: string): unknown;
+  /** By id, ascending. */
+  entries(): Iterable<readonly [id: string, value: unknown]>;
+  /** When the slot, or the entry `id`, expires; `undefined` when it does not, or is not there. */
+  expiresAt(id?: string): number | undefined;
+}
+
+/** The same, to be changed by a handler. Throws HandlerError: STATE_SCHEMA, STATE_SHAPE, STATE_TOO_LARGE. */
+export interface CellStore extends CellView {
+  setSlot(value: unknown): void;
+  setEntry(id: string, value: unknown): void;
+  /** Whether it was there. */
+  deleteEntry(id: string): boolean;
+  /** Takes out everything, also what has expired for the event in hand and not yet for one that is behind it. */
+  clear(): void;
+  /** For messages: `state.<cell>`. */
+  readonly path: string;
+}
+
+export type CellKind = "value" | "counter" | "map" | "list" | "set";
+
+/** H: the handle by which handlers change it. */
+export interface Cell<H> {
+  readonly kind: CellKind;
+  /** Of the slot, of each entry and of the keys; absent where the kind has none. */
+  readonly slot?: Schema<unknown>;
+  readonly entry?: Schema<unknown>;
+  readonly key?: JsonSchema;
+  readonly ttlMs: number | undefined;
+  /** The same cell whose content lives so long in event time after it was written: "30d", "12h", or milliseconds. */
+  ttl(duration: string | number): Cell<H>;
+  readonly bind: (store: CellStore) => H;
+  /** What the API and the test kit show of it: a plain JSON value. */
+  readonly plain: (view: CellView) => unknown;
+  /** Puts back what `plain` gave: for a migration. */
+  readonly load: (store: CellStore, plain: unknown) => void;
+}
+
+/** A cell of any kind. */
+export type AnyCell = Cell<unknown>;
+
+/** What a shard notes of a cell, to read its rows for ever. Plain JSON. */
+export interface DeclaredCell {
+  readonly kind: CellKind;
+  readonly slot?: JsonSchema;
+  readonly entry?: JsonSchema;
+  readonly key?: JsonSchema;
+  readonly ttlMs?: number;
+}
+
+export function declaredCell({ kind, slot, entry, key, ttlMs }: AnyCell): DeclaredCell {
+  return {
+    kind,
+    ...(slot === undefined ? {} : { slot: slot.json }),
+    ...(entry === undefined ? {} : { entry: entry.json }),
+    ...(key === undefined ? {} : { key }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
+}
+
+/** Builds a cell of some kind. */
+export function defineCell<H>(parts: Omit<Cell<H>, "ttl" | "ttlMs">, ttlMs?: number): Cell<H> {
+  return {
+    ...parts,
+    ttlMs,
+    ttl: (duration) => {
+      const ms = durationMs(duration, "ttl");
+      if (ms < 1) throw new TypeError("ttl: at least 1 ms.");
+      return defineCell(parts, ms);
+    },
+  };
+}
