@@ -83,7 +83,7 @@ export function deadLetterRoutes(node: Node): readonly Route[] {
       command: true,
       handle: async ({ params, body, who }) => {
         const { job, letter } = await find(node, params.id!);
-        const { reason = "" } = (body ?? {}) as Static<typeof Reason>;
+        const { reason } = (body ?? {}) as Static<typeof Reason>;
         return { status: 202, body: { deadLetter: letter.id, position: await redrives.append(job, letter, who, reason) } };
       },
     },

@@ -5,7 +5,7 @@
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type Static, Type } from "typebox";
-import { type Redrive, writeRedrive } from "../../actors/fold/journal.ts";
+import { type Redriven, writeRedrive } from "../../actors/fold/journal.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { formatPosition, parsePosition } from "../../actors/model/position.ts";
@@ -40,11 +40,12 @@ export class Redrives {
   }
 
   /** Appends the command; gives its position. Throws 409 `NOT_REDRIVABLE`, and the refusals of an append. */
-  async append(job: Job, letter: DeadLetter, who: string, reason: string): Promise<string> {
-    const { shard } = letter;
-    const redrive: Redrive = { deadLetter: letter.id, handler: letter.handler, who, reason, of: await this.#originalOf(job, letter) };
+  async append(job: Job, letter: DeadLetter, who: string, reason: string | undefined): Promise<string> {
+    const { id, shard, handler } = letter;
+    const of = await this.#originalOf(job, letter);
+    const command = writeRedrive({ deadLetter: id, handler, who, reason: reason ?? "", of });
     const log = new NatsPartitionLog(this.#nc, job.log, shard);
-    return formatPosition(shard, await log.append(journalSubject(job.log, shard, job.name), Buffer.from(writeRedrive(redrive))), 0);
+    return formatPosition(shard, await log.append(journalSubject(job.log, shard, job.name), Buffer.from(command)), 0);
   }
 
   /** The commands that named this dead letter; `undefined` when more entries follow it in the journal than are looked at, 50,000. */
@@ -70,21 +71,20 @@ export class Redrives {
     return undefined;
   }
 
-  async #originalOf(job: Job, letter: DeadLetter): Promise<Redrive["of"]> {
-    if (letter.timer !== undefined) return { key: letter.key, timer: letter.timer, data: timerData(job, letter) };
+  async #originalOf(job: Job, letter: DeadLetter): Promise<Redriven> {
+    const { id, key, timer, excerpt } = letter;
+    if (timer !== undefined)
+      return { key, timer: { id: timer.id, time: timer.time, armedBy: timer.armedBy }, data: timerData(id, excerpt) };
     const position = parsePosition(letter.position);
     const event = position === undefined ? undefined : await storedEvent(this.#nc, job.log, position);
-    if (event === undefined) throw notRedrivable(`${letter.id}: the log no longer holds the event at ${letter.position}.`);
+    if (event === undefined) throw notRedrivable(`${id}: the log no longer holds the event at ${letter.position}.`);
     // On its key's own subject an event need not say its key; in the journal nothing else does.
-    return { event: typeof event.subject === "string" ? event : { ...event, subject: letter.key } };
+    return { event: typeof event.subject === "string" ? event : { ...event, subject: key } };
   }
 }
 
-/** The excerpt of a timer's dead letter is the JSON of its data. Throws 409 when that was cut, or never kept. */
-function timerData(job: Job, { id, handler, excerpt }: DeadLetter): unknown {
-  const [actorName, timerName] = handler.split(".");
-  const timer = job.actors.find(({ name }) => name === actorName)?.timers.find(({ name }) => name === timerName);
-  if (timer?.schema === undefined) return null;
+/** The excerpt of a timer's dead letter is the JSON of its data. Throws 409 when that was cut. */
+function timerData(id: string, excerpt: string): unknown {
   try {
     return JSON.parse(excerpt) as unknown;
   } catch {
@@ -98,7 +98,7 @@ function redriveIn(data: Uint8Array, deadLetter: string): { readonly who: string
   try {
     const entry = JSON.parse(Buffer.from(data).toString()) as Readonly<Record<string, unknown>>;
     if (entry.kind !== "redrive" || entry.deadLetter !== deadLetter) return undefined;
-    return { who: String(entry.who), reason: String(entry.reason) };
+    return { who: String(entry.who), reason: typeof entry.reason === "string" ? entry.reason : "" };
   } catch {
     return undefined;
   }

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { headers } from "@nats-io/transport-node";
-import { writeRedrive } from "../../actors/fold/journal.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import { slotOf } from "../../actors/model/key.ts";
 import { storedMessage, streamInfo } from "../../runtime/log/jetstream-api.ts";
-import { startApiNode, untilFolded } from "../support/api-node.ts";
-import { cloudEvent, T0 } from "../support/entries.ts";
+import { allOutputs, startApiNode, untilFolded } from "../support/api-node.ts";
+import { MENDED } from "../support/echo.ts";
+import { cloudEvent, type ReadOutput, T0 } from "../support/entries.ts";
 import { getJson, sequenceOf } from "../support/node-process.ts";
 
 interface Letter {
@@ -174,7 +174,7 @@ suite("a redrive", () => {
     const { id } = await letterOf("binary");
     const { body } = await redrive(id);
     const { entry } = await entryAt(body.position);
-    assert.deepEqual([entry.reason, entry.event], ["", { ...BINARY, datacontenttype: "text/csv", data: "1,2", subject: "binary" }]);
+    assert.deepEqual([entry.reason, entry.event], [undefined, { ...BINARY, datacontenttype: "text/csv", data: "1,2", subject: "binary" }]);
   });
 
   test("with a body that is none is refused, and nothing is appended", async () => {
@@ -211,8 +211,53 @@ suite("a redrive", () => {
   });
 });
 
-test("a redrive of a timer carries the timer and its data", () => {
-  const of = { key: "k", timer: { name: "alarm", id: "1", time: "2026-01-15T12:00:00.000Z", armedBy: "e" }, data: { why: "ü" } };
-  const redrive = { deadLetter: "echo.0.1", handler: "echo.alarm", who: "ann", reason: "" };
-  assert.deepEqual(JSON.parse(writeRedrive({ ...redrive, of })), { kind: "redrive", ...redrive, ...of });
+suite("what was redriven", () => {
+  /** Resolves with the audit of the redrive at a position. */
+  async function outcomeOf(position: string): Promise<Record<string, unknown>> {
+    for (;;) {
+      const audits = await allOutputs<ReadOutput>(url, "&type=tidemark.audit");
+      const audit = audits.find(({ data }) => data.position === position);
+      if (audit !== undefined) return audit.data.detail as Record<string, unknown>;
+    }
+  }
+  const seenBy = async (key: string) => (await allOutputs<ReadOutput>(url, `&type=echo.seen&key=${key}`)).map(({ data }) => data);
+
+  test("and fails again makes a dead letter that shows the same event, and may be redriven too", async () => {
+    const first = await letterOf("key-6");
+    const { body } = await redrive(first.id);
+    assert.deepEqual(await outcomeOf(body.position), { deadLetter: first.id, outcome: "dead-lettered", reason: "" });
+    const second = await letterOf("key-6");
+    assert.notEqual(second.id, first.id);
+    assert.deepEqual((await show(second.id)).event, event("key-6"));
+    await send([cloudEvent({ id: MENDED, key: "key-6", type: "echo.said" })]);
+    const again = await redrive(second.id, { reason: "mended" });
+    assert.deepEqual(await outcomeOf(again.body.position), { deadLetter: second.id, outcome: "applied", reason: "mended" });
+    assert.deepEqual((await seenBy("key-6")).at(-1), { id: "f-key-6", data: { n: 1.5 } });
+  });
+
+  test("once is refused by the shard when it is redriven again", async () => {
+    const { id } = await letterOf("key-7");
+    await redrive(id);
+    const { body } = await redrive(id);
+    assert.equal((await outcomeOf(body.position)).outcome, "refused");
+  });
+
+  test("of a timer calls its handler with its data", async () => {
+    const { id } = await letterOf("armed");
+    await send([cloudEvent({ id: MENDED, key: "armed", type: "echo.said", time: T0 + 600_000 })]);
+    const { status, body } = await redrive(id);
+    assert.equal(status, 202);
+    assert.equal((await outcomeOf(body.position)).outcome, "applied");
+    assert.deepEqual((await seenBy("armed")).at(-1), { id: "alarm", data: { why: "ü" } });
+  });
+
+  test("of a timer whose data the dead letter does not hold as a whole is refused with 409", async () => {
+    await send([
+      cloudEvent({ id: "arm", key: "large", type: "echo.arming", data: "x".repeat(5_000), time: T0 + 600_000 }),
+      cloudEvent({ id: "later", key: "large", type: "echo.said", time: T0 + 1_200_000 }),
+    ]);
+    let letter = await letterOf("large");
+    while (letter === undefined) letter = await letterOf("large");
+    assert.deepEqual(await redrive(letter.id).then(({ status, body }) => [status, body.code]), [409, "NOT_REDRIVABLE"]);
+  });
 });

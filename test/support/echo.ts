@@ -1,12 +1,15 @@
 /**
  * A job for tests of the API: it says what it was handed, keeps the last of it, and fails when it is asked to, in the
- * handler of an event or of a timer.
+ * handler of an event or of a timer; until it is mended.
  */
 import { Type } from "typebox";
 import { actor, timer } from "../../actors/model/actor.ts";
 import { value } from "../../actors/model/cells/value.ts";
 import { job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
+
+/** Id of an event behind which nothing fails any more. */
+export const MENDED = "mended";
 
 const Seen = Type.Object({ id: Type.String(), data: Type.Unknown() });
 
@@ -25,12 +28,14 @@ export const echo = actor("echo", {
       ctx.state.last.set(id);
       ctx.out.seen({ id, data });
     },
-    failing() {
-      throw new Error("asked to fail");
+    failing(ctx, data, { id }) {
+      if (ctx.state.last.get() !== MENDED) throw new Error("asked to fail");
+      ctx.out.seen({ id, data });
     },
     arming: (ctx, data) => ctx.timers.alarm.at(ctx.now, data),
-    alarm() {
-      throw new Error("asked to fail at an alarm");
+    alarm(ctx, { name, data }) {
+      if (ctx.state.last.get() !== MENDED) throw new Error("asked to fail at an alarm");
+      ctx.out.seen({ id: name, data });
     },
   },
   queries: {
