@@ -23,7 +23,18 @@ async function send(events: readonly object[]): Promise<void> {
 }
 await send(KEYS.map((key, i) => cloudEvent({ id: `said-${i}`, key, type: "echo.said", data: { n: i } })));
 await send(KEYS.slice(0, 2).map((key) => cloudEvent({ id: "failing", key, type: "echo.failing" })));
-// The API shows what is committed.
+// The API shows what is committed: the last of each shard.
+for (const [key, ids] of [
+  ["a", 2],
+  ["käse", 2],
+  ["..", 1],
+  ["日本", 1],
+] as const) {
+  const remembered = async () =>
+    (await getJson<{ dedupe: { count: number } }>(`${url}/v1/actors/echo?key=${encodeURIComponent(key)}`).catch(() => undefined))?.dedupe
+      .count;
+  while ((await remembered()) !== ids) await new Promise((resolve) => setTimeout(resolve, 25));
+}
 while ((await getJson<{ items: unknown[] }>(`${url}/v1/actors/echo`)).items.length < KEYS.length)
   await new Promise((resolve) => setTimeout(resolve, 25));
 
