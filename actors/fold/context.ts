@@ -8,6 +8,7 @@ import { writeKey } from "../model/key.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
 import type { KeyRow, Section } from "./key-row.ts";
+import type { LiveCalls } from "./live-calls.ts";
 import { LiveCell } from "./live-cell.ts";
 import { findTimer, LiveTimers } from "./live-timers.ts";
 import type { Shape } from "./shapes.ts";
@@ -30,6 +31,7 @@ export class ActorContext implements Context {
   readonly state: Readonly<Record<string, unknown>>;
   readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => void>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
+  readonly effects: Readonly<Record<string, (input: unknown) => string>>;
   readonly #shard: ShardState;
   readonly #unit: Unit;
   readonly #sha256: (text: string) => string;
@@ -38,7 +40,7 @@ export class ActorContext implements Context {
   readonly #shape: Shape;
   readonly #armed: LiveTimers;
 
-  constructor(shard: ShardState, unit: Unit, actor: Actor, number: number, sha256: (text: string) => string) {
+  constructor(shard: ShardState, unit: Unit, actor: Actor, number: number, sha256: (text: string) => string, calls: LiveCalls) {
     this.#shape = shard.shapes.current(number);
     this.#armed = new LiveTimers(shard, unit);
     this.#shard = shard;
@@ -49,6 +51,15 @@ export class ActorContext implements Context {
     this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, cell.bind(this.#cell(i))]));
     this.out = Object.fromEntries(actor.outputs.map((output, i) => [output.name, this.#output(i)]));
     this.timers = Object.fromEntries(actor.timers.map((timer, i) => [timer.name, this.#timer(i)]));
+    this.effects = Object.fromEntries(
+      actor.effects.map((effect) => {
+        const ask = (input: unknown): string => {
+          const { row } = this.#unit;
+          return calls.ask(row, this.#section(row), effect, input);
+        };
+        return [effect.name, ask];
+      }),
+    );
   }
 
   get key(): string {

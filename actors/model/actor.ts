@@ -3,6 +3,7 @@
  * is a function of the actor's state and the entry in hand, so that folding again gives the same bytes.
  */
 import type { Cell } from "./cell.ts";
+import { type DeclaredEffect, declaredEffects, type Effect, type EffectHandles, type Exchange, type ResultHandlers } from "./effect.ts";
 import type { DeepReadonly } from "./readonly.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 import type { OutputType, Stream } from "./stream.ts";
@@ -63,11 +64,16 @@ type None = Record<never, never>;
 
 /**
  * What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay.
- * C: the handles of its cells, O and T: the data of its outputs and timers, by name.
+ * C: the handles of its cells, O and T: the data of its outputs and timers, E: the exchanges of its effects, by name.
  */
-export interface Context<C = Record<string, unknown>, O = Record<string, unknown>, T = Record<string, unknown>> {
+export interface Context<
+  C = Record<string, unknown>,
+  O = Record<string, unknown>,
+  T = Record<string, unknown>,
+  E = Record<string, Exchange>,
+> {
   readonly key: string;
-  /** The event's time, or the time that the timer was set for. */
+  /** The event's time, the time that the timer was set for, or the log time of the entry that brought the result. */
   readonly now: number;
   /** The shard's watermark; `undefined` before the first event. */
   readonly watermark: number | undefined;
@@ -78,6 +84,7 @@ export interface Context<C = Record<string, unknown>, O = Record<string, unknown
   readonly state: { readonly [K in keyof C]: C[K] };
   readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => void };
   readonly timers: { readonly [K in keyof T]: TimerHandle<T[K]> };
+  readonly effects: EffectHandles<E>;
   /** A number in [0, 1), the same in every replay. */
   random(): number;
   /** A version 4 UUID, the same in every replay. */
@@ -86,10 +93,9 @@ export interface Context<C = Record<string, unknown>, O = Record<string, unknown
   quarantine(code: string, reason?: string): never;
 }
 
-type EventHandlers<C, O, T, I> = {
-  readonly [K in keyof I]: (ctx: Context<C, O, T>, event: DeepReadonly<I[K]>, info: EventInfo) => void;
-};
-type TimerHandlers<C, O, T> = { readonly [K in keyof T]: (ctx: Context<C, O, T>, timer: FiredTimer<T[K]>) => void };
+type EventHandlers<Ctx, I> = { readonly [K in keyof I]: (ctx: Ctx, event: DeepReadonly<I[K]>, info: EventInfo) => void };
+type TimerHandlers<Ctx, T> = { readonly [K in keyof T]: (ctx: Ctx, timer: FiredTimer<T[K]>) => void };
+type Handlers<Ctx, I, T, E> = EventHandlers<Ctx, I> & TimerHandlers<Ctx, T> & ResultHandlers<Ctx, E>;
 
 /**
  * By version: what the actor's state of the version before becomes. Gets and gives plain values by cell: what `value`,
@@ -103,17 +109,18 @@ interface Migration {
   step(old: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
 }
 
-export interface ActorOptions<I, C, O, T> {
+export interface ActorOptions<I, C, O, T, E> {
   /** Raise it with every change of behaviour. Default 1. */
   readonly version?: number;
   readonly in: { readonly [K in keyof I]: Stream<I[K]> };
   readonly out?: { readonly [K in keyof O]: OutputType<O[K]> };
   readonly state?: { readonly [K in keyof C]: Cell<C[K]> };
   readonly timers?: { readonly [K in keyof T]: TimerType<T[K]> };
-  readonly on: NoInfer<EventHandlers<C, O, T, I> & TimerHandlers<C, O, T>>;
+  readonly effects?: { readonly [K in keyof E]: Effect<E[K]> };
+  readonly on: NoInfer<Handlers<Context<C, O, T, E>, I, T, E>>;
   /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
   readonly migrate?: Migrations;
-  readonly late?: NoInfer<(ctx: Context<C, O, T>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
+  readonly late?: NoInfer<(ctx: Context<C, O, T, E>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
 
 /** An actor as the fold sees it: names resolved to numbers, handlers untyped. */
@@ -125,6 +132,7 @@ export interface Actor {
   readonly cells: readonly (Cell<unknown> & { readonly name: string })[];
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
+  readonly effects: readonly DeclaredEffect[];
   readonly late: Handler | undefined;
   readonly migrate: Readonly<Record<number, (old: Readonly<Record<string, unknown>>) => unknown>>;
 }
@@ -135,19 +143,22 @@ export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const MEMBER = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 
-export function actor<I, C = None, O = None, T = None>(name: string, options: ActorOptions<I, C, O, T>): Actor {
+export function actor<I, C = None, O = None, T = None, E = None>(name: string, options: ActorOptions<I, C, O, T, E>): Actor {
   if (!isName(name)) throw new TypeError(`actor "${name}": a name matches ${NAME}.`);
   const handlers = options.on as Readonly<Record<string, unknown>>;
-  const members = [options.in, options.state ?? {}, options.out ?? {}, options.timers ?? {}].flatMap((part) => Object.keys(part));
+  const { effects = {}, timers = {} } = options;
+  const members = [options.in, options.state ?? {}, options.out ?? {}, timers, effects].flatMap((part) => Object.keys(part));
   for (const member of members) {
     if (!MEMBER.test(member)) throw new TypeError(`actor "${name}": the name "${member}" does not match ${MEMBER}.`);
   }
-  const known = new Set([...Object.keys(options.in), ...Object.keys(options.timers ?? {})]);
+  const answered = [options.in, timers, effects].flatMap((part) => Object.keys(part));
+  const known = new Set(answered);
   for (const handled of Object.keys(handlers)) {
-    if (!known.has(handled)) throw new TypeError(`actor "${name}": on.${handled} handles nothing: no stream and no timer has that name.`);
+    if (!known.has(handled))
+      throw new TypeError(`actor "${name}": on.${handled} handles nothing: no stream, timer or effect has that name.`);
   }
-  if (known.size !== Object.keys(options.in).length + Object.keys(options.timers ?? {}).length) {
-    throw new TypeError(`actor "${name}": a stream and a timer share a name. Rename one.`);
+  if (known.size !== answered.length) {
+    throw new TypeError(`actor "${name}": of its streams, timers and effects two share a name. Rename one.`);
   }
   const handler = (member: string): unknown => {
     const found = handlers[member];
@@ -166,11 +177,12 @@ export function actor<I, C = None, O = None, T = None>(name: string, options: Ac
     })),
     cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as Cell<unknown>), name: member })),
     outputs: Object.entries(options.out ?? {}).map(([member, type]) => ({ ...(type as OutputType<unknown>), name: member })),
-    timers: Object.entries(options.timers ?? {}).map(([member, type]) => ({
+    timers: Object.entries(timers).map(([member, type]) => ({
       ...(type as TimerType<unknown>),
       name: member,
       handler: handler(member) as TimerHandler,
     })),
+    effects: declaredEffects(name, effects, handlers),
     late: options.late as Handler | undefined,
     migrate: migrationsOf(name, version, options.migrate ?? {}) as Actor["migrate"],
   };

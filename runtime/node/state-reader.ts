@@ -5,10 +5,12 @@
 import { parentPort, workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { callId } from "../../actors/fold/call-row.ts";
 import { type KeyRow, KeyRowCodec } from "../../actors/fold/key-row.ts";
 import { keyRow, META_ROW, pageRow, TABLE } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
 import { Shapes } from "../../actors/fold/shapes.ts";
+import { callsOfActor } from "../../actors/fold/stored-calls.ts";
 import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Actor } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -42,7 +44,16 @@ export interface ActorReport {
   /** What goes by itself, and when. */
   readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
   readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
-  readonly pending: readonly never[];
+  /** Its calls that wait for their result, in the order in which they were asked for. */
+  readonly pending: readonly {
+    readonly id: string;
+    readonly effect: string;
+    /** Position. */
+    readonly requestedAt: string;
+    readonly deadline: string;
+    /** By the owner that runs now: none, for this version makes no calls. */
+    readonly attempts: 0;
+  }[];
 }
 
 export interface ShardFolder {
@@ -177,7 +188,13 @@ function report(store: ShardStore, place: ShardFolder, job: Job, actor: Actor, n
         at: formatInstant(at),
       })),
     ),
-    pending: [],
+    pending: callsOfActor(store, section).map((call) => ({
+      id: callId(place.job, place.partition, call),
+      effect: call.effect,
+      requestedAt: formatPosition(place.partition, call.address.sequence, call.address.index),
+      deadline: formatInstant(call.deadline),
+      attempts: 0,
+    })),
   };
 }
 
