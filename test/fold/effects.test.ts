@@ -1,13 +1,19 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import fc from "fast-check";
 import { callId } from "../../actors/fold/call-row.ts";
 import type { Redriven } from "../../actors/fold/journal.ts";
+import { HASHED_TABLES, SUMS_ROW } from "../../actors/fold/keys.ts";
+import { StateSums } from "../../actors/fold/state-hash.ts";
 import { waitingCalls } from "../../actors/fold/stored-calls.ts";
+import { primitives } from "../../runtime/primitives.ts";
 import { type Folded, foldHistory } from "../../runtime/replay/fold-history.ts";
 import { type AskStep, EffectLog, effectJob, failure, hashOf, idOf, scored } from "../support/effect-script.ts";
 import { readOutputs, T0 } from "../support/entries.ts";
+import { aCallHistory } from "../support/random-calls.ts";
 import { bytesOf, INTERRUPTED } from "../support/scripted.ts";
 
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 150);
 const of = effectJob();
 const fold = (log: EffectLog): Folded => foldHistory(log.history(of));
 const outputsOf = (log: EffectLog) => readOutputs(fold(log).outputs);
@@ -260,7 +266,35 @@ suite("an entry of results that is malformed", () => {
   });
 });
 
+/** Of the hashes of all rows that the state hash covers. */
+function rowSum({ store }: Folded): bigint {
+  const rows = HASHED_TABLES.flatMap((table) => store.scan(table, `${table}\xff`, 1e6));
+  return rows.reduce((sum, { key, value }) => sum + primitives.rowHash(key, value), 0n) & ((1n << 128n) - 1n);
+}
+
+test("of any history those calls wait that no result has closed, and each handler was called once, with the first that counts", () => {
+  fc.assert(
+    fc.property(aCallHistory(false), ({ log, waiting: waits, said }) => {
+      const folded = fold(log);
+      assert.deepEqual(waiting(folded).sort(), [...waits.keys()].sort());
+      assert.equal(folded.meta.calls, waits.size);
+      assert.deepEqual(got(log), said);
+      assert.equal(StateSums.read(folded.store.get(SUMS_ROW)!).total(), rowSum(folded));
+    }),
+    { numRuns: RUNS },
+  );
+});
+
 for (const [name, way] of Object.entries(INTERRUPTED)) {
+  test(`any history of calls and results gives the same bytes and state hash with ${name}`, () => {
+    fc.assert(
+      fc.property(aCallHistory(true), ({ log }) => {
+        assert.deepEqual(bytesOf(foldHistory(log.history(of), way)), bytesOf(fold(log)));
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
   test(`a history of calls and results gives the same bytes and state hash with ${name}`, () => {
     const log = new EffectLog().run([
       { ask: 1 },
