@@ -9,6 +9,8 @@ export const ERRORS = {
   CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
+  EFFECTS_UNAVAILABLE:
+    "This version makes no calls, so they would wait for ever. Test the job by answering its calls, and run it without effects: put out what is to be called for, and let an event come back.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
   LOG_CONFLICT: "Another writer was first. Read again and decide anew.",

@@ -10,7 +10,7 @@ import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
 import type { CallRecord } from "./call-row.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
-import type { Guard } from "./fold-options.ts";
+import type { HandlerScope } from "./handler-scope.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
 import { LiveCalls } from "./live-calls.ts";
@@ -50,7 +50,7 @@ export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
   readonly #job: Job;
   readonly #outputs: OutputWriter;
-  readonly #guard: Guard;
+  readonly #scope: HandlerScope;
   readonly #state: ShardState;
   readonly #timers: LiveTimers;
   readonly #calls: LiveCalls;
@@ -65,7 +65,7 @@ export class HandlerRunner {
     state: ShardState,
     outputs: OutputWriter,
     primitives: Primitives,
-    guard: Guard,
+    scope: HandlerScope,
     onFailure: (position: string, handler: string, thrown: unknown) => void,
   ) {
     this.#job = job;
@@ -73,7 +73,7 @@ export class HandlerRunner {
     this.#timers = new LiveTimers(state, this.#unit);
     this.#calls = new LiveCalls(job.name, partition, state, this.#unit, primitives);
     this.#outputs = outputs;
-    this.#guard = guard;
+    this.#scope = scope;
     this.#onFailure = onFailure;
     this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256, this.#calls));
   }
@@ -89,7 +89,7 @@ export class HandlerRunner {
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
-      const returned = this.#guarded(() => {
+      const returned = this.#scope.run(() => {
         this.#bring(call);
         return handler(this.contexts[call.actor]!);
       });
@@ -179,15 +179,6 @@ export class HandlerRunner {
     change();
     this.#unit.end();
     this.#unit.undo.length = 0;
-  }
-
-  #guarded(call: () => unknown): unknown {
-    this.#guard.enter();
-    try {
-      return call();
-    } finally {
-      this.#guard.leave();
-    }
   }
 
   #tell(call: Call, thrown: unknown): void {

@@ -21,6 +21,7 @@ import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
 import type { Config } from "./config.ts";
+import { checkEffects } from "./effects-check.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
 import { watch } from "./watchdog.ts";
 
@@ -88,6 +89,7 @@ export class Node {
   static async start(options: NodeOptions): Promise<Node> {
     const { config, notice } = options;
     const app = await loadApp(options.app);
+    checkEffects(app.jobs);
     const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
     const nc = await connectNats(options.natsUrl, `tidemark ${dataDir.nodeId} main`);
     const jobs = await ensureStreams(nc, app, config, notice);

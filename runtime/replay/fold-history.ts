@@ -24,6 +24,8 @@ export interface History {
   readonly entries: readonly LogEntry[];
   readonly skips?: ReadonlyMap<string, string>;
   readonly guard?: Guard;
+  /** An empty one of its own by default. */
+  readonly store?: ShardStore;
 }
 
 export interface Interruptions {
@@ -44,7 +46,7 @@ export interface Folded {
 const NO_GUARD: Guard = { enter() {}, leave() {} };
 
 export function foldHistory(history: History, interruptions: Interruptions = {}): Folded {
-  const store = new MemoryStore();
+  const store = history.store ?? new MemoryStore();
   const outputs: NumberedOutput[] = [];
   let fold = newFold(history, store, interruptions);
   let units = 0;

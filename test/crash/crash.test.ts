@@ -1,25 +1,58 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  assertEqualsFreshFold,
-  assertEqualsUndisturbedRun,
-  assertStateEqualsFreshFold,
-  assertSumsAgree,
-  crashRun,
-} from "../support/crash-run.ts";
+import { storedOutputs } from "../../runtime/replay/stored-history.ts";
+import { CELLS } from "../support/crash-cells.ts";
+import { assertEqualsUndisturbedRun, assertSumsAgree, METER } from "../support/crash-meter.ts";
+import { assertEqualsFreshFold, assertStateEqualsFreshFold, crashRun, PARTITIONS } from "../support/crash-run.ts";
+import { readOutputs } from "../support/entries.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
 const KILLS = Number(process.env.CRASH_KILLS ?? 4);
 const BROKER_RESTARTS = Number(process.env.CRASH_BROKER_RESTARTS ?? 1);
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1e9));
+const OPTIONS = { seed: SEED, events: EVENTS, kills: KILLS, brokerRestarts: BROKER_RESTARTS };
+const WHAT = `${KILLS} kills and ${BROKER_RESTARTS} broker restarts lose, double and change nothing (CRASH_SEED=${SEED})`;
 
-test(`a node killed ${KILLS} times and a broker restarted ${BROKER_RESTARTS} times lose, double and change nothing (CRASH_SEED=${SEED})`, async (t) => {
-  const run = await crashRun(t, { seed: SEED, events: EVENTS, kills: KILLS, brokerRestarts: BROKER_RESTARTS });
+test(`the meter: ${WHAT}`, async (t) => {
+  const run = await crashRun(t, METER, OPTIONS);
+  const [job] = METER.jobs;
   await t.test("the outputs are what a fresh fold of the same log gives, byte for byte", async (s) => {
-    s.diagnostic(`${await assertEqualsFreshFold(run.nc)} outputs`);
+    s.diagnostic(`${await assertEqualsFreshFold(run.nc, job!)} outputs`);
   });
-  await t.test("the rows in LMDB are those of a fresh fold in memory", () => assertStateEqualsFreshFold(run));
+  await run.stop();
+  await t.test("the rows in LMDB are those of a fresh fold in memory", async (s) => {
+    s.diagnostic(`${await assertStateEqualsFreshFold(run, job!)} rows`);
+  });
   await t.test("key by key they are those of an undisturbed run", () => assertEqualsUndisturbedRun(t, run));
   await t.test("plain SQL agrees with the sums", async (s) => {
     s.diagnostic(`${await assertSumsAgree(run)} totals`);
+  });
+});
+
+test(`two jobs on one log, cells of every kind, redrives: ${WHAT}`, async (t) => {
+  const run = await crashRun(t, CELLS, OPTIONS);
+  await run.stop();
+  for (const job of CELLS.jobs) {
+    await t.test(`the outputs of ${job.name} are what a fresh fold of the same log gives, byte for byte`, async (s) => {
+      s.diagnostic(`${await assertEqualsFreshFold(run.nc, job)} outputs`);
+    });
+    await t.test(`the rows of ${job.name} in LMDB are those of a fresh fold in memory`, async (s) => {
+      s.diagnostic(`${await assertStateEqualsFreshFold(run, job)} rows`);
+    });
+  }
+  await t.test("no dead letter was redriven twice, and some were applied", async (s) => {
+    const outcomes = new Map<string, string[]>();
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      for (const { type, data } of readOutputs(await storedOutputs(run.nc, CELLS.jobs[0]!.name, partition))) {
+        if (type !== "tidemark.audit") continue;
+        const { deadLetter, outcome } = data.detail as { readonly deadLetter: string; readonly outcome: string };
+        outcomes.set(deadLetter, [...(outcomes.get(deadLetter) ?? []), outcome]);
+      }
+    }
+    const counted = [...outcomes.values()].flatMap((of) => of.filter((outcome) => outcome !== "refused"));
+    for (const [letter, of] of outcomes)
+      assert.equal(of.filter((outcome) => outcome !== "refused").length, 1, `${letter}: ${of.join(", ")}`);
+    assert(counted.includes("applied") && counted.includes("dead-lettered"), "the run redrives letters that succeed and letters that fail");
+    s.diagnostic(`${counted.length} redriven`);
   });
 });

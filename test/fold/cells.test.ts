@@ -3,6 +3,9 @@ import { suite, test } from "node:test";
 import fc from "fast-check";
 import { TABLE, tableEnd } from "../../actors/fold/keys.ts";
 import { type Folded, foldHistory } from "../../runtime/replay/fold-history.ts";
+import { installGuards } from "../../runtime/shard/guards.ts";
+import { MemoryStore } from "../../runtime/store/memory-store.ts";
+import type { Row } from "../../runtime/store/shard-store.ts";
 import { aCellHistory, type CellOp, cellJob, TTL_MS } from "../support/cell-script.ts";
 import { readOutputs, T0, TestLog } from "../support/entries.ts";
 import { bytesOf, INTERRUPTED } from "../support/scripted.ts";
@@ -135,4 +138,21 @@ suite("a cell refuses", () => {
     const log = run(new TestLog("cells"), "1", T0, [{ cell: "counter", number: 2 ** 53 - 1 }, { cell: "counter" }]);
     assert.match(String(JSON.stringify(readOutputs(foldHistory(log.history(of)).outputs)[0]?.data)), /COUNTER_RANGE/);
   });
+});
+
+test("a store that uses timers and clocks for itself may do so while a handler reads an entry", () => {
+  class TimedStore extends MemoryStore {
+    override get(key: string): Uint8Array | undefined {
+      clearTimeout(setTimeout(() => {}, Date.now()));
+      return super.get(key);
+    }
+    override scan(from: string, to: string, limit: number): Row[] {
+      clearTimeout(setTimeout(() => {}, Date.now()));
+      return super.scan(from, to, limit);
+    }
+  }
+  const log = run(new TestLog("cells"), "1", T0, [{ cell: "map" }, { cell: "set", ttl: false }]);
+  run(log, "2", T0 + 1, [{ cell: "map", at: "b" }]);
+  const folded = foldHistory({ ...log.history(of), guard: installGuards(), store: new TimedStore() }, { commitEveryUnits: 1, crash: true });
+  assert.deepEqual(seenBy(folded), seenBy(foldHistory(log.history(of))));
 });

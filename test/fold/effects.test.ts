@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { callId } from "../../actors/fold/call-row.ts";
@@ -39,7 +40,7 @@ suite("a call that a handler asks for", () => {
           effect: "score",
           target: "infer fraud",
           input: '{"n":7}',
-          hash: hashOf(7),
+          hash: createHash("sha256").update('infer fraud\n{"n":7}').digest("hex"),
           cause: "n1",
           now: T0 - 5,
           deadline: T0 + 1_000 + 2_000,

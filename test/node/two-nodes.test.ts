@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,8 @@ import { meterReadings } from "../../actors/meter/generate.ts";
 import { type EventPayload, openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import { REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
-import { assertEqualsFreshFold, CRASH_APP } from "../support/crash-run.ts";
+import { METER } from "../support/crash-meter.ts";
+import { assertEqualsFreshFold } from "../support/crash-run.ts";
 import job from "../support/meter-hold.ts";
 import { startTestNats } from "../support/nats.ts";
 import { NodeProcess, type NodeProcessOptions, shardsOf, untilShards } from "../support/node-process.ts";
@@ -26,7 +27,7 @@ async function broker(t: TestContext) {
     return path;
   };
   const start = (options: Pick<NodeProcessOptions, "dataDir" | "env">): NodeProcess => {
-    const node = new NodeProcess({ app: CRASH_APP, natsUrl: nats.url, ...options });
+    const node = new NodeProcess({ app: METER.app, natsUrl: nats.url, ...options });
     t.after(() => node.kill());
     return node;
   };
@@ -69,7 +70,7 @@ suite("two nodes on one job", () => {
       reports.map((shards) => shards.map(({ outputs }) => outputs))[0],
       reports.map((shards) => shards.map(({ outputs }) => outputs))[1],
     );
-    assert((await assertEqualsFreshFold(nc)) > 100);
+    assert((await assertEqualsFreshFold(nc, job)) > 100);
     assert((await shardsOf(await first.ready)).every(({ contested }) => contested));
     assert.match(first.log, /another owner took this shard over/);
   });
@@ -102,7 +103,7 @@ suite("a node that is stopped", () => {
     await publishing;
     const second = start({ dataDir: dir });
     await caughtUp(second, EVENTS)();
-    await assertEqualsFreshFold(nc);
+    await assertEqualsFreshFold(nc, job);
   });
 
   test("while it drains answers that it is not ready, or nothing any more", { timeout: 60_000 }, async (t) => {
@@ -142,5 +143,17 @@ suite("a node that cannot start", () => {
       assert.equal((await node.exited).code, REFUSED_EXIT_CODE);
       assert.match(node.log, new RegExp(`CONFIG_INVALID: ${name}`));
     }
+  });
+
+  test("because its job declares effects names them, and ends with 78 before it looks for NATS", { timeout: 60_000 }, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "tidemark-node-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const dataDir = join(folder, "data");
+    const app = new URL("../support/effect-app.ts", import.meta.url).pathname;
+    const node = new NodeProcess({ app, natsUrl: "nats://127.0.0.1:1", dataDir });
+    t.after(() => node.kill());
+    assert.equal((await node.exited).code, REFUSED_EXIT_CODE);
+    assert.match(node.log, /EFFECTS_UNAVAILABLE: Job "asker" declares asker\.score, asker\.rate\./);
+    assert.equal(existsSync(dataDir), false);
   });
 });

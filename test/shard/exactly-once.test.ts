@@ -5,6 +5,7 @@ import meter from "../../actors/meter/meter.ts";
 import type { WindowOptions } from "../../runtime/outputs/pipelined-window.ts";
 import type { Shard } from "../../runtime/shard/shard.ts";
 import type { ShardTuning } from "../../runtime/shard/shard-parts.ts";
+import { aCellHistory, cellJob } from "../support/cell-script.ts";
 import { T0 } from "../support/entries.ts";
 import { MemoryWorld, turn, WatchedStore } from "../support/memory-world.ts";
 import { aHistory } from "../support/random-history.ts";
@@ -40,6 +41,7 @@ suite("whatever happens to a shard, its stream holds each output once and its st
   for (const [name, histories, of] of [
     ["timers", aScriptedHistory, job],
     ["meters", aHistory, meter],
+    ["cells", aCellHistory.map(({ log }) => log), cellJob()],
   ] as const) {
     test(`${name}: crashes at any step, answers lost and held, publishes refused, entries appended meanwhile`, async () => {
       await fc.assert(

@@ -32,7 +32,12 @@ const Op = Type.Object({
   at: Type.String(),
   number: Type.Integer(),
 });
-const Ops = Type.Object({ ops: Type.Array(Op), fail: Type.Boolean(), timer: Type.Optional(Type.Integer()) });
+const Ops = Type.Object({
+  ops: Type.Array(Op),
+  fail: Type.Boolean(),
+  failWhenEven: Type.Optional(Type.Boolean()),
+  timer: Type.Optional(Type.Integer()),
+});
 
 export function cellJob(): Job {
   const cells = actor("cells", {
@@ -52,7 +57,7 @@ export function cellJob(): Job {
     },
     timers: { look: timer("event") },
     on: {
-      run(ctx, { ops, fail, timer: at }) {
+      run(ctx, { ops, fail, failWhenEven, timer: at }) {
         const { state } = ctx;
         for (const op of ops) {
           if (op.cell === "value") put(op.ttl ? state.valueTtl : state.value, op);
@@ -64,6 +69,7 @@ export function cellJob(): Job {
         if (at !== undefined) ctx.timers.look.at(at);
         ctx.out.seen(look(state));
         if (fail) throw new Error("asked to");
+        if (failWhenEven === true && state.counter.get() % 2 === 0) throw new Error("even");
       },
       look: (ctx) => ctx.out.seen(look(ctx.state)),
     },
