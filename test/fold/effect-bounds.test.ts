@@ -20,7 +20,7 @@ type Ctx = Context<
 const ignore = { done() {}, failed() {} };
 const options = { output: Type.Unknown(), timeout: "1s" };
 
-function fold(handler: (ctx: Ctx) => unknown, events = 1): Folded {
+function fold(handler: (ctx: Ctx) => unknown, events = 1, keys: readonly string[] = ["k"]): Folded {
   const under = actor("bounds", {
     in: { go: stream("go", { schema: Type.Unknown() }) },
     effects: {
@@ -30,7 +30,7 @@ function fold(handler: (ctx: Ctx) => unknown, events = 1): Folded {
     on: { go: (ctx) => handler(ctx as unknown as Ctx) as undefined, any: ignore, strict: ignore },
   });
   const log = new TestLog("bounds");
-  for (let i = 0; i < events; i++) log.event({ id: `e${i}`, type: "go" });
+  for (let i = 0; i < events; i++) log.event({ id: `e${i}`, type: "go", key: keys[i % keys.length]! });
   return foldHistory(log.history(job("bounds", { log: "bounds", actors: [under] })));
 }
 
@@ -71,6 +71,11 @@ suite("a bound of calls", () => {
       assert.deepEqual([codes(fold(atIt)), codes(fold(beyond))], [[], [code]]);
     });
   }
+
+  test("the inputs of one handler call: begins anew with the next", () => {
+    const folded = fold((ctx) => times(16, () => ctx.effects.any(ofBytes(bound.CALL_INPUT_MAX_BYTES))), 2);
+    assert.deepEqual([codes(folded), folded.meta.calls], [[], 32]);
+  });
 
   test("calls of one actor: counts those of earlier events", () => {
     const folded = fold((ctx) => times(bound.CALLS_MAX / 2, () => ctx.effects.any(1)), 3);
@@ -123,10 +128,9 @@ test("an effect asked for after the handler has returned is refused", () => {
 });
 
 test("more calls than one scan reads are read in their order", () => {
-  const { store } = fold((ctx) => times(400, () => ctx.effects.any(1)), 2);
-  const calls = [...waitingCalls({ get: (key) => store.get(key), scan: (from, to) => store.scan(from, to, 1_000) })];
+  const { store } = fold((ctx) => times(900, () => ctx.effects.any(1)), 3, ["a", "b", "c"]);
   assert.deepEqual(
-    calls.map(({ address }) => address.sequence * 1_000 + address.n),
-    Array.from({ length: 800 }, (_, i) => (i < 400 ? 1_001 + i : 1_601 + i)),
+    [...waitingCalls(store)].map(({ address }) => address.sequence * 1_000 + address.n),
+    Array.from({ length: 2_700 }, (_, i) => (Math.floor(i / 900) + 1) * 1_000 + (i % 900) + 1),
   );
 });

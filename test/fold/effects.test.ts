@@ -9,7 +9,7 @@ import { StateSums } from "../../actors/fold/state-hash.ts";
 import { waitingCalls } from "../../actors/fold/stored-calls.ts";
 import { primitives } from "../../runtime/primitives.ts";
 import { type Folded, foldHistory } from "../../runtime/replay/fold-history.ts";
-import { type AskStep, EffectLog, effectJob, failure, hashOf, idOf, scored } from "../support/effect-script.ts";
+import { type AskStep, EffectLog, effectJob, failure, hashOf, idOf, rated, scored } from "../support/effect-script.ts";
 import { readOutputs, T0 } from "../support/entries.ts";
 import { aCallHistory } from "../support/random-calls.ts";
 import { bytesOf, INTERRUPTED } from "../support/scripted.ts";
@@ -96,6 +96,28 @@ suite("a result", () => {
     assert.deepEqual([output!.causeid, output!.position, output!.subject], ["n1", "0:3.0", "d1"]);
     const folded = fold(log);
     assert.deepEqual([folded.meta.calls, waiting(folded), folded.meta.counts.in], [0, [], 1]);
+  });
+
+  test("finds state that has not expired by the watermark, whatever the log's clock says", () => {
+    const asked = () => new EffectLog().run([{ recent: 1 }, { rate: "x" }]);
+    const answer = [rated(idOf(2, 1, 0, "rate"))];
+    const seen = (log: EffectLog) => outputsOf(log)[0]!.data.recent;
+    assert.equal(seen(asked().results(answer, { advance: 3_600_000 })), 1);
+    assert.equal(seen((asked().watermark(T0 + 60_000) as EffectLog).results(answer)), null);
+  });
+
+  test("gives what its handler emits an idempotency key of its own, which a redrive repeats", () => {
+    const log = new EffectLog().run([{ ask: 1 }, { ask: 1 }, { ask: 1 }], { id: "e" });
+    log.results([scored(idOf(2), 1), scored(idOf(2, 2), 1), scored(idOf(2, 3), 1, { output: { score: 1, steps: [{ fail: "no" }] } })]);
+    const call = { id: idOf(2, 3), input: { n: 1 }, now: "2026-01-15T12:00:00Z", cause: "e" };
+    log.redrive("asker.0.3", "asker.score.done", { key: "d1", call, output: { score: 1 } });
+    const keys = outputsOf(log)
+      .filter(({ type }) => type === "asker.got")
+      .map(({ idempotencykey }) => idempotencykey);
+    assert.deepEqual(
+      keys,
+      [1, 2, 3].map((n) => `d1|asker.got|asker.score.done|e|0:2.0|${n}|0`),
+    );
   });
 
   test("leaves nothing of the call behind", () => {

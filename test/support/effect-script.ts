@@ -8,6 +8,7 @@ import { type Redriven, writeOwner, writeRedrive } from "../../actors/fold/journ
 import { type CallResult, type Outcome, writeResults } from "../../actors/fold/result-entry.ts";
 import { actor, type Context, timer } from "../../actors/model/actor.ts";
 import { counter } from "../../actors/model/cells/counter.ts";
+import { type Value, value } from "../../actors/model/cells/value.ts";
 import { type Effect, http, infer } from "../../actors/model/effect.ts";
 import { type Job, type JobOptions, job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
@@ -18,6 +19,7 @@ export type AskStep =
   | { readonly ask: number }
   | { readonly rate: string }
   | { readonly arm: number; readonly id?: string; readonly steps: readonly AskStep[] }
+  | { readonly recent: number }
   | { readonly fail: string }
   | { readonly quarantine: string };
 
@@ -31,7 +33,7 @@ export const score = infer("fraud", { input: Asked, output: Score, timeout: "2s"
 export const rate = http("https://rates.example/v1", { input: Pair, output: Type.Number(), timeout: 500 });
 
 type Ctx = Context<
-  { count: unknown },
+  { count: unknown; recent: Value<number | undefined> },
   { got: unknown },
   { later: Static<typeof Run> },
   { score: typeof score extends Effect<infer X> ? X : never; rate: typeof rate extends Effect<infer X> ? X : never }
@@ -42,6 +44,7 @@ function play(ctx: Ctx, steps: readonly unknown[]): void {
     if ("ask" in step) ctx.effects.score({ n: step.ask });
     else if ("rate" in step) ctx.effects.rate({ pair: step.rate });
     else if ("arm" in step) ctx.timers.later.at(step.arm, { steps: [...step.steps] }, step.id);
+    else if ("recent" in step) ctx.state.recent.set(step.recent);
     else if ("fail" in step) throw new Error(step.fail);
     else ctx.quarantine(step.quarantine);
   }
@@ -50,7 +53,7 @@ function play(ctx: Ctx, steps: readonly unknown[]): void {
 export const asker = actor("asker", {
   in: { run: stream("asker.run", { schema: Run }) },
   out: { got: output("asker.got", { schema: Type.Unknown() }) },
-  state: { count: counter() },
+  state: { count: counter(), recent: value(Type.Integer()).ttl("1m") },
   timers: { later: timer("event", Run) },
   effects: { score, rate },
   on: {
@@ -67,7 +70,7 @@ export const asker = actor("asker", {
       },
     },
     rate: {
-      done: (ctx, result, call) => ctx.out.got({ done: call.id, result, count: ctx.state.count.add(1) }),
+      done: (ctx, result, call) => ctx.out.got({ done: call.id, result, recent: ctx.state.recent.get() ?? null }),
       failed: (ctx, failure, call) => ctx.out.got({ failed: call.id, failure, count: ctx.state.count.add(1) }),
     },
   },
@@ -126,6 +129,11 @@ export function idOf(sequence: number, n = 1, index = 0, effect = "score"): stri
 
 export function hashOf(n: number, target: string = score.target): string {
   return inputHash(primitives.sha256, target, `{"n":${n}}`);
+}
+
+/** A result of a call of `rate` with the input `x`. */
+export function rated(call: string): CallResult {
+  return { call, input: inputHash(primitives.sha256, rate.target, '{"pair":"x"}'), output: 1.5 };
 }
 
 /** A result of a call of `score` with the input `n`. */
