@@ -12,6 +12,8 @@ export const ERRORS = {
   CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
+  EFFECTS_UNAVAILABLE:
+    "This version makes no calls, so they would wait for ever. Test the job by answering its calls, and run it without effects: put out what is to be called for, and let an event come back.",
   EVENT_INVALID: "What was sent is no CloudEvent with a key. Correct what the message names and send it again.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
   FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet: `tidemark init my-project`.",

@@ -25,6 +25,16 @@ export const CELL_ENTRIES_MAX = 100_000;
 export const TIMERS_MAX = 10_000;
 /** Length of a timer's id as a written token. */
 export const TIMER_ID_MAX_BYTES = 256;
+/** Calls of one actor that wait for their result. */
+export const CALLS_MAX = 1_000;
+/** Input of one call as canonical JSON. */
+export const CALL_INPUT_MAX_BYTES = 64 * 1024;
+/** Inputs of all calls that one handler call asks for. */
+export const UNIT_CALLS_MAX_BYTES = 1024 * 1024;
+/** Results of one journal entry. */
+export const RESULTS_MAX = 10_000;
+/** Code of a failed call, in UTF-16 units. */
+export const FAILURE_CODE_MAX_CHARS = 64;
 /** Length of an output's own idempotency key, in UTF-16 units. */
 export const IDEMPOTENCY_KEY_MAX_CHARS = 512;
 /** How much of an event a side output carries. */
@@ -44,3 +54,5 @@ export const MARKS_KEPT = 64;
 
 if (OUTPUT_DATA_MAX_CHARS * 3 + 64 * 1024 > 1024 * 1024) throw new Error("an output could be too large for a server's max_payload");
 if (EXCERPT_MAX_BYTES * 6 > OUTPUT_DATA_MAX_CHARS) throw new Error("a side output could be over its own bound");
+if (CALL_INPUT_MAX_BYTES + EXCERPT_MAX_BYTES * 6 > OUTPUT_DATA_MAX_CHARS)
+  throw new Error("a dead letter with its call could be over the bound");

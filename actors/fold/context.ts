@@ -9,6 +9,7 @@ import type { ReferenceLookup } from "../model/reference.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
 import type { KeyRow, Section } from "./key-row.ts";
+import type { LiveCalls } from "./live-calls.ts";
 import { LiveCell } from "./live-cell.ts";
 import { findTimer, LiveTimers } from "./live-timers.ts";
 import { lookupOf } from "./reference-lookup.ts";
@@ -33,6 +34,7 @@ export class ActorContext implements Context {
   readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => void>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
   readonly reference: Readonly<Record<string, ReferenceLookup<unknown>>>;
+  readonly effects: Readonly<Record<string, (input: unknown) => string>>;
   readonly #shard: ShardState;
   readonly #unit: Unit;
   readonly #sha256: (text: string) => string;
@@ -41,7 +43,7 @@ export class ActorContext implements Context {
   readonly #shape: Shape;
   readonly #armed: LiveTimers;
 
-  constructor(shard: ShardState, unit: Unit, actor: Actor, number: number, sha256: (text: string) => string) {
+  constructor(shard: ShardState, unit: Unit, actor: Actor, number: number, sha256: (text: string) => string, calls: LiveCalls) {
     this.#shape = shard.shapes.current(number);
     this.#armed = new LiveTimers(shard, unit);
     this.#shard = shard;
@@ -57,6 +59,15 @@ export class ActorContext implements Context {
         name,
         lookupOf(shard.reference.table(table.name), unit.lookups, () => this.now, checkInstant),
       ]),
+    );
+    this.effects = Object.fromEntries(
+      actor.effects.map((effect) => {
+        const ask = (input: unknown): string => {
+          const { row } = this.#unit;
+          return calls.ask(row, this.#section(row), effect, input);
+        };
+        return [effect.name, ask];
+      }),
     );
   }
 

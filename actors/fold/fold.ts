@@ -1,10 +1,11 @@
 /**
- * The fold: (state, entry) -> state, outputs, timers. No clock, no randomness, no I/O, no await.
+ * The fold: (state, entry) -> state, outputs, timers, calls. No clock, no randomness, no I/O, no await.
  *
  * `open` takes an entry, `unit` does one bounded piece of it and says whether more is left: a timer that fires, state
- * that expires, or an event from dedupe to remembering. Between two units the state may be sealed and committed; a fold that starts from
- * such a commit opens the same entry again and goes on with the next unit. So whatever a unit decides is either in
- * the state or decided alike the second time:
+ * that expires, an event from dedupe to remembering, or the result of a call. Between two units the state may be
+ * sealed and committed; a fold that starts from such a commit opens the same entry again and goes on with the next
+ * unit. So whatever a unit decides is either in the state or decided alike the second time; for events, and for results
+ * that count in place of those accepted:
  *
  *   start ── timers due by log time ──▶ event 0 ── accepted ──▶ timers due by watermark ──▶ handlers ──▶ event 1 …
  *                                          └────── duplicate, refused, late ─────────────────────────▶ event 1 …
@@ -24,6 +25,7 @@ import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
 import { RedriveStep } from "./redrive-step.ts";
 import { ReferenceStep } from "./reference-step.ts";
+import { ResultStep } from "./result-step.ts";
 import { type SealedGroup, ShardState } from "./shard-state.ts";
 import { excerptOf, quarantine } from "./side-outputs.ts";
 import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
@@ -42,8 +44,13 @@ export class Fold {
   readonly #events: EventStep;
   readonly #redrives: RedriveStep;
   readonly #reference: ReferenceStep;
+  readonly #results: ResultStep;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
+  /** What the open entry says, when it stands in a journal of this job; a text says why it is refused. */
+  #journal: JournalEntry | string | undefined;
+  /** What the open entry carries one by one. */
+  #items: EventStep | ResultStep;
   #stage: "log-time" | "events" | "event-timers" = "log-time";
   #handedOver: boolean;
 
@@ -60,12 +67,14 @@ export class Fold {
     this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
     this.#outputs = new OutputWriter(job, partition, meta, primitives);
     const report = options.onFailure ?? (() => {});
-    const runner = new HandlerRunner(job, this.#state, this.#outputs, primitives, guard, report);
+    const runner = new HandlerRunner(job, partition, this.#state, this.#outputs, primitives, guard, report);
     this.#timers = new TimerStep(job, this.#state, runner, options.skips);
     this.#expiries = new ExpiryStep(job, this.#state, runner);
     this.#events = new EventStep(options, this.#state, runner, this.#outputs);
     this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
     this.#reference = new ReferenceStep(this.#state, primitives);
+    this.#results = new ResultStep(options, this.#state, runner);
+    this.#items = this.#events;
   }
 
   /** Begins an entry, or goes on with the one that the state is in the middle of. */
@@ -81,7 +90,14 @@ export class Fold {
     this.#moveLogTime(entry.logTime);
     this.#stage = this.meta.cursor.phase === "timers" ? "event-timers" : resumed ? "events" : "log-time";
     this.#subject = readSubject(this.#job.log, this.#partition, entry.subject);
-    this.#events.open(entry, this.#subject);
+    this.#journal = this.#readJournal(entry);
+    if (typeof this.#journal === "object" && this.#journal.kind === "result") {
+      this.#items = this.#results;
+      this.#results.open(entry, this.#journal);
+    } else {
+      this.#items = this.#events;
+      this.#events.open(entry, this.#subject);
+    }
   }
 
   /** Does one unit of the open entry. False when the entry is finished. */
@@ -97,8 +113,8 @@ export class Fold {
       }
     }
     if (this.#stage !== "event-timers") return this.#fold(entry);
-    if (this.#events.count === 0) return this.#finish(entry);
-    this.#events.apply(this.meta.cursor.index);
+    if (this.#items.count === 0) return this.#finish(entry);
+    this.#items.apply(this.meta.cursor.index);
     return this.#next(entry);
   }
 
@@ -169,9 +185,8 @@ export class Fold {
     switch (subject.kind) {
       case "event":
       case "batch":
-        return this.#foldEvent(entry);
+        return this.#foldItem(entry);
       case "journal":
-        return subject.job === this.#job.name ? this.#foldJournal(entry) : this.#finish(entry);
       case "control":
         return this.#foldJournal(entry);
       case "reference":
@@ -184,21 +199,22 @@ export class Fold {
     }
   }
 
-  #foldEvent(entry: LogEntry): boolean {
+  /** One event of a batch, or one result. */
+  #foldItem(entry: LogEntry): boolean {
     const { index } = this.meta.cursor;
-    if (index >= this.#events.count) return this.#finish(entry);
-    if (this.#events.decide(index)) {
+    if (index >= this.#items.count) return this.#finish(entry);
+    if (this.#items.decide(index)) {
       this.meta.cursor = { sequence: entry.sequence, index, phase: "timers" };
       this.#stage = "event-timers";
       if (this.#state.dueTimer() !== undefined) return true;
-      this.#events.apply(index);
+      this.#items.apply(index);
     }
     return this.#next(entry);
   }
 
   #next(entry: LogEntry): boolean {
     const index = this.meta.cursor.index + 1;
-    if (index >= this.#events.count) return this.#finish(entry);
+    if (index >= this.#items.count) return this.#finish(entry);
     this.meta.cursor = { sequence: entry.sequence, index, phase: "start" };
     this.#touch(entry, index);
     this.#stage = "events";
@@ -208,7 +224,7 @@ export class Fold {
   #finish(entry: LogEntry): false {
     this.meta.cursor = { sequence: entry.sequence + 1, index: 0, phase: "start" };
     this.#entry = undefined;
-    this.#events.close();
+    this.#items.close();
     return false;
   }
 
@@ -227,16 +243,23 @@ export class Fold {
     raiseWatermark(meta, Math.min(meta.idleSince.watermark + idle, meta.processingTime - settings.outOfOrdernessMs));
   }
 
-  #foldJournal(entry: LogEntry): boolean {
-    const text = this.#primitives.decodeUtf8(entry.payload);
+  #readJournal({ payload }: LogEntry): JournalEntry | string | undefined {
+    const subject = this.#subject;
+    if (subject.kind !== "control" && (subject.kind !== "journal" || subject.job !== this.#job.name)) return undefined;
+    const text = this.#primitives.decodeUtf8(payload);
     const journal = text === undefined ? undefined : readJournalEntry(text);
-    if (journal === undefined) this.#refuse(entry, "bad-journal-entry", "the journal holds something that this build does not know");
-    else if (!mayHold(this.#subject, journal.kind))
-      this.#refuse(entry, "bad-journal-entry", `an entry "${journal.kind}" stands on another subject`);
-    else if (journal.kind === "owner") this.meta.owner = { token: journal.token, term: entry.sequence };
-    else if (journal.kind === "epoch") this.#foldEpoch(entry, journal);
-    else if (journal.kind === "redrive") this.#redrives.apply(entry, journal, this.position);
-    else if (journal.kind === "watermark") {
+    if (journal === undefined) return "the journal holds something that this build does not know";
+    return mayHold(subject, journal.kind) ? journal : `an entry "${journal.kind}" stands on another subject`;
+  }
+
+  #foldJournal(entry: LogEntry): boolean {
+    const journal = this.#journal;
+    if (typeof journal === "string") this.#refuse(entry, "bad-journal-entry", journal);
+    else if (journal?.kind === "result") return this.#foldItem(entry);
+    else if (journal?.kind === "owner") this.meta.owner = { token: journal.token, term: entry.sequence };
+    else if (journal?.kind === "epoch") this.#foldEpoch(entry, journal);
+    else if (journal?.kind === "redrive") this.#redrives.apply(entry, journal, this.position);
+    else if (journal?.kind === "watermark") {
       raiseWatermark(this.meta, journal.time);
       this.meta.cursor = { sequence: entry.sequence, index: 0, phase: "timers" };
       this.#stage = "event-timers";

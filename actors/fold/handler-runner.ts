@@ -8,15 +8,18 @@ import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
+import type { CallRecord } from "./call-row.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
 import type { HandlerGuard } from "./handler-guard.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
+import { LiveCalls } from "./live-calls.ts";
 import { LiveCell } from "./live-cell.ts";
 import { LiveTimers } from "./live-timers.ts";
 import { migrate } from "./migration.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
+import type { Asked } from "./result-call.ts";
 import type { ShardState } from "./shard-state.ts";
 import { type DeadLetter, deadLetter, failureOf } from "./side-outputs.ts";
 import { type DraftOutput, UNNAMED, Unit, type UnitSubject } from "./unit.ts";
@@ -31,6 +34,8 @@ export interface Call extends UnitSubject {
   readonly unit: string;
   readonly eventId?: string;
   readonly timer?: { readonly name: string; readonly clock: Clock; readonly record: TimerRecord };
+  /** The call of an effect whose result came. */
+  readonly asked?: Asked;
 }
 
 /** Texts of the entry in hand, made only when an output or a handler asks for them. */
@@ -48,6 +53,7 @@ export class HandlerRunner {
   readonly #guard: HandlerGuard;
   readonly #state: ShardState;
   readonly #timers: LiveTimers;
+  readonly #calls: LiveCalls;
   readonly #unit = new Unit();
   /** Of the open group, in order. */
   #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number; readonly lookups: string | undefined }[] = [];
@@ -55,6 +61,7 @@ export class HandlerRunner {
 
   constructor(
     job: Job,
+    partition: number,
     state: ShardState,
     outputs: OutputWriter,
     primitives: Primitives,
@@ -64,10 +71,11 @@ export class HandlerRunner {
     this.#job = job;
     this.#state = state;
     this.#timers = new LiveTimers(state, this.#unit);
+    this.#calls = new LiveCalls(job.name, partition, state, this.#unit, primitives);
     this.#outputs = outputs;
     this.#guard = guard;
     this.#onFailure = onFailure;
-    this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256));
+    this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256, this.#calls));
   }
 
   /** Calls `handler` with the actor's context. `skip` is the reason of a skip: then the handler is not called at all. */
@@ -107,6 +115,19 @@ export class HandlerRunner {
     return "done";
   }
 
+  /** The same for a timer or a result, which no event's quarantine can take back, and settles it. Gives whether it succeeded. */
+  runAlone(call: Call, handler: (ctx: ActorContext) => unknown, skip: string | undefined): boolean {
+    const result = this.run(call, handler, skip);
+    if (typeof result === "object") {
+      const refuse = (): never => {
+        throw new TypeError("ctx.quarantine is for events. The handler of a timer or a result may throw; that goes to the dead letters.");
+      };
+      this.run(call, refuse, undefined);
+    }
+    this.settle();
+    return result === "done";
+  }
+
   /** What the calls since the last `settle` did stands; their outputs are numbered. */
   settle(): void {
     this.#unit.undo.length = 0;
@@ -124,6 +145,11 @@ export class HandlerRunner {
   /** Takes the timer out of the row; it is consumed whether or not its handler succeeds. */
   consumeTimer(row: KeyRow, section: Section, record: TimerRecord): void {
     this.#outside(row, () => this.#timers.drop(row, section, record));
+  }
+
+  /** Takes the call of an effect out of the row: its result is used up whether or not its handler succeeds. */
+  closeCall(row: KeyRow, section: Section, call: CallRecord): void {
+    this.#outside(row, () => this.#calls.close(row, section, call));
   }
 
   /** Moves a timer's index row to its true time. */
@@ -165,7 +191,7 @@ export class HandlerRunner {
   }
 
   #deadLetter(call: Call, thrown: unknown): void {
-    const { timer } = call;
+    const { timer, asked } = call;
     const draft = deadLetter(call.now, {
       key: call.row.key,
       position: call.site.position(),
@@ -174,6 +200,7 @@ export class HandlerRunner {
       error: failureOf(thrown),
       ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
       ...(timer === undefined ? {} : { timer: timerOf(timer) }),
+      ...(asked === undefined ? {} : { call: callOf(asked) }),
       excerpt: call.site.excerpt(),
     });
     this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text });
@@ -183,6 +210,11 @@ export class HandlerRunner {
 /** A timer as a dead letter names it: what a redrive needs to call its handler again. */
 function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["timer"] & object {
   return { name, id: readKey(record.id) ?? "", time: formatInstant(record.at), armedBy: record.armedBy };
+}
+
+/** A call of an effect, for the same. */
+function callOf({ id, input, requestedAt, now, cause }: Asked): DeadLetter["call"] & object {
+  return { id, input, requestedAt, now: formatInstant(now), cause };
 }
 
 function originOf(call: Call, lookups: string | undefined): Origin {

@@ -5,6 +5,7 @@
 import type { FoldSettings } from "../model/job.ts";
 import { parseInstant } from "../model/time.ts";
 import type { CodeIdentity } from "./meta.ts";
+import { type Outcome, type ResultEntry, readOutcome, readResults } from "./result-entry.ts";
 
 /** Of a name, a key or a reason in an entry. */
 const TEXT_MAX_CHARS = 1_024;
@@ -28,7 +29,7 @@ export interface WatermarkEntry {
   readonly time: number;
 }
 
-/** A dead letter to be put back: its event, or its timer with the key. */
+/** A dead letter to be put back: its event, or with the key its timer, or the call of an effect and its result. */
 export interface RedriveEntry {
   readonly kind: "redrive";
   /** Output id of the dead letter. */
@@ -43,9 +44,19 @@ export interface RedriveEntry {
   readonly timer: { readonly id: string; readonly time: number; readonly armedBy: string } | undefined;
   /** Of the timer. */
   readonly data: unknown;
+  readonly call: RedrivenCall | undefined;
 }
 
-export type JournalEntry = RedriveEntry | EpochEntry | OwnerEntry | WatermarkEntry | { readonly kind: "tick" };
+/** `now`: that of the handler that asked. */
+export interface RedrivenCall {
+  readonly id: string;
+  readonly input: unknown;
+  readonly now: number;
+  readonly cause: string;
+  readonly outcome: Outcome;
+}
+
+export type JournalEntry = RedriveEntry | ResultEntry | EpochEntry | OwnerEntry | WatermarkEntry | { readonly kind: "tick" };
 
 export function writeEpoch(identity: CodeIdentity, previous: number, from: number | undefined): string {
   const { version, codeHash, settings, tidemark, node, icu, tz } = identity;
@@ -71,14 +82,21 @@ export function writeWatermark(timeText: string): string {
   return JSON.stringify({ kind: "watermark", time: timeText });
 }
 
-/** What a redrive carries: the event, with its subject; or the key and the timer, as the dead letter names it, with its data. */
+/**
+ * What a redrive carries beside the dead letter's id: the event, or the key and the timer with its data, or the key,
+ * the call and its result.
+ */
 export type Redriven =
   | { readonly event: unknown }
   | {
       readonly key: string;
       readonly timer: { readonly id: string; readonly time: string; readonly armedBy: string };
       readonly data: unknown;
-    };
+    }
+  | ({
+      readonly key: string;
+      readonly call: { readonly id: string; readonly input: unknown; readonly now: string; readonly cause: string };
+    } & Outcome);
 
 /** A dead letter that is put back: who asked for it and why, and what the handler is to be called for. */
 export interface Redrive {
@@ -121,6 +139,8 @@ export function readJournalEntry(text: string): JournalEntry | undefined {
       return readEpoch(entry);
     case "redrive":
       return readRedrive(entry);
+    case "result":
+      return readResults(entry);
     default:
       return undefined;
   }
@@ -128,14 +148,28 @@ export function readJournalEntry(text: string): JournalEntry | undefined {
 
 function readRedrive(entry: Readonly<Record<string, unknown>>): RedriveEntry | undefined {
   const { deadLetter, handler, who, reason, event, key, timer, data } = entry;
+  const none = { event: undefined, key: undefined, timer: undefined, data: undefined, call: undefined };
   if (!isText(deadLetter) || !isText(handler) || !isText(who)) return undefined;
-  const common = { kind: "redrive", deadLetter, handler, who, reason: isText(reason) ? reason : undefined } as const;
-  if (event !== undefined) return { ...common, event, key: undefined, timer: undefined, data: undefined };
+  const common = { kind: "redrive", deadLetter, handler, who, reason: isText(reason) ? reason : undefined, ...none } as const;
+  if (event !== undefined) return { ...common, event };
+  if (entry.call !== undefined) {
+    const call = readRedrivenCall(entry.call, entry);
+    return call === undefined || !isText(key) ? undefined : { ...common, key, call };
+  }
   if (typeof timer !== "object" || timer === null || !isText(key)) return undefined;
   const { id, time, armedBy } = timer as Readonly<Record<string, unknown>>;
   const instant = typeof time === "string" ? parseInstant(time) : undefined;
   if (typeof id !== "string" || instant === undefined || typeof armedBy !== "string") return undefined;
-  return { ...common, event: undefined, key, timer: { id, time: instant, armedBy }, data };
+  return { ...common, key, timer: { id, time: instant, armedBy }, data };
+}
+
+function readRedrivenCall(call: unknown, entry: object): RedrivenCall | undefined {
+  const outcome = readOutcome(entry);
+  if (typeof call !== "object" || call === null || outcome === undefined) return undefined;
+  const { id, input, now, cause } = call as Readonly<Record<string, unknown>>;
+  const instant = typeof now === "string" ? parseInstant(now) : undefined;
+  if (!isText(id) || input === undefined || instant === undefined || typeof cause !== "string") return undefined;
+  return { id, input, now: instant, cause, outcome };
 }
 
 function isText(value: unknown): value is string {

@@ -1,5 +1,5 @@
 /**
- * One row per key: its dedupe set, and for each actor type the cells and timers of that key's actor. The slots of
+ * One row per key: its dedupe set, and for each actor type the cells, timers and waiting calls of that key's actor. The slots of
  * cells share this row, their entries are rows of their own; its bytes are a function of its value alone.
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
@@ -7,6 +7,7 @@ import { readKey } from "../model/key.ts";
 import { readAny, writeAny } from "../model/layout.ts";
 import { DedupeSet } from "./dedupe.ts";
 import { EntryTable, type Expiry, readExpiry, writeExpiry } from "./entry-row.ts";
+import type { CallAddress } from "./keys.ts";
 import type { Shape, Shapes } from "./shapes.ts";
 
 export interface TimerRecord {
@@ -40,7 +41,12 @@ export interface Section {
   /** By the cell's number in the shape. */
   readonly cells: CellState[];
   readonly timers: TimerRecord[];
+  /** Its calls that wait for their result, in the order in which they were asked for. Replaced, never changed. */
+  calls: readonly CallAddress[];
 }
+
+/** Shared by all sections that have none, which are most. */
+export const NO_CALLS: readonly CallAddress[] = [];
 
 export class KeyRow {
   readonly token: string;
@@ -76,7 +82,7 @@ export class KeyRow {
   section(actor: number, shape: Shape): Section {
     let section = this.sections[actor];
     if (section === undefined) {
-      section = { shape, cells: shape.cells.map(emptyCell), timers: [] };
+      section = { shape, cells: shape.cells.map(emptyCell), timers: [], calls: NO_CALLS };
       this.sections[actor] = section;
     }
     return section;
@@ -108,7 +114,7 @@ export function emptyCell(): CellState {
   return { slot: undefined, expiry: undefined, entries: undefined };
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 const CELL = { slot: 1, expiry: 2, entries: 4 } as const;
 
 export class KeyRowCodec {
@@ -158,7 +164,7 @@ export class KeyRowCodec {
   }
 }
 
-function writeSection(writer: ByteWriter, { shape, cells, timers }: Section): void {
+function writeSection(writer: ByteWriter, { shape, cells, timers, calls }: Section): void {
   writer.uint(shape.id);
   for (let i = 0; i < shape.cells.length; i++) {
     const { slot, expiry, entries } = cells[i]!;
@@ -169,7 +175,8 @@ function writeSection(writer: ByteWriter, { shape, cells, timers }: Section): vo
     if (count > 0) writer.uint(count);
   }
   const sorted = timers.length > 1 ? timers.toSorted(byName) : timers;
-  writer.uint(sorted.length);
+  // The lowest bit says whether calls follow: so a section without any has no byte for them.
+  writer.uint(sorted.length * 2 + (calls.length === 0 ? 0 : 1));
   for (const record of sorted) {
     writer.uint(record.timer);
     writer.text(record.id);
@@ -178,6 +185,20 @@ function writeSection(writer: ByteWriter, { shape, cells, timers }: Section): vo
     shape.timers[record.timer]!.schema?.layout.write(writer, record.data);
     writer.text(record.armedBy);
   }
+  if (calls.length > 0) writeCalls(writer, calls);
+}
+
+function writeCalls(writer: ByteWriter, calls: readonly CallAddress[]): void {
+  writer.uint(calls.length);
+  for (const { sequence, index, n } of calls) {
+    writer.uint(sequence);
+    writer.uint(index);
+    writer.uint(n);
+  }
+}
+
+function readCalls(reader: ByteReader): CallAddress[] {
+  return Array.from({ length: reader.uint() }, () => ({ sequence: reader.uint(), index: reader.uint(), n: reader.uint() }));
 }
 
 function readSection(reader: ByteReader, shape: Shape): Section {
@@ -191,7 +212,8 @@ function readSection(reader: ByteReader, shape: Shape): Section {
     });
   }
   const timers: TimerRecord[] = [];
-  for (let left = reader.uint(); left > 0; left--) {
+  const head = reader.uint();
+  for (let left = Math.floor(head / 2); left > 0; left--) {
     const timer = reader.uint();
     const id = reader.text();
     const at = readAny(reader) as number;
@@ -199,11 +221,11 @@ function readSection(reader: ByteReader, shape: Shape): Section {
     const data = shape.timers[timer]?.schema?.layout.read(reader);
     timers.push({ timer, id, at, indexedAt, data, armedBy: reader.text() });
   }
-  return { shape, cells, timers };
+  return { shape, cells, timers, calls: head % 2 === 1 ? readCalls(reader) : NO_CALLS };
 }
 
-function isPresent({ timers, cells }: Section): boolean {
-  return timers.length > 0 || cells.some(isFilled);
+function isPresent({ timers, calls, cells }: Section): boolean {
+  return timers.length > 0 || calls.length > 0 || cells.some(isFilled);
 }
 
 export function isFilled({ slot, entries }: CellState): boolean {

@@ -14,6 +14,7 @@ export const TABLE = {
   timer: "t",
   reference: "r",
   referenceVersion: "w",
+  call: "c",
 } as const;
 
 /** Tables that the state hash covers, beside the meta row. */
@@ -26,6 +27,7 @@ export const HASHED_TABLES = [
   TABLE.timer,
   TABLE.reference,
   TABLE.referenceVersion,
+  TABLE.call,
 ] as const;
 
 export const META_ROW = TABLE.meta;
@@ -76,6 +78,27 @@ export function referenceVersionRow(table: string, token: string, version: numbe
   return `${TABLE.referenceVersion}${table}\0${token}\0${u64(version)}`;
 }
 
+/** Where a call was asked for: the entry, the event in it, and how many had been asked for there before, counted from 1. */
+export interface CallAddress {
+  readonly sequence: number;
+  readonly index: number;
+  readonly n: number;
+}
+
+/** Of a call that waits for its result. Sorts in the order in which they were asked for, behind {@link callsOf}. */
+export function callRow({ sequence, index, n }: CallAddress): string {
+  return `${TABLE.call}${u64(sequence)}${u32(index)}${u32(n)}`;
+}
+
+export function readCallRow(row: string): CallAddress {
+  return { sequence: readUint(row, 1, 8), index: readUint(row, 9, 4), n: readUint(row, 13, 4) };
+}
+
+/** Before the rows of all calls. */
+export function callsOf(): string {
+  return TABLE.call;
+}
+
 /** The clocks of timers, and the one by which state expires. */
 export type IndexClock = "event" | "processing" | "expiry";
 
@@ -120,14 +143,18 @@ export function readTimerRow(row: string): TimerAddress {
 }
 
 export function readTime(row: string): number {
-  let time = 0;
-  for (let i = 2; i < 2 + TIME_CHARS; i++) time = time * 256 + row.charCodeAt(i);
-  return time - TIME_OFFSET;
+  return readUint(row, 2, TIME_CHARS) - TIME_OFFSET;
 }
 
 /** The next table's first key: an exclusive end for scans of one. */
 export function tableEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+}
+
+function readUint(row: string, from: number, chars: number): number {
+  let value = 0;
+  for (let i = from; i < from + chars; i++) value = value * 256 + row.charCodeAt(i);
+  return value;
 }
 
 function u16(value: number): string {

@@ -6,10 +6,11 @@
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
 import type { FoldSettings } from "../model/job.ts";
 import { layoutOf } from "../model/layout.ts";
+import type { CallAddress } from "./keys.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 3;
+export const STATE_FORMAT = 4;
 
 const LAYOUT = layoutOf({});
 
@@ -31,7 +32,7 @@ export interface Counts {
   behind: number;
   late: number;
   quarantined: number;
-  /** Events, and beside them timers and redrives that failed. */
+  /** Events, and beside them timers, results and redrives whose handlers failed. */
   deadLettered: number;
   /** Events of a type that only other jobs of the log take; not `in`. */
   ignored: number;
@@ -82,6 +83,10 @@ export interface Meta {
   referenceSource: number;
   keys: number;
   timers: number;
+  /** Calls that wait for their result. */
+  calls: number;
+  /** The call asked for last: of those at one position, the next gets the next number. */
+  lastCall: CallAddress | undefined;
   counts: Counts;
 }
 
@@ -116,6 +121,8 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     referenceSource: 0,
     keys: 0,
     timers: 0,
+    calls: 0,
+    lastCall: undefined,
     counts: newCounts(),
   };
 }
@@ -133,7 +140,8 @@ export function readMeta(bytes: Uint8Array): Meta | undefined {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== STATE_FORMAT) return undefined;
   const row = LAYOUT.read(reader) as Meta;
-  return { ...row, watermark: row.watermark, idleSince: row.idleSince, owner: row.owner, log: row.log, counts: { ...row.counts } };
+  const { watermark, idleSince, owner, log, lastCall } = row;
+  return { ...row, watermark, idleSince, owner, log, lastCall, counts: { ...row.counts } };
 }
 
 /** The watermark never falls. */

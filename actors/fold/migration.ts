@@ -1,7 +1,8 @@
 /**
  * Brings what an earlier build left of an actor to the shape of this one, when a handler first needs it. Cells whose
  * declaration is the same stay as they are; others are read as plain values, handed through the actor's `migrate`
- * functions from version to version, checked and written anew. Cells and timers that this build does not declare go.
+ * functions from version to version, checked and written anew. Cells and timers that this build does not declare go;
+ * calls wait on, for their rows need no shape.
  *
  * Done inside the unit of the handler: what fails leaves the old state as it was, and a dead letter.
  */
@@ -35,7 +36,7 @@ export function migrate(
   for (const [name, { cell, state }] of oldCells) if (isFilled(state)) old[name] = cell.plain(live(cell, state));
   const next = migrated(actor, from.shape.version, old);
 
-  const fresh: Section = { shape: to, cells: [], timers: [] };
+  const fresh: Section = { shape: to, cells: [], timers: [], calls: from.calls };
   for (const cell of to.cells) {
     const known = oldCells.get(cell.name);
     const stays = known !== undefined && sameCell(known.cell, cell) && next[cell.name] === old[cell.name];

@@ -1,18 +1,21 @@
 /**
- * One redrive: a dead letter put back through the log. The entry carries the event, or the timer, itself; the handler
+ * One redrive: a dead letter put back through the log. The entry carries the event, timer or result itself; the handler
  * that failed is called with it, exempt from dedupe and lateness. A dead letter is redriven once; when the handler
  * fails again, that makes a new dead letter. Each is answered by `tidemark.audit`: nobody acts without a trace.
  */
 import type { Actor } from "../model/actor.ts";
 import { writeKey } from "../model/key.ts";
+import { formatPosition } from "../model/position.ts";
+import { readCallId } from "./call-row.ts";
 import type { LogEntry } from "./entry.ts";
 import { readEnvelope } from "./envelope.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { Call, CallSite, HandlerRunner } from "./handler-runner.ts";
-import type { RedriveEntry } from "./journal.ts";
+import type { RedriveEntry, RedrivenCall } from "./journal.ts";
 import { jsonText } from "./json-text.ts";
 import type { KeyRow, TimerRecord } from "./key-row.ts";
 import { NO_KEY, type OutputWriter } from "./output-writer.ts";
+import { checkedOutcome, resultCall } from "./result-call.ts";
 import type { ShardState } from "./shard-state.ts";
 import { audit, excerptOf, quarantine } from "./side-outputs.ts";
 
@@ -70,6 +73,7 @@ export class RedriveStep {
     if (actor === undefined) return { refused: `the job has no handler "${redrive.handler}"` };
     const name = redrive.handler.slice(dot + 1);
     if (redrive.event !== undefined) return this.#eventCall(redrive, actor, number, name, position);
+    if (redrive.call !== undefined) return this.#resultCall(redrive, redrive.call, actor, number, position);
     return this.#timerCall(redrive, actor, number, name, position);
   }
 
@@ -108,6 +112,22 @@ export class RedriveStep {
       call: { ...about, site, unit: `${armedBy}|${name}|${record.id}|${time}`, timer: { name, clock: timer.clock, record } },
       run: (ctx) => timer.handler(ctx, { name, id, time, data: redrive.data }),
     };
+  }
+
+  #resultCall(redrive: RedriveEntry, redriven: RedrivenCall, actor: Actor, number: number, position: string): Wanted {
+    const { job, partition } = this.#options;
+    const named = readCallId(job.name, partition, redriven.id);
+    const effect = actor.effects.find(({ name }) => name === named?.effect);
+    if (named === undefined || effect === undefined) return { refused: `the actor has no effect that the call ${redriven.id} is of` };
+    const row = this.#rowOf(redrive.key);
+    if (row === undefined) return { refused: "the key is none of this partition" };
+    const { address } = named;
+    const asked = { ...redriven, address, requestedAt: formatPosition(partition, address.sequence, address.index) };
+    const outcome = checkedOutcome(effect, redriven.outcome);
+    const { processingTime, watermark } = this.#state.meta;
+    const answered = { row, actor: number, actorName: actor.name, effect, asked, outcome };
+    const wanted = resultCall(answered, { now: processingTime, clock: watermark ?? redriven.now, position });
+    return wanted.call.handler === redrive.handler ? wanted : { refused: `that result is not for the handler "${redrive.handler}"` };
   }
 
   #rowOf(key: string | undefined): KeyRow | undefined {

@@ -9,6 +9,7 @@ import type { Job } from "../model/job.ts";
 import { slotOf } from "../model/key.ts";
 import type { Layout } from "../model/layout.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
+import { CallTable } from "./call-table.ts";
 import type { PageStore } from "./dedupe.ts";
 import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entry-row.ts";
 import { KeyRow, KeyRowCodec } from "./key-row.ts";
@@ -53,6 +54,7 @@ export class ShardState {
   readonly meta: Meta;
   readonly shapes: Shapes;
   readonly reference: ReferenceState;
+  readonly calls: CallTable;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -92,6 +94,7 @@ export class ShardState {
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
     this.reference = new ReferenceState(job.tables, this.#rows, this.#sums, primitives);
+    this.calls = new CallTable(meta, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
     this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {
       this.#rows.set(row, bytes);

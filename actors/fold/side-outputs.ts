@@ -46,6 +46,14 @@ export interface DeadLetter {
   readonly eventId?: string;
   /** `armedBy`: id of the event that armed it. */
   readonly timer?: { readonly name: string; readonly id: string; readonly time: string; readonly armedBy: string };
+  /** The call of an effect whose result the handler failed at. `cause`: id of the event that asked. */
+  readonly call?: {
+    readonly id: string;
+    readonly input: unknown;
+    readonly requestedAt: string;
+    readonly now: string;
+    readonly cause: string;
+  };
   readonly excerpt: string;
 }
 

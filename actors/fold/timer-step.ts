@@ -54,17 +54,7 @@ export class TimerStep {
       timer: { name: address.name, clock: timer.clock, record },
     };
     const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
-    const result = this.#runner.run(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));
-    if (result !== "done") this.#state.meta.counts.deadLettered++;
-    if (typeof result === "object") {
-      this.#runner.run(
-        call,
-        () => {
-          throw new TypeError("ctx.quarantine is for events. A timer's handler may throw; its timer then goes to the dead letters.");
-        },
-        undefined,
-      );
-    }
-    this.#runner.settle();
+    const done = this.#runner.runAlone(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));
+    if (!done) this.#state.meta.counts.deadLettered++;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The unit in hand: one handler call. Whatever it does is written down so that it can be undone exactly: cells and
- * timers by an undo list, outputs by not having been numbered yet. After the call every handle of the context refuses.
+ * The unit in hand: one handler call. Whatever it does is written down so that it can be undone exactly: cells, timers
+ * and calls by an undo list, outputs by not having been numbered yet. After the call every handle of the context refuses.
  */
 import type { Clock } from "../model/actor.ts";
 import { HandlerError } from "../model/handler-error.ts";
@@ -50,6 +50,8 @@ export class Unit {
   firing: { readonly clock: Clock; readonly at: number } | undefined;
   outputs: DraftOutput[] = [];
   outputChars = 0;
+  /** Of the inputs of calls that it asked for. */
+  callBytes = 0;
   randomState = 0;
   randomDraws = 0;
   readonly lookups = new LookupNotes();
@@ -64,6 +66,7 @@ export class Unit {
     this.naming = naming;
     this.outputs = [];
     this.outputChars = 0;
+    this.callBytes = 0;
     this.randomDraws = 0;
     this.lookups.clear();
   }

@@ -3,6 +3,7 @@
  * is a function of the actor's state and the entry in hand, so that folding again gives the same bytes.
  */
 import type { Cell } from "./cell.ts";
+import { type DeclaredEffect, declaredEffects, type Effect, type EffectHandles, type Exchange, type ResultHandlers } from "./effect.ts";
 import type { Query, UntypedQuery } from "./query.ts";
 import type { DeepReadonly } from "./readonly.ts";
 import type { ReferenceLookup, ReferenceTable } from "./reference.ts";
@@ -65,16 +66,17 @@ type None = Record<never, never>;
 
 /**
  * What a handler sees. Reads no clock and no randomness of the machine; everything here is the same in every replay.
- * C: the handles of its cells, O, T and R: the data of its outputs, timers and reference tables, by name.
+ * C: the handles of its cells, O, T and R: the data of its outputs, timers and reference tables, E: the exchanges of its effects, by name.
  */
 export interface Context<
   C = Record<string, unknown>,
   O = Record<string, unknown>,
   T = Record<string, unknown>,
   R = Record<string, unknown>,
+  E = Record<string, Exchange>,
 > {
   readonly key: string;
-  /** The event's time, or the time that the timer was set for. */
+  /** The event's time, the time that the timer was set for, or the log time of the entry that brought the result. */
   readonly now: number;
   /** The shard's watermark; `undefined` before the first event. */
   readonly watermark: number | undefined;
@@ -86,6 +88,7 @@ export interface Context<
   readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => void };
   readonly timers: { readonly [K in keyof T]: TimerHandle<T[K]> };
   readonly reference: { readonly [K in keyof R]: ReferenceLookup<R[K]> };
+  readonly effects: EffectHandles<E>;
   /** A number in [0, 1), the same in every replay. */
   random(): number;
   /** A version 4 UUID, the same in every replay. */
@@ -94,10 +97,9 @@ export interface Context<
   quarantine(code: string, reason?: string): never;
 }
 
-type EventHandlers<C, O, T, R, I> = {
-  readonly [K in keyof I]: (ctx: Context<C, O, T, R>, event: DeepReadonly<I[K]>, info: EventInfo) => void;
-};
-type TimerHandlers<C, O, T, R> = { readonly [K in keyof T]: (ctx: Context<C, O, T, R>, timer: FiredTimer<T[K]>) => void };
+type EventHandlers<Ctx, I> = { readonly [K in keyof I]: (ctx: Ctx, event: DeepReadonly<I[K]>, info: EventInfo) => void };
+type TimerHandlers<Ctx, T> = { readonly [K in keyof T]: (ctx: Ctx, timer: FiredTimer<T[K]>) => void };
+type Handlers<Ctx, I, T, E> = EventHandlers<Ctx, I> & TimerHandlers<Ctx, T> & ResultHandlers<Ctx, E>;
 
 /**
  * By version: what the actor's state of the version before becomes. Gets and gives plain values by cell: what `value`,
@@ -111,7 +113,7 @@ interface Migration {
   step(old: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
 }
 
-export interface ActorOptions<I, C, O, T, R> {
+export interface ActorOptions<I, C, O, T, R, E> {
   /** Raise it with every change of behaviour. Default 1. */
   readonly version?: number;
   readonly in: { readonly [K in keyof I]: Stream<I[K]> };
@@ -120,12 +122,13 @@ export interface ActorOptions<I, C, O, T, R> {
   readonly timers?: { readonly [K in keyof T]: TimerType<T[K]> };
   /** Tables that its handlers look things up in. */
   readonly reference?: { readonly [K in keyof R]: ReferenceTable<R[K]> };
-  readonly on: NoInfer<EventHandlers<C, O, T, R, I> & TimerHandlers<C, O, T, R>>;
-  /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
+  readonly effects?: { readonly [K in keyof E]: Effect<E[K]> };
+  readonly on: NoInfer<Handlers<Context<C, O, T, R, E>, I, T, E>>;
   /** Questions about the committed state, by name, for the API and the test kit. */
   readonly queries?: NoInfer<Readonly<Record<string, Query<C>>>>;
   readonly migrate?: Migrations;
-  readonly late?: NoInfer<(ctx: Context<C, O, T, R>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
+  /** Called for an event behind the allowed lateness. Without it the event goes to `tidemark.late`. */
+  readonly late?: NoInfer<(ctx: Context<C, O, T, R, E>, event: DeepReadonly<I[keyof I]>, info: EventInfo) => void>;
 }
 
 /** What an actor declares, as types by name: the data of its streams, outputs and timers, and the handles of its cells. */
@@ -134,6 +137,7 @@ export interface ActorShape {
   readonly state: unknown;
   readonly out: unknown;
   readonly timers: unknown;
+  readonly effects: unknown;
 }
 
 type Untyped = Readonly<Record<keyof ActorShape, Readonly<Record<string, unknown>>>>;
@@ -150,6 +154,7 @@ export interface Actor<S extends ActorShape = Untyped> {
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
   readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
   readonly references: readonly { readonly name: string; readonly table: ReferenceTable<unknown> }[];
+  readonly effects: readonly DeclaredEffect[];
   readonly late: Handler | undefined;
   readonly queries: Readonly<Record<string, UntypedQuery>>;
   readonly migrate: Readonly<Record<number, (old: Readonly<Record<string, unknown>>) => unknown>>;
@@ -161,22 +166,31 @@ export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const MEMBER = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 
-export function actor<I, C = None, O = None, T = None, R = None>(
+export function actor<I, C = None, O = None, T = None, R = None, E = None>(
   name: string,
-  options: ActorOptions<I, C, O, T, R>,
-): Actor<{ readonly in: NoInfer<I>; readonly state: NoInfer<C>; readonly out: NoInfer<O>; readonly timers: NoInfer<T> }> {
+  options: ActorOptions<I, C, O, T, R, E>,
+): Actor<{
+  readonly in: NoInfer<I>;
+  readonly state: NoInfer<C>;
+  readonly out: NoInfer<O>;
+  readonly timers: NoInfer<T>;
+  readonly effects: NoInfer<E>;
+}> {
   if (!isName(name)) throw new TypeError(`actor "${name}": a name matches ${NAME}.`);
   const handlers = options.on as Readonly<Record<string, unknown>>;
-  const members = [options.in, options.state ?? {}, options.out ?? {}, options.timers ?? {}, options.reference ?? {}].flatMap(Object.keys);
+  const { effects = {}, timers = {} } = options;
+  const members = [options.in, options.state ?? {}, options.out ?? {}, timers, effects, options.reference ?? {}].flatMap(Object.keys);
   for (const member of members) {
     if (!MEMBER.test(member)) throw new TypeError(`actor "${name}": the name "${member}" does not match ${MEMBER}.`);
   }
-  const known = new Set([...Object.keys(options.in), ...Object.keys(options.timers ?? {})]);
+  const answered = [options.in, timers, effects].flatMap((part) => Object.keys(part));
+  const known = new Set(answered);
   for (const handled of Object.keys(handlers)) {
-    if (!known.has(handled)) throw new TypeError(`actor "${name}": on.${handled} handles nothing: no stream and no timer has that name.`);
+    if (!known.has(handled))
+      throw new TypeError(`actor "${name}": on.${handled} handles nothing: no stream, timer or effect has that name.`);
   }
-  if (known.size !== Object.keys(options.in).length + Object.keys(options.timers ?? {}).length) {
-    throw new TypeError(`actor "${name}": a stream and a timer share a name. Rename one.`);
+  if (known.size !== answered.length) {
+    throw new TypeError(`actor "${name}": of its streams, timers and effects two share a name. Rename one.`);
   }
   const handler = (member: string): unknown => {
     const found = handlers[member];
@@ -196,7 +210,7 @@ export function actor<I, C = None, O = None, T = None, R = None>(
     })),
     cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as Cell<unknown>), name: member })),
     outputs: Object.entries(options.out ?? {}).map(([member, type]) => ({ ...(type as OutputType<unknown>), name: member })),
-    timers: Object.entries(options.timers ?? {}).map(([member, type]) => ({
+    timers: Object.entries(timers).map(([member, type]) => ({
       ...(type as TimerType<unknown>),
       name: member,
       handler: handler(member) as TimerHandler,
@@ -205,6 +219,7 @@ export function actor<I, C = None, O = None, T = None, R = None>(
       name: member,
       table: table as ReferenceTable<unknown>,
     })),
+    effects: declaredEffects(name, effects, handlers),
     late: options.late as Handler | undefined,
     queries: queriesOf(name, options.queries ?? {}) as Actor["queries"],
     migrate: migrationsOf(name, version, options.migrate ?? {}) as Actor["migrate"],

@@ -2,11 +2,13 @@
  * One actor as plain values, read from the committed rows of its shard. The API and the test kit both read here, so
  * that they cannot show different things. It never writes a row.
  */
+import type { CallRecord } from "../../actors/fold/call-row.ts";
 import type { PageStore } from "../../actors/fold/dedupe.ts";
 import { type KeyRow, KeyRowCodec, type Section } from "../../actors/fold/key-row.ts";
 import { keyRow, pageRow, TABLE } from "../../actors/fold/keys.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { Shapes } from "../../actors/fold/shapes.ts";
+import { callsOfActor } from "../../actors/fold/stored-calls.ts";
 import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Clock } from "../../actors/model/actor.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -32,6 +34,8 @@ export interface ActorRecord {
   }[];
   /** What goes by itself, and when. */
   readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: number }[];
+  /** Calls that wait for their result, in the order in which they were asked for. */
+  readonly calls: readonly CallRecord[];
   /** Event ids that the key remembers, and the time of the oldest one. */
   readonly dedupe: { readonly count: number; readonly oldest: number | undefined };
 }
@@ -99,6 +103,7 @@ export class ActorRows {
           at,
         })),
       ),
+      calls: callsOfActor(this.#rows, section),
       dedupe: { count: row.dedupe.count, oldest: row.dedupe.oldest(pagesOf(this.#rows, row)) },
     };
   }

@@ -15,6 +15,7 @@ import { openDataDir } from "../store/data-dir.ts";
 import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
 import type { Config } from "./config.ts";
+import { checkEffects } from "./effects-check.ts";
 import { assign, ensureStreams, Node, REPLICAS, type RunningJob } from "./node.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
 import { watch } from "./watchdog.ts";
@@ -64,6 +65,7 @@ export class LoadedNode {
   static async load(options: NodeOptions): Promise<LoadedNode> {
     const { config, app: path } = options;
     const app = await loadApp(path, options.onFile);
+    checkEffects(app.jobs);
     let drained = false;
     const lost = (error: TidemarkError): void => {
       if (drained) return;

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { callId } from "../../actors/fold/call-row.ts";
 import { keyRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -40,7 +41,16 @@ export interface ActorReport {
   /** What goes by itself, and when. */
   readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
   readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
-  readonly pending: readonly never[];
+  /** Its calls that wait for their result, in the order in which they were asked for. */
+  readonly pending: readonly {
+    readonly id: string;
+    readonly effect: string;
+    /** Position. */
+    readonly requestedAt: string;
+    readonly deadline: string;
+    /** By the owner that runs now: none, for this version makes no calls. */
+    readonly attempts: 0;
+  }[];
 }
 
 export interface ShardFolder {
@@ -201,7 +211,13 @@ function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): 
       oldest: dedupe.oldest === undefined ? null : formatInstant(dedupe.oldest),
       horizon: `${job.settings.dedupeHorizonMs}ms`,
     },
-    pending: [],
+    pending: record.calls.map((call) => ({
+      id: callId(place.job, place.partition, call),
+      effect: call.effect,
+      requestedAt: formatPosition(place.partition, call.address.sequence, call.address.index),
+      deadline: formatInstant(call.deadline),
+      attempts: 0,
+    })),
   };
 }
 

@@ -50,7 +50,7 @@ export function reportOf(shard: Shard): ShardReport {
     outputsStored: shard.stored,
     actors: meta.keys,
     timers: meta.timers,
-    pendingCalls: 0,
+    pendingCalls: meta.calls,
     stateBytes: store.bytes(),
     stateHash: shard.stateHash ?? null,
     lastSnapshot: null,

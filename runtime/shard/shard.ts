@@ -11,7 +11,6 @@
 import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
-import { writeOwner } from "../../actors/fold/journal.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { SealedGroup } from "../../actors/fold/shard-state.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
@@ -21,6 +20,7 @@ import { primitives } from "../primitives.ts";
 import { CommitGroups } from "./commit-groups.ts";
 import { appendHandOver } from "./epochs.ts";
 import { OutputFlow } from "./output-flow.ts";
+import { appendOwner } from "./owner-entry.ts";
 import { recoverMeta } from "./recovery.ts";
 import { ShardMeter } from "./shard-meter.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
@@ -391,15 +391,4 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
-}
-
-/** The sequence of the own owner entry; of the log's end when the log is full, for a full log is still folded. */
-async function appendOwner({ job, partition, log, ownerToken, node, notice }: ShardParts): Promise<number> {
-  try {
-    return await log.append(journalSubject(job.log, partition, job.name), Buffer.from(writeOwner(ownerToken, node)));
-  } catch (error) {
-    if (!isTidemarkError(error, "LOG_FULL")) throw error;
-    notice(`${job.name}/${partition}: no owner entry could be appended: ${error.message}`);
-    return (await log.bounds()).lastSequence;
-  }
 }

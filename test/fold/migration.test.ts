@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
-import { Fold } from "../../actors/fold/fold.ts";
-import { META_ROW } from "../../actors/fold/keys.ts";
-import { type CodeIdentity, newMeta, readMeta } from "../../actors/fold/meta.ts";
-import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import { type Actor, actor, timer } from "../../actors/model/actor.ts";
 import { counter } from "../../actors/model/cells/counter.ts";
 import { list } from "../../actors/model/cells/list.ts";
@@ -13,9 +9,8 @@ import { set } from "../../actors/model/cells/set.ts";
 import { value } from "../../actors/model/cells/value.ts";
 import { type Job, job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
-import { primitives } from "../../runtime/primitives.ts";
-import { MemoryStore } from "../../runtime/store/memory-store.ts";
-import { identityFor, readOutputs, T0, TestLog } from "../support/entries.ts";
+import { foldBuilds } from "../support/builds.ts";
+import { T0, TestLog } from "../support/entries.ts";
 
 const go = { go: stream("go", { schema: Type.Unknown() }) };
 const said = { said: output("said", { schema: Type.Unknown() }) };
@@ -52,38 +47,6 @@ const before = actor("kept", {
 const jobOf = (...actors: Actor[]): Job =>
   job("kept", { log: "kept", actors, outOfOrderness: 0, allowedLateness: "1h", dedupeHorizon: "2h", idle: "hold" });
 
-/** Folds each entry with the build that is given for it, from the state that the last one committed. */
-function fold(log: TestLog, builds: readonly Job[], liveRowsMax = 0) {
-  const store = new MemoryStore();
-  const outputs: NumberedOutput[] = [];
-  log.entries.forEach((entry, i) => {
-    const built = builds[Math.min(i, builds.length - 1)]!;
-    const identity: CodeIdentity = identityFor(built);
-    const row = store.get(META_ROW);
-    // As behind the entry with which the build before handed over.
-    const epoch = { ...identity, sequence: 0 };
-    const meta = row === undefined ? newMeta(epoch, 0, 1) : { ...readMeta(row)!, epoch };
-    const guard = { enter() {}, leave() {} };
-    const folding = new Fold({
-      job: built,
-      partition: 0,
-      partitions: 1,
-      committed: store,
-      meta,
-      primitives,
-      guard,
-      identity,
-      skips: new Map(),
-      liveRowsMax,
-    });
-    folding.open(entry);
-    while (folding.unit());
-    outputs.push(...folding.takeOutputs());
-    store.commit(folding.seal().changes, () => {});
-  });
-  return { outputs: readOutputs(outputs), store };
-}
-
 const twice = () => new TestLog("kept").event({ id: "1", type: "go" }).event({ id: "2", type: "go", time: T0 + 1_000 });
 
 suite("a build with other cells", () => {
@@ -96,7 +59,7 @@ suite("a build with other cells", () => {
         go: ({ state, out }) => out.said([state.added.get(), state.notes.get(), state.count.get(), state.name.get()]),
       },
     });
-    const { outputs, store } = fold(twice(), [jobOf(before), jobOf(after)]);
+    const { outputs, store } = foldBuilds(twice(), [jobOf(before), jobOf(after)]);
     assert.deepEqual(outputs[0]?.data, [7, ["first"], 3, "ann"]);
     const rows = store.scan("e", "f", 100).map(({ key }) => key);
     assert.deepEqual(
@@ -110,8 +73,8 @@ suite("a build with other cells", () => {
   test("whose schema still fits what is there keeps it, and refuses what does not fit", () => {
     const keeps = (schema: Parameters<typeof value>[0]) =>
       actor("kept", { in: go, out: said, state: { name: value(schema) }, on: { go: ({ state, out }) => out.said(state.name.get()) } });
-    assert.equal(fold(twice(), [jobOf(before), jobOf(keeps(Type.String({ maxLength: 3 })))]).outputs[0]?.data, "ann");
-    const [letter] = fold(twice(), [jobOf(before), jobOf(keeps(Type.String({ maxLength: 2 })))]).outputs;
+    assert.equal(foldBuilds(twice(), [jobOf(before), jobOf(keeps(Type.String({ maxLength: 3 })))]).outputs[0]?.data, "ann");
+    const [letter] = foldBuilds(twice(), [jobOf(before), jobOf(keeps(Type.String({ maxLength: 2 })))]).outputs;
     assert.equal((letter?.data.error as { readonly code?: string } | undefined)?.code, "STATE_MIGRATION");
   });
 });
@@ -145,7 +108,7 @@ suite("a new version with migrations", () => {
   });
 
   test("hands the plain state through them, and keeps when it expires", () => {
-    const { outputs } = fold(twice(), [jobOf(before), jobOf(after)]);
+    const { outputs } = foldBuilds(twice(), [jobOf(before), jobOf(after)]);
     const seen = [
       { name: "ann", visits: 3 },
       [
@@ -172,7 +135,7 @@ suite("a new version with migrations", () => {
       },
       migrate: { 2: () => ({}) },
     });
-    const { outputs, store } = fold(twice().event({ id: "3", type: "go", time: T0 + 2_000 }), [jobOf(before), jobOf(emptied)]);
+    const { outputs, store } = foldBuilds(twice().event({ id: "3", type: "go", time: T0 + 2_000 }), [jobOf(before), jobOf(emptied)]);
     assert.deepEqual(
       outputs.map(({ data }) => data),
       [[["b", "new"]], [["b", "new"]]],
@@ -181,7 +144,10 @@ suite("a new version with migrations", () => {
   });
 
   test("fires a timer that an older version has armed, with its migrated state", () => {
-    const { outputs } = fold(new TestLog("kept").event({ id: "1", type: "go" }).watermark(T0 + 60_001), [jobOf(before), jobOf(after)]);
+    const { outputs } = foldBuilds(new TestLog("kept").event({ id: "1", type: "go" }).watermark(T0 + 60_001), [
+      jobOf(before),
+      jobOf(after),
+    ]);
     assert.deepEqual(
       outputs.map(({ data }) => data),
       [1],
@@ -189,7 +155,10 @@ suite("a new version with migrations", () => {
   });
 
   test("lets state expire that no handler of it has looked at", () => {
-    const { store } = fold(new TestLog("kept").event({ id: "1", type: "go" }).watermark(T0 + 3_600_000), [jobOf(before), jobOf(after)]);
+    const { store } = foldBuilds(new TestLog("kept").event({ id: "1", type: "go" }).watermark(T0 + 3_600_000), [
+      jobOf(before),
+      jobOf(after),
+    ]);
     assert.deepEqual(
       store.scan("e", "f", 100).filter(({ key }) => key.includes("prices") || key.includes("gone")),
       [],
@@ -209,7 +178,7 @@ suite("a new version with migrations", () => {
       },
     });
     const log = twice().event({ id: "3", type: "go", time: T0 + 2_000 });
-    const { outputs } = fold(log, [jobOf(before), jobOf(broken), jobOf(after)]);
+    const { outputs } = foldBuilds(log, [jobOf(before), jobOf(broken), jobOf(after)]);
     assert.equal((outputs[0]?.data.error as { readonly message?: string } | undefined)?.message, "not like this");
     assert.deepEqual((outputs[1]!.data as unknown as unknown[])[0], { name: "ann", visits: 3 });
   });
@@ -221,7 +190,7 @@ suite("a new version with migrations", () => {
       .event({ id: "3", type: "go" });
     const idle = actor("idle", { in: { other: stream("other", { schema: Type.Unknown() }) }, on: { other() {} } });
     const gone = jobOf(idle);
-    const { outputs } = fold(log, [jobOf(before, idle), gone, jobOf(after)]);
+    const { outputs } = foldBuilds(log, [jobOf(before, idle), gone, jobOf(after)]);
     assert.deepEqual((outputs.at(-1)!.data as unknown as unknown[])[0], { name: "ann", visits: 3 });
   });
 });

@@ -1,0 +1,68 @@
+/**
+ * Calls that wait for their result: one row each, which holds all that is needed to make the call and to know its
+ * result again. So effects are no part of an actor's shape: what a build has asked for, any later one can read.
+ */
+import { ByteReader, ByteWriter } from "../model/bytes.ts";
+import { readAny, writeAny } from "../model/layout.ts";
+import { formatPosition, parsePosition } from "../model/position.ts";
+import type { CallAddress } from "./keys.ts";
+
+export interface CallRecord {
+  readonly address: CallAddress;
+  /** Written key of its actor. */
+  readonly token: string;
+  readonly actor: string;
+  readonly effect: string;
+  /** See {@link Effect.target}. */
+  readonly target: string;
+  /** Canonical JSON. */
+  readonly input: string;
+  /** Of target and input, see {@link inputHash}. */
+  readonly hash: string;
+  /** `ctx.now` of the handler that asked. */
+  readonly now: number;
+  /** Id of the event that the handler was called for. */
+  readonly cause: string;
+  /** Processing time when it was asked for, and the effect's timeout. Nothing closes a call but a result. */
+  readonly deadline: number;
+}
+
+const FORMAT = 1;
+const writer = new ByteWriter();
+
+export function encodeCall(call: CallRecord): Uint8Array {
+  writer.reset();
+  writer.u8(FORMAT);
+  for (const text of [call.token, call.actor, call.effect, call.target, call.input, call.hash, call.cause]) writer.text(text);
+  for (const time of [call.now, call.deadline]) writeAny(writer, time);
+  return writer.finish();
+}
+
+export function decodeCall(address: CallAddress, bytes: Uint8Array): CallRecord {
+  const reader = new ByteReader(bytes);
+  if (reader.u8() !== FORMAT) throw new RangeError("a call's row has an unknown format");
+  const text = () => reader.text();
+  const time = () => readAny(reader) as number;
+  const texts = { token: text(), actor: text(), effect: text(), target: text(), input: text(), hash: text(), cause: text() };
+  return { address, ...texts, now: time(), deadline: time() };
+}
+
+/** What a result must repeat, so that a result of another input, or of another callee, is never taken for this one's. */
+export function inputHash(sha256: (text: string) => string, target: string, input: string): string {
+  return sha256(`${target}\n${input}`);
+}
+
+/** A call's id says whose it is: `<job>.<position>.<effect>.<n>`. */
+export function callId(job: string, partition: number, { address, effect }: Pick<CallRecord, "address" | "effect">): string {
+  return `${job}.${formatPosition(partition, address.sequence, address.index)}.${effect}.${address.n}`;
+}
+
+const ID = /^(?<job>[a-z][a-z0-9-]*)\.(?<position>\d+:\d+\.\d+)\.(?<effect>\w+)\.(?<n>[1-9]\d{0,8})$/;
+
+/** Reads the id of a call of that shard; `undefined` when it is none, or of another. */
+export function readCallId(job: string, partition: number, id: string): Pick<CallRecord, "address" | "effect"> | undefined {
+  const parts = ID.exec(id)?.groups;
+  const position = parsePosition(parts?.position ?? "");
+  if (parts === undefined || position === undefined || parts.job !== job || position.partition !== partition) return undefined;
+  return { address: { sequence: position.sequence, index: position.index, n: Number(parts.n) }, effect: parts.effect! };
+}

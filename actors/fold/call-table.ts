@@ -1,0 +1,64 @@
+/**
+ * The table of calls that wait: added when a handler asks, taken out when a result is applied. Counts them in the meta
+ * row and keeps the state hash in step.
+ */
+import { slotOf } from "../model/key.ts";
+import { type CallRecord, decodeCall, encodeCall } from "./call-row.ts";
+import { type CallAddress, callRow, TABLE } from "./keys.ts";
+import type { Meta } from "./meta.ts";
+import type { Primitives } from "./primitives.ts";
+import type { Rows } from "./rows.ts";
+import type { StateSums } from "./state-hash.ts";
+
+export class CallTable {
+  readonly #meta: Meta;
+  readonly #rows: Rows;
+  readonly #sums: StateSums;
+  readonly #primitives: Primitives;
+
+  constructor(meta: Meta, rows: Rows, sums: StateSums, primitives: Primitives) {
+    this.#meta = meta;
+    this.#rows = rows;
+    this.#sums = sums;
+    this.#primitives = primitives;
+  }
+
+  /** Address of a call that is asked for now. */
+  get next(): CallAddress {
+    const { last, lastCall } = this.#meta;
+    const others = lastCall?.sequence === last.sequence && lastCall.index === last.index ? lastCall.n : 0;
+    return { sequence: last.sequence, index: last.index, n: others + 1 };
+  }
+
+  /** `undefined` when no such call waits. */
+  get(address: CallAddress): CallRecord | undefined {
+    const bytes = this.#rows.get(callRow(address));
+    return bytes === undefined ? undefined : decodeCall(address, bytes);
+  }
+
+  /** Gives its undoing. */
+  add(call: CallRecord): () => void {
+    const before = this.#meta.lastCall;
+    this.#meta.lastCall = call.address;
+    this.#set(call, true);
+    return () => {
+      this.#meta.lastCall = before;
+      this.#set(call, false);
+    };
+  }
+
+  /** Gives its undoing. */
+  remove(call: CallRecord): () => void {
+    this.#set(call, false);
+    return () => this.#set(call, true);
+  }
+
+  #set(call: CallRecord, waits: boolean): void {
+    const row = callRow(call.address);
+    const bytes = encodeCall(call);
+    const hash = this.#primitives.rowHash(row, bytes);
+    this.#rows.set(row, waits ? bytes : null);
+    this.#sums.replace(TABLE.call, slotOf(call.token), waits ? 0n : hash, waits ? hash : 0n);
+    this.#meta.calls += waits ? 1 : -1;
+  }
+}

@@ -1,0 +1,100 @@
+/** Calls of the key in hand: asked for and taken out, each change with its row and its undo. */
+import type { DeclaredEffect } from "../model/effect.ts";
+import { HandlerError } from "../model/handler-error.ts";
+import * as bound from "./bounds.ts";
+import { type CallRecord, callId, inputHash } from "./call-row.ts";
+import { canonicalJson, UnsafeData } from "./canonical.ts";
+import type { KeyRow, Section } from "./key-row.ts";
+import type { Primitives } from "./primitives.ts";
+import type { ShardState } from "./shard-state.ts";
+import type { Unit } from "./unit.ts";
+
+export class LiveCalls {
+  readonly #job: string;
+  readonly #partition: number;
+  readonly #shard: ShardState;
+  readonly #unit: Unit;
+  readonly #primitives: Primitives;
+
+  constructor(job: string, partition: number, shard: ShardState, unit: Unit, primitives: Primitives) {
+    this.#job = job;
+    this.#partition = partition;
+    this.#shard = shard;
+    this.#unit = unit;
+    this.#primitives = primitives;
+  }
+
+  /** Records a call and gives its id. */
+  ask(row: KeyRow, section: Section, effect: DeclaredEffect, given: unknown): string {
+    const path = `effects.${effect.name}`;
+    if (section.calls.length >= bound.CALLS_MAX) {
+      throw new HandlerError(
+        "TOO_MANY_CALLS",
+        `An actor may have ${bound.CALLS_MAX} calls that wait. Ask for fewer, or spread them over keys.`,
+      );
+    }
+    const input = inputOf(effect, given, path);
+    const bytes = this.#primitives.encodeUtf8(input).length;
+    if (bytes > bound.CALL_INPUT_MAX_BYTES) {
+      throw new HandlerError(
+        "EFFECT_TOO_LARGE",
+        `${path}: the input has ${bytes} bytes as JSON, at most ${bound.CALL_INPUT_MAX_BYTES}. Give a reference to the large part instead.`,
+      );
+    }
+    this.#unit.callBytes += bytes;
+    if (this.#unit.callBytes > bound.UNIT_CALLS_MAX_BYTES) {
+      throw new HandlerError(
+        "TOO_MANY_CALLS",
+        `A handler call may ask for calls with ${bound.UNIT_CALLS_MAX_BYTES} bytes of input. Spread the work over timers.`,
+      );
+    }
+    const call: CallRecord = {
+      address: this.#shard.calls.next,
+      token: row.token,
+      actor: section.shape.actor,
+      effect: effect.name,
+      target: effect.target,
+      input,
+      hash: inputHash(this.#primitives.sha256, effect.target, input),
+      now: this.#unit.now,
+      cause: this.#unit.cause,
+      deadline: this.#shard.meta.processingTime + effect.timeoutMs,
+    };
+    this.#unit.undo.push(this.#shard.calls.add(call));
+    this.#shard.kept(bytes);
+    this.#own(row, section, [...section.calls, call.address]);
+    return callId(this.#job, this.#partition, call);
+  }
+
+  /** Takes a call out. */
+  close(row: KeyRow, section: Section, call: CallRecord): void {
+    const { sequence, index, n } = call.address;
+    this.#unit.undo.push(this.#shard.calls.remove(call));
+    this.#own(
+      row,
+      section,
+      section.calls.filter((other) => other.n !== n || other.index !== index || other.sequence !== sequence),
+    );
+  }
+
+  #own(row: KeyRow, section: Section, calls: Section["calls"]): void {
+    const before = section.calls;
+    section.calls = calls;
+    this.#unit.undo.push(() => {
+      section.calls = before;
+    });
+    this.#shard.changed(row);
+  }
+}
+
+/** Canonical JSON of an input that its schema allows. */
+function inputOf({ input: schema }: DeclaredEffect, given: unknown, path: string): string {
+  const refused = (reason: string) => new HandlerError("EFFECT_SCHEMA", `${path}: ${reason}. Give the input that the effect declares.`);
+  if (!schema.check(given)) throw refused(schema.explain(given));
+  try {
+    return canonicalJson(schema.layout.normalize(given, path, { bytes: 0 }));
+  } catch (error) {
+    if (error instanceof UnsafeData) throw refused("it is nested too deep, or has fields that could change the program");
+    throw refused(error instanceof Error ? error.message : "it cannot be kept");
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The handler call that brings an actor the result of one of its effects, for the result itself and for a redrive of
+ * it. An output that is not what the effect declares is a failure.
+ */
+import type { DeclaredEffect } from "../model/effect.ts";
+import { HandlerError } from "../model/handler-error.ts";
+import type { CallRecord } from "./call-row.ts";
+import { canonicalJson, UnsafeData } from "./canonical.ts";
+import type { ActorContext } from "./context.ts";
+import type { Call } from "./handler-runner.ts";
+import { jsonText } from "./json-text.ts";
+import type { KeyRow } from "./key-row.ts";
+import type { Outcome } from "./result-entry.ts";
+import { excerptOf } from "./side-outputs.ts";
+
+/** A call as its handlers and its dead letter see it. */
+export interface Asked extends Pick<CallRecord, "address" | "now" | "cause"> {
+  readonly id: string;
+  /** Parsed. */
+  readonly input: unknown;
+  /** Position at which it was asked for. */
+  readonly requestedAt: string;
+}
+
+export interface Answered {
+  readonly row: KeyRow;
+  /** Number of the actor in its job, and its name. */
+  readonly actor: number;
+  readonly actorName: string;
+  readonly effect: DeclaredEffect;
+  readonly asked: Asked;
+  readonly outcome: Outcome;
+}
+
+/** What the effect's schema makes of an outcome. */
+export function checkedOutcome({ output: schema }: DeclaredEffect, outcome: Outcome): Outcome {
+  if ("failed" in outcome) return outcome;
+  const refused = (reason: string) => ({ failed: { code: "RESULT_SCHEMA", message: `The result ${reason}.` } });
+  try {
+    canonicalJson(outcome.output);
+  } catch (error) {
+    if (error instanceof UnsafeData) return refused("is nested too deep, or has fields that could change the program");
+    throw error;
+  }
+  return schema.check(outcome.output) ? outcome : refused(schema.explain(outcome.output));
+}
+
+/** `now` and `clock`: see UnitSubject. */
+export function resultCall(
+  { row, actor, actorName, effect, asked, outcome }: Answered,
+  at: { readonly now: number; readonly clock: number; readonly position: string },
+): { readonly call: Call; readonly run: (ctx: ActorContext) => unknown } {
+  const { id, input, requestedAt, now, cause, address } = asked;
+  const answered = { id, input, requestedAt, now };
+  const failed = "failed" in outcome;
+  const call: Call = {
+    row,
+    actor,
+    handler: `${actorName}.${effect.name}.${failed ? "failed" : "done"}`,
+    now: at.now,
+    clock: at.clock,
+    cause,
+    site: { position: () => at.position, excerpt: () => excerptOf(jsonText(failed ? outcome.failed : outcome.output)) },
+    unit: `${cause}|${requestedAt}|${address.n}`,
+    asked,
+  };
+  const run = (ctx: ActorContext): unknown => {
+    // An earlier build asked for it; its types are not this one's to trust.
+    if (!effect.input.check(input)) {
+      throw new HandlerError(
+        "STATE_MIGRATION",
+        `effects.${effect.name}: the input of a call that an earlier build asked for ${effect.input.explain(input)}. Let the schema allow it.`,
+      );
+    }
+    return failed ? effect.failed(ctx, outcome.failed, answered) : effect.done(ctx, outcome.output, answered);
+  };
+  return { call, run };
+}

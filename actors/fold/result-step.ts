@@ -1,0 +1,103 @@
+/**
+ * Results of calls, each a unit of its own as an event of a batch is: `decide` says whether a result counts, `apply`
+ * takes the call out and runs its handler.
+ *
+ * A result counts when its call waits and the hash is that of the call's input: so of several the first one, whoever
+ * appended it. A failure counts only from the owner of the current term, for an earlier one's may be no more than that
+ * it was cut off. What does not count is no news: it changes nothing.
+ */
+import type { DeclaredEffect } from "../model/effect.ts";
+import { formatPosition } from "../model/position.ts";
+import { type CallRecord, readCallId } from "./call-row.ts";
+import type { LogEntry } from "./entry.ts";
+import { type FoldOptions, skipName } from "./fold-options.ts";
+import type { HandlerRunner } from "./handler-runner.ts";
+import { checkedOutcome, resultCall } from "./result-call.ts";
+import type { Outcome, ResultEntry } from "./result-entry.ts";
+import type { ShardState } from "./shard-state.ts";
+
+/** A result that counts. */
+interface Counted {
+  readonly id: string;
+  readonly call: CallRecord;
+  /** Number of its actor, -1 when the job has it no more. */
+  readonly actor: number;
+  /** `undefined` when this build does not declare it any more. */
+  readonly effect: DeclaredEffect | undefined;
+  readonly outcome: Outcome;
+}
+
+export class ResultStep {
+  readonly #options: FoldOptions;
+  readonly #state: ShardState;
+  readonly #runner: HandlerRunner;
+  #entry: LogEntry | undefined;
+  #results: ResultEntry | undefined;
+  #counted: Counted | undefined;
+
+  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner) {
+    this.#options = options;
+    this.#state = state;
+    this.#runner = runner;
+  }
+
+  /** Results of the open entry. */
+  get count(): number {
+    return this.#results?.results.length ?? 0;
+  }
+
+  open(entry: LogEntry, results: ResultEntry): void {
+    this.#entry = entry;
+    this.#results = results;
+  }
+
+  close(): void {
+    this.#entry = undefined;
+    this.#results = undefined;
+    this.#counted = undefined;
+  }
+
+  /** True when the result counts: timers may fire before `apply`, as before an event. */
+  decide(index: number): boolean {
+    this.#counted = this.#count(index);
+    return this.#counted !== undefined;
+  }
+
+  apply(index: number): void {
+    const counted = this.#counted ?? this.#count(index);
+    this.#counted = undefined;
+    if (counted === undefined) throw new Error("a result that counted does not count any more");
+    const { id, call, actor, effect, outcome } = counted;
+    const row = this.#state.row(call.token);
+    const section = row?.sectionOf(call.actor);
+    if (row === undefined || section === undefined) throw new Error(`the call ${id} waits for an actor that there is not`);
+    this.#runner.closeCall(row, section, call);
+    if (effect === undefined) return;
+    const { sequence, logTime } = this.#entry!;
+    const { partition, skips } = this.#options;
+    const position = formatPosition(partition, sequence, index);
+    const requestedAt = formatPosition(partition, call.address.sequence, call.address.index);
+    const { address, now, cause } = call;
+    const asked = { id, address, input: JSON.parse(call.input) as unknown, requestedAt, now, cause };
+    const unit = resultCall(
+      { row, actor, actorName: call.actor, effect, asked, outcome },
+      { now: logTime, clock: this.#state.meta.watermark ?? logTime, position },
+    );
+    const done = this.#runner.runAlone(unit.call, unit.run, skips.get(skipName(position, undefined)));
+    if (!done) this.#state.meta.counts.deadLettered++;
+  }
+
+  #count(index: number): Counted | undefined {
+    const { job, partition } = this.#options;
+    const { term, results } = this.#results!;
+    const result = results[index]!;
+    const named = readCallId(job.name, partition, result.call);
+    const call = named === undefined ? undefined : this.#state.calls.get(named.address);
+    if (named === undefined || call === undefined || call.effect !== named.effect || call.hash !== result.input) return undefined;
+    const actor = job.actors.findIndex(({ name }) => name === call.actor);
+    const effect = job.actors[actor]?.effects.find(({ name }) => name === call.effect);
+    const outcome = effect === undefined ? result : checkedOutcome(effect, result);
+    if ("failed" in outcome && term !== this.#state.meta.owner?.term) return undefined;
+    return { id: result.call, call, actor, effect, outcome };
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Effects: calls to the outside that a handler asks for. Asking gives no answer: it records a call, and the result
+ * comes back later as an entry of the log, to the handlers `done` and `failed` of the same name.
+ */
+import type { Context } from "./actor.ts";
+import type { DeepReadonly } from "./readonly.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
+import { DAY_MS, durationMs } from "./time.ts";
+
+/** What goes out and what comes back. */
+export interface Exchange {
+  readonly input: unknown;
+  readonly output: unknown;
+}
+type InputOf<X> = X extends { readonly input: infer I } ? I : never;
+type OutputOf<X> = X extends { readonly output: infer O } ? O : never;
+
+export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** Whom a call goes to, for whoever makes it. */
+export type Callee =
+  | { readonly kind: "infer"; readonly model: string }
+  | { readonly kind: "http"; readonly url: string; readonly method: HttpMethod; readonly mayRepeat: boolean };
+
+export interface Effect<X> {
+  readonly kind: "effect";
+  readonly callee: Callee;
+  /** Callee as a text; part of what a result must match. */
+  readonly target: string;
+  readonly input: Schema<InputOf<X>>;
+  readonly output: Schema<OutputOf<X>>;
+  readonly timeoutMs: number;
+}
+
+export interface EffectOptions<I extends AnySchema, O extends AnySchema> {
+  readonly input: I;
+  /** A result that it refuses reaches `failed`, with the code RESULT_SCHEMA. */
+  readonly output: O;
+  /** How long the call may take from the log time at which it was asked for: 1 ms to 24 h. */
+  readonly timeout: string | number;
+}
+
+export interface HttpOptions<I extends AnySchema, O extends AnySchema> extends EffectOptions<I, O> {
+  /** Default POST. */
+  readonly method?: HttpMethod;
+  /**
+   * Whether an attempt that ended without an answer may be made again. Default: true for GET, PUT and DELETE. It is
+   * no promise: any call may repeat after a crash.
+   */
+  readonly mayRepeat?: boolean;
+}
+
+/** The types of an effect, of its schemas. */
+type ExchangeOf<I extends AnySchema, O extends AnySchema> = { readonly input: Infer<I>; readonly output: Infer<O> };
+
+/** Asks for effects of an actor, by name; each gives the call's id. Throws HandlerError: EFFECT_SCHEMA, EFFECT_TOO_LARGE, TOO_MANY_CALLS. */
+export type EffectHandles<E> = { readonly [K in keyof E]: (input: DeepReadonly<InputOf<E[K]>>) => string };
+
+/** A call whose result has come. */
+export interface AnsweredCall<I> {
+  readonly id: string;
+  readonly input: DeepReadonly<I>;
+  /** `<partition>:<sequence>.<index>` of the entry that was folded when it was asked for. */
+  readonly requestedAt: string;
+  /** `ctx.now` of the handler that asked. */
+  readonly now: number;
+}
+
+export interface CallFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What an actor does with the results of each of its effects. */
+export type ResultHandlers<Ctx, E> = {
+  readonly [K in keyof E]: {
+    readonly done: (ctx: Ctx, result: DeepReadonly<OutputOf<E[K]>>, call: AnsweredCall<InputOf<E[K]>>) => void;
+    readonly failed: (ctx: Ctx, failure: CallFailure, call: AnsweredCall<InputOf<E[K]>>) => void;
+  };
+};
+
+/** An effect of an actor as the fold sees it. */
+export interface DeclaredEffect extends Effect<Exchange> {
+  readonly name: string;
+  readonly done: (ctx: Context, result: unknown, call: AnsweredCall<unknown>) => unknown;
+  readonly failed: (ctx: Context, failure: CallFailure, call: AnsweredCall<unknown>) => unknown;
+}
+
+const MODEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const METHODS: readonly HttpMethod[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const URL_MAX_CHARS = 2_048;
+const TIMEOUT_MAX_MS = DAY_MS;
+
+/** Declares a call to a model: `infer("fraud", { input: Features, output: Score, timeout: "2s" })`. Throws TypeError for a bad declaration. */
+export function infer<I extends AnySchema, O extends AnySchema>(model: string, options: EffectOptions<I, O>): Effect<ExchangeOf<I, O>> {
+  if (!MODEL.test(model)) throw new TypeError(`infer "${model}": a model's name matches ${MODEL}.`);
+  return effectOf({ kind: "infer", model }, `infer ${model}`, options);
+}
+
+/** Declares an HTTP request: `http("https://rates.example/v1", { input: Pair, output: Rate, timeout: "5s" })`. Throws TypeError for a bad declaration. */
+export function http<I extends AnySchema, O extends AnySchema>(url: string, options: HttpOptions<I, O>): Effect<ExchangeOf<I, O>> {
+  const { method = "POST" } = options;
+  if (!METHODS.includes(method)) throw new TypeError(`http "${url}": the method "${method}" is none of ${METHODS.join(", ")}.`);
+  const parsed = URL.canParse(url) && url.length <= URL_MAX_CHARS ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol))
+    throw new TypeError(`http "${url}": give an http or https URL of at most ${URL_MAX_CHARS} characters.`);
+  if (parsed.username !== "" || parsed.password !== "")
+    throw new TypeError(`http "${parsed.host}": the URL has credentials in it, and it is written into state. Leave them out.`);
+  const mayRepeat = options.mayRepeat ?? (method !== "POST" && method !== "PATCH");
+  return effectOf({ kind: "http", url: parsed.href, method, mayRepeat }, `http ${method} ${parsed.href}`, options);
+}
+
+function effectOf<I extends AnySchema, O extends AnySchema>(
+  callee: Callee,
+  target: string,
+  options: EffectOptions<I, O>,
+): Effect<ExchangeOf<I, O>> {
+  const timeoutMs = durationMs(options.timeout, `${target}: timeout`);
+  if (timeoutMs < 1 || timeoutMs > TIMEOUT_MAX_MS) throw new TypeError(`${target}: a timeout is 1 ms to 24 h.`);
+  const schemas = { input: schemaOf(options.input), output: schemaOf(options.output) };
+  return { kind: "effect", callee, target, timeoutMs, ...(schemas as unknown as Pick<Effect<ExchangeOf<I, O>>, "input" | "output">) };
+}
+
+/** Puts effects and their handlers together. Throws TypeError when a handler is missing. */
+export function declaredEffects(
+  actor: string,
+  effects: Readonly<Record<string, unknown>>,
+  handlers: Readonly<Record<string, unknown>>,
+): readonly DeclaredEffect[] {
+  return Object.entries(effects).map(([name, effect]) => {
+    const { done, failed } = (handlers[name] ?? {}) as Partial<DeclaredEffect>;
+    if (typeof done !== "function") throw new TypeError(`actor "${actor}": on.${name}.done is missing.`);
+    if (typeof failed !== "function") throw new TypeError(`actor "${actor}": on.${name}.failed is missing. Every call can fail.`);
+    return { ...(effect as Effect<Exchange>), name, done, failed };
+  });
+}
