@@ -105,12 +105,12 @@ export interface Redrive {
   /** `<actor>.<handler>`, as the dead letter names it. */
   readonly handler: string;
   readonly who: string;
-  readonly reason: string;
+  readonly reason: string | undefined;
   readonly of: Redriven;
 }
 
 export function writeRedrive({ deadLetter, handler, who, reason, of }: Redrive): string {
-  return JSON.stringify({ kind: "redrive", deadLetter, handler, who, reason, ...of });
+  return JSON.stringify({ kind: "redrive", deadLetter, handler, who, ...(reason === undefined ? {} : { reason }), ...of });
 }
 
 /** Reads a journal entry's text; `undefined` when it is none that this build knows. */

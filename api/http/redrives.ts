@@ -43,7 +43,7 @@ export class Redrives {
   async append(job: Job, letter: DeadLetter, who: string, reason: string | undefined): Promise<string> {
     const { id, shard, handler } = letter;
     const of = await this.#originalOf(job, letter);
-    const command = writeRedrive({ deadLetter: id, handler, who, reason: reason ?? "", of });
+    const command = writeRedrive({ deadLetter: id, handler, who, reason, of });
     const log = new NatsPartitionLog(this.#nc, job.log, shard);
     return formatPosition(shard, await log.append(journalSubject(job.log, shard, job.name), Buffer.from(command)), 0);
   }

@@ -32,7 +32,7 @@ export function redriveMessage(job: Job, shards: readonly TestShard[], letter: D
   const shard = at === undefined ? undefined : shards[at.partition];
   if (at === undefined || shard === undefined) throw invalid(`redrive: ${letter.id} is no dead letter of this test`);
   const { handler, timer, key, excerpt } = letter.data;
-  const { who = "test", reason = "" } = options;
+  const { who = "test", reason } = options;
   const of =
     timer === undefined
       ? { event: eventAt(shard, at.sequence, at.index, key) }
