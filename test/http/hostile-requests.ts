@@ -45,8 +45,18 @@ const PLACES = [
   "meter.1.1",
   "meter.0.999",
 ];
+/** Cursors that are nearly ones. */
+const CURSORS = [
+  { "meter/0": "1" },
+  { "meter/0": 1e308, "meter/1": 0.5 },
+  { partition: 1.5, slot: 0, after: "" },
+  { partition: 0, slot: 0, after: 5 },
+  { partition: 0, slot: 0, after: "a" },
+].map((value) => Buffer.from(JSON.stringify(value)).toString("base64url"));
+
 /** What is there, by the name of the parameter or field that may hold it. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
+  cursor: CURSORS,
   after: ["0:1.0", "1:1.0"],
   effectiveFrom: ["2026-01-15T12:00:00.000Z"],
   id: ["meter.0.1", "meter.1.1", "meter.0.2"],
