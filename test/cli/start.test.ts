@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { runningServerUrl } from "../../runtime/node/nats-server.ts";
-import { startCli } from "../support/cli-run.ts";
+import { runPiped, startCli } from "../support/cli-run.ts";
+import { cloudEvent } from "../support/entries.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "tidemark-start-"));
 after(() => rmSync(dataDir, { recursive: true, force: true }));
@@ -13,9 +14,14 @@ const env = { TIDEMARK_DATA_DIR: dataDir, TIDEMARK_HTTP_PORT: "0", TIDEMARK_NATS
 
 test("when nobody reads its outputs any more", { timeout: 60_000 }, async (t) => {
   const running = startCli(t, ["start"], env);
-  await running.saying('"specversion"');
+  await running.saying("samples drained");
   assert.ok(runningServerUrl(join(dataDir, "nats")) !== undefined);
   running.child.stdout.destroy();
+  // As with any pipe it is the next write that finds nobody: this goes to quarantine, and so is an output.
+  await running.saying("look at http");
+  const [, url = ""] = /look at (http:\S+?)\/v1/.exec(running.said.stderr) ?? [];
+  const event = JSON.stringify(cloudEvent({ type: "meter.unknown" }));
+  assert.equal((await runPiped(["publish", "meter", "--url", url], {}, event)).code, 0);
   assert.equal((await running.ended).code, 0);
   assert.equal(runningServerUrl(join(dataDir, "nats")), undefined);
 });

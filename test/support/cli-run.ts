@@ -17,6 +17,8 @@ export interface Ended {
 export interface CliProcess {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
+  /** What it wrote so far. */
+  readonly said: { readonly stdout: string; readonly stderr: string };
   /** Resolves once stderr or stdout has the text. Rejects when the process ends without. */
   saying(text: string): Promise<void>;
 }
@@ -45,6 +47,7 @@ function spawnCli(args: readonly string[], env: Readonly<Record<string, string>>
   return {
     child,
     ended,
+    said,
     saying: (text) =>
       new Promise((resolve, reject) => {
         const look = (): void => {
