@@ -5,7 +5,7 @@
 import type { HrTime } from "@opentelemetry/api";
 import { ValueType } from "@opentelemetry/api";
 import { millisToHrTime } from "@opentelemetry/core";
-import { resourceFromAttributes } from "@opentelemetry/resources";
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import {
   AggregationTemporality,
   type CollectionResult,
@@ -23,6 +23,11 @@ import { type Metric, SHARD_METRICS } from "./shard-metrics.ts";
 /** A count that outlives the process began at a moment that nobody knows: OpenTelemetry writes 0 for that. */
 const UNKNOWN_START: HrTime = [0, 0];
 
+/** Whose metrics they are. */
+export function resourceOf(node: Node): Resource {
+  return resourceFromAttributes({ "service.name": "tidemark", "service.version": TIDEMARK_VERSION, "service.instance.id": node.id });
+}
+
 export class NodeMetrics implements MetricProducer {
   readonly #node: Node;
   readonly #startedAt = millisToHrTime(performance.timeOrigin);
@@ -34,11 +39,7 @@ export class NodeMetrics implements MetricProducer {
   async collect(): Promise<CollectionResult> {
     const reports = await this.#node.shards();
     const now = Date.now();
-    const resource = resourceFromAttributes({
-      "service.name": "tidemark",
-      "service.version": TIDEMARK_VERSION,
-      "service.instance.id": this.#node.id,
-    });
+    const resource = resourceOf(this.#node);
     const all = [...SHARD_METRICS.map((metric) => this.#ofShards(metric, reports, now)), this.#jobVersions(now)];
     const metrics = all.filter(({ dataPoints }) => dataPoints.length > 0);
     return {

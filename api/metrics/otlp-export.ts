@@ -6,9 +6,12 @@
 import { format } from "node:util";
 import { DiagLogLevel, diag } from "@opentelemetry/api";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
+import { envDetector } from "@opentelemetry/resources";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import { NodeSDK } from "@opentelemetry/sdk-node";
+import { systemClock } from "../../runtime/clock.ts";
 import type { Node } from "../../runtime/node/node.ts";
-import { NodeMetrics } from "./node-metrics.ts";
+import { NodeMetrics, resourceOf } from "./node-metrics.ts";
 
 const PUSH_TIMEOUT_MS = 10_000;
 /** A drain does not wait longer for a collector. */
@@ -23,10 +26,20 @@ export function startOtlpExport(node: Node, intervalMs: number, notice: (message
     exporter: new OTLPMetricExporter(),
     exportIntervalMillis: intervalMs,
     exportTimeoutMillis: Math.min(intervalMs, PUSH_TIMEOUT_MS),
+    metricProducers: [new NodeMetrics(node)],
   });
-  reader.setMetricProducer(new NodeMetrics(node));
+  // Metrics only: without these two the endpoint alone would start a pipeline of spans and one of logs.
+  const sdk = new NodeSDK({
+    resource: resourceOf(node),
+    resourceDetectors: [envDetector],
+    metricReaders: [reader],
+    spanProcessors: [],
+    logRecordProcessors: [],
+  });
+  sdk.start();
   return async () => {
-    await reader.shutdown({ timeoutMillis: LAST_PUSH_MS }).catch(() => {});
+    const late = systemClock.sleep(LAST_PUSH_MS);
+    await Promise.race([sdk.shutdown(), late]).catch(() => {});
   };
 }
 
