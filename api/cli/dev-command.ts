@@ -17,24 +17,15 @@ import { startOwnServer } from "../../runtime/node/own-server.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { OutputTail } from "./output-tail.ts";
 
-const USAGE = "Usage: tidemark dev [app.ts]\nWithout app.ts: ./app.ts, else the app with all shipped jobs.\n";
 const POLL_MS = 50;
 
 type CleanUp = (() => Promise<void>)[];
 
-/** Gives the exit code: 0 when it was stopped, 1 when it could not run, 2 for wrong arguments. */
-export async function devCommand(args: readonly string[]): Promise<number> {
-  if (args.includes("--help")) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  if (args.length > 1 || args[0]?.startsWith("-")) {
-    process.stderr.write(`tidemark dev: unknown argument "${args.find((arg, i) => i > 0 || arg.startsWith("-"))}". ${USAGE}`);
-    return 2;
-  }
+/** `given`: the app's module; without it ./app.ts, else the app with all shipped jobs. Gives the exit code: 0 when it was stopped, 1 when it could not run. */
+export async function devCommand(given: string | undefined): Promise<number> {
   const cleanUp: CleanUp = [];
   try {
-    const app = args[0] ?? (existsSync("app.ts") ? "app.ts" : SHIPPED_APP);
+    const app = given ?? (existsSync("app.ts") ? "app.ts" : SHIPPED_APP);
     if (!existsSync(app)) throw new TidemarkError("APP_INVALID", `There is no app file ${app}.`);
     await dev(readConfig(process.env), app, cleanUp);
     return 0;

@@ -186,7 +186,7 @@ suite("dev that cannot run", () => {
     world.app.write({ edit: 1 });
     const { path } = world.app;
     for (const [args, env, code, said] of [
-      [[path, "more"], {}, 2, /USAGE_INVALID: .*more/],
+      [[path, "more"], {}, 2, /USAGE_INVALID: dev: "more"/],
       [["--fast"], {}, 2, /USAGE_INVALID: .*--fast/],
       [["nowhere.ts"], {}, 1, /APP_INVALID: There is no app file nowhere\.ts/],
       [[path], { TIDEMARK_PROFILE: "production" }, 1, /CONFIG_INVALID: TIDEMARK_PROFILE is production/],

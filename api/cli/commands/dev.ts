@@ -17,6 +17,6 @@ export const dev = command({
   ends: "by-itself",
   async run({ args }) {
     const { devCommand } = await import("../dev-command.ts");
-    return await devCommand(args.app === undefined ? [] : [args.app]);
+    return await devCommand(args.app);
   },
 });
