@@ -113,7 +113,7 @@ async function listKeys(node: Node, { job, map }: RunningJob, type: string, pref
   const items: string[] = [];
   let from = { slot: cursor?.slot ?? 0, after: cursor?.after ?? "" };
   for (let partition = cursor?.partition ?? 0; partition < map.partitions; partition++) {
-    const place = { job: job.name, partition, folder: node.shardFolder(job.name, partition) };
+    const place = { job: job.name, partition, partitions: map.partitions, folder: node.shardFolder(job.name, partition) };
     const page = await node.reader.call("keys", (reader) => reader.keys(place, type, prefixToken, from, limit - items.length));
     items.push(...page.keys);
     if (page.next !== undefined) return { items, next: writeCursor({ partition, ...page.next } satisfies KeyCursor) };

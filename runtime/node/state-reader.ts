@@ -63,6 +63,11 @@ export interface QueryReport extends Pick<ActorReport, "position" | "watermark">
   readonly result: QueryAnswer;
 }
 
+export interface KeyRange extends ShardFolder {
+  /** Partitions of the log: slot s belongs to partition s modulo this. */
+  readonly partitions: number;
+}
+
 export interface KeyPage {
   readonly keys: readonly string[];
   /** Token behind which to go on, and its slot; `undefined` at the end. */
@@ -88,7 +93,7 @@ export interface StateReader {
   /** What a query of the actor gives; `undefined` when the key has no such actor. */
   query(place: ShardFolder, type: string, token: string, name: string, input: unknown): QueryReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
-  keys(place: ShardFolder, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
+  keys(place: KeyRange, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
   /** Reference records in force at a time; of a partition's first shard as good as of any other. */
   reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
 }
@@ -130,6 +135,7 @@ const reader: StateReader = {
     const { rows, number } = find(place.job, type, store);
     const keys: string[] = [];
     for (let slot = from.slot; slot < SLOTS; slot++) {
+      if (slot % place.partitions !== place.partition) continue;
       let after = slot === from.slot ? from.after : "";
       for (;;) {
         const start = after > prefixToken ? `${keyRow(slot, after)}\0` : keyRow(slot, prefixToken);

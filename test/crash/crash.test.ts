@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { storedOutputs } from "../../runtime/replay/stored-history.ts";
 import { CELLS } from "../support/crash-cells.ts";
 import { assertEqualsUndisturbedRun, assertSumsAgree, METER } from "../support/crash-meter.ts";
-import { assertEqualsFreshFold, assertStateEqualsFreshFold, crashRun, PARTITIONS } from "../support/crash-run.ts";
+import { assertEqualsFreshFold, assertReplays, assertStateEqualsFreshFold, crashRun, PARTITIONS } from "../support/crash-run.ts";
 import { readOutputs } from "../support/entries.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
@@ -35,6 +35,9 @@ test(`two jobs on one log, cells of every kind, redrives: ${WHAT}`, async (t) =>
   for (const job of CELLS.jobs) {
     await t.test(`the outputs of ${job.name} are what a fresh fold of the same log gives, byte for byte`, async (s) => {
       s.diagnostic(`${await assertEqualsFreshFold(run.nc, job)} outputs`);
+    });
+    await t.test(`${job.name} folded again, with a crash between every two units, is the same`, async (s) => {
+      s.diagnostic(`${await assertReplays(run.nc, CELLS.app, job)} outputs`);
     });
     await t.test(`the rows of ${job.name} in LMDB are those of a fresh fold in memory`, async (s) => {
       s.diagnostic(`${await assertStateEqualsFreshFold(run, job)} rows`);

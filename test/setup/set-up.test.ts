@@ -10,12 +10,9 @@ const NO_REGISTRY = { npm_config_registry: "http://127.0.0.1:1/", npm_config_fet
 const PATH = natsFolder({ after });
 
 suite("a clone that is set up", () => {
-  test("says nothing and is quick", async (t) => {
+  test("says nothing and installs nothing", async (t) => {
     const clone = await setUpClone(t);
-    const startedAt = performance.now();
-    assert.deepEqual(await setUp(clone, "test", { PATH }), { code: 0, said: "" });
-    // 0.1 s on an idle machine; the bound tells it from any installation, also where other tests run beside.
-    assert.ok(performance.now() - startedAt < 3000);
+    assert.deepEqual(await setUp(clone, "test", { PATH, ...NO_REGISTRY }), { code: 0, said: "" });
   });
 
   test("has a record of the server and the Node that were found", async (t) => {

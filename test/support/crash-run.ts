@@ -20,6 +20,7 @@ import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import type { Output } from "../../runtime/outputs/output-stream.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import { storedHistory, storedOutputs } from "../../runtime/replay/stored-history.ts";
+import { verifyReplay } from "../../runtime/replay/verify-replay.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
@@ -109,6 +110,18 @@ export async function assertEqualsFreshFold(nc: NatsConnection, job: Job): Promi
     const published = await storedOutputs(nc, job.name, partition);
     assert.deepEqual(published.map(textOf), folded.outputs.map(textOf));
     count += published.length;
+  }
+  return count;
+}
+
+/** Folding each partition's log again gives the same, also with a crash between every two units, in a thread of its own. */
+export async function assertReplays(nc: NatsConnection, app: string, job: Job): Promise<number> {
+  let count = 0;
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const { job: _job, ...history } = await storedHistory(nc, job, partition, PARTITIONS);
+    const verdict = await verifyReplay({ app, job: job.name, ...history });
+    assert(verdict.ok, JSON.stringify(verdict));
+    count += verdict.outputs;
   }
   return count;
 }

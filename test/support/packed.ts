@@ -153,10 +153,10 @@ export function strangersPath(...first: readonly string[]): string {
   return [...first, ...own].join(delimiter);
 }
 
-/** npm's settings of this machine hold for the stranger too; what npm and the test runner say of this run does not. */
+/** npm's settings of this machine, and whom it trusts on the network, hold for the stranger too; what npm and the test runner say of this run does not. */
 function strangersEnvironment(): Record<string, string | undefined> {
   const ours =
-    /^(npm_(package|lifecycle)_|npm_(command|execpath|node_execpath)$|npm_config_(local_prefix|prefix)$|NODE_|TIDEMARK_|INIT_CWD$)/;
+    /^(npm_(package|lifecycle)_|npm_(command|execpath|node_execpath)$|npm_config_(local_prefix|prefix)$|NODE_(?!EXTRA_CA_CERTS$)|TIDEMARK_|INIT_CWD$)/;
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
   return { ...env, PATH: strangersPath() };
 }
