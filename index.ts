@@ -13,6 +13,7 @@ export {
   type Context,
   type EventInfo,
   type FiredTimer,
+  type Migrations,
   type OutputOptions,
   type TimerHandle,
   type TimerType,
@@ -24,8 +25,11 @@ export { type ListCell, list } from "./actors/model/cells/list.ts";
 export { type MapCell, map } from "./actors/model/cells/map.ts";
 export { type SetCell, set } from "./actors/model/cells/set.ts";
 export { type Value, value } from "./actors/model/cells/value.ts";
+export { type AnsweredCall, type CallFailure, type Effect, type Exchange, http, infer } from "./actors/model/effect.ts";
 export { type FoldSettings, type Job, type JobOptions, job } from "./actors/model/job.ts";
+export type { Query, ReadOnly, View } from "./actors/model/query.ts";
 export type { DeepReadonly } from "./actors/model/readonly.ts";
+export { type ReferenceLookup, type ReferenceTable, reference } from "./actors/model/reference.ts";
 export type { AnySchema, Infer, StandardSchema } from "./actors/model/schema.ts";
 export { type OutputType, output, type Stream, stream } from "./actors/model/stream.ts";
 export {
