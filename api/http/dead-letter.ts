@@ -20,7 +20,13 @@ export const DeadLetter = Type.Object({
   timer: Type.Optional(
     Type.Object({ name: Text, id: Text, time: Instant, armedBy: Text }, { description: "When it was called for a timer." }),
   ),
-  excerpt: Type.String({ description: "At most 4 KiB of the event; of a timer, of its data." }),
+  call: Type.Optional(
+    Type.Object(
+      { id: Text, input: Type.Unknown(), requestedAt: Position, now: Instant, cause: Text },
+      { description: "When it was called for the result of an effect: the call that asked for it." },
+    ),
+  ),
+  excerpt: Type.String({ description: "At most 4 KiB of the event; of a timer, of its data; of a call, of its result." }),
 });
 export type DeadLetter = Static<typeof DeadLetter>;
 

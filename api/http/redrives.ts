@@ -6,20 +6,22 @@ import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type Static, Type } from "typebox";
 import { type Redriven, writeRedrive } from "../../actors/fold/journal.ts";
+import { redrivenCall } from "../../actors/fold/redriven-call.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { formatPosition, parsePosition } from "../../actors/model/position.ts";
+import { formatPosition, type Position, parsePosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { readBatch } from "../../runtime/log/direct-batch.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { streamOf } from "../../runtime/log/slot-map.ts";
+import { primitives } from "../../runtime/primitives.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import { HttpProblem } from "./problem.ts";
-import { Instant, Position } from "./shapes.ts";
-import { storedEvent } from "./stored-event.ts";
+import { Instant, Position as PositionText } from "./shapes.ts";
+import { storedEntry, storedEvent } from "./stored-event.ts";
 
 export const RedriveNote = Type.Object({
-  position: Position,
+  position: PositionText,
   at: Type.String({ ...Instant, description: "When the log took it." }),
   who: Type.String(),
   reason: Type.String(),
@@ -72,14 +74,26 @@ export class Redrives {
   }
 
   async #originalOf(job: Job, letter: DeadLetter): Promise<Redriven> {
-    const { id, key, timer, excerpt } = letter;
+    const { id, key, timer, call, excerpt } = letter;
     if (timer !== undefined)
       return { key, timer: { id: timer.id, time: timer.time, armedBy: timer.armedBy }, data: timerData(id, excerpt) };
     const position = parsePosition(letter.position);
+    if (call !== undefined) {
+      const redriven = position === undefined ? undefined : await this.#resultOf(job, letter, position);
+      if (redriven === undefined) throw notRedrivable(`${id}: the log no longer holds the result at ${letter.position}.`);
+      return redriven;
+    }
     const event = position === undefined ? undefined : await storedEvent(this.#nc, job.log, position);
     if (event === undefined) throw notRedrivable(`${id}: the log no longer holds the event at ${letter.position}.`);
     // On its key's own subject an event need not say its key; in the journal nothing else does.
     return { event: typeof event.subject === "string" ? event : { ...event, subject: key } };
+  }
+
+  /** Only the job's own journal has its results. */
+  async #resultOf(job: Job, letter: DeadLetter, at: Position): Promise<Redriven | undefined> {
+    const entry = await storedEntry(this.#nc, job.log, at);
+    if (entry?.subject !== journalSubject(job.log, letter.shard, job.name)) return undefined;
+    return redrivenCall(letter, primitives.decodeUtf8(entry.payload) ?? "", at.index);
   }
 }
 

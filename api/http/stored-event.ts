@@ -13,11 +13,17 @@ export type StoredEvent = Readonly<Record<string, unknown>>;
 
 /** In the JSON format, whatever mode it came in; `undefined` when the log does not hold it any more. Asked of the stream's leader. */
 export async function storedEvent(nc: NatsConnection, log: string, at: Position): Promise<StoredEvent | undefined> {
-  const entry = await storedMessage(nc, streamOf(log, at.partition), { next_by_subj: ">", seq: at.sequence });
-  if (entry?.sequence !== at.sequence) return undefined;
+  const entry = await storedEntry(nc, log, at);
+  if (entry === undefined) return undefined;
   const { kind } = readSubject(log, at.partition, entry.subject);
   if (kind === "journal") return redrivenEvent(entry);
   return kind === "event" || kind === "batch" ? itemOf(entry, at.index) : undefined;
+}
+
+/** The entry that a position is of; `undefined` when the log does not hold it any more. Asked of the stream's leader. */
+export async function storedEntry(nc: NatsConnection, log: string, at: Position): Promise<LogEntry | undefined> {
+  const entry = await storedMessage(nc, streamOf(log, at.partition), { next_by_subj: ">", seq: at.sequence });
+  return entry?.sequence === at.sequence ? entry : undefined;
 }
 
 function itemOf(entry: LogEntry, index: number): StoredEvent | undefined {
