@@ -60,6 +60,34 @@ export type ArmedTimer<A> = {
   };
 }[Named<TimersOf<A>>];
 
+type InputOf<X> = X extends { readonly input: infer I } ? I : unknown;
+type ResultOf<X> = X extends { readonly output: infer O } ? O : unknown;
+
+/** A call of an effect that waits for its result; its `effect` tells which. */
+export interface PendingCall<N extends string = string, X = unknown> {
+  /** Carries the types of input and output; there is no such field at run time. */
+  readonly exchange?: X;
+  /** `<job>.<position>.<effect>.<n>` */
+  readonly id: string;
+  /** Name of the actor type. */
+  readonly actor: string;
+  readonly effect: N;
+  readonly key: string;
+  readonly input: DeepReadonly<InputOf<X>>;
+  /** `<partition>:<sequence>.<index>` of the entry that was folded when it was asked for. */
+  readonly requestedAt: string;
+  /** The log time of then and the effect's timeout, milliseconds. Nothing but a result closes a call. */
+  readonly deadline: number;
+}
+
+type EffectsOf<A> = ShapeOf<A>["effects"];
+
+/** A waiting call of any of an actor's effects. */
+export type CallOf<A> = A extends unknown ? { [N in Named<EffectsOf<A>>]: PendingCall<N, EffectsOf<A>[N]> }[Named<EffectsOf<A>>] : never;
+
+/** What a call wants in return. */
+export type ReplyTo<C> = C extends PendingCall<string, infer X> ? DeepReadonly<ResultOf<X>> : never;
+
 /** What the content of a cell is, by its handle: that of a value, counter or list, of a map, of a set. An empty value is null. */
 type PlainOf<H> = H extends { get(): infer V }
   ? Exclude<V, undefined> | (undefined extends V ? null : never)

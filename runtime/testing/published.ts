@@ -57,6 +57,13 @@ export interface SideOutputs {
     readonly error: { readonly name: string; readonly message: string; readonly code: string };
     readonly eventId?: string;
     readonly timer?: { readonly name: string; readonly id: string; readonly time: string; readonly armedBy: string };
+    readonly call?: {
+      readonly id: string;
+      readonly input: unknown;
+      readonly requestedAt: string;
+      readonly now: string;
+      readonly cause: string;
+    };
     readonly excerpt: string;
   };
   readonly "tidemark.audit": { readonly what: string; readonly who: string; readonly position: string; readonly detail: object };

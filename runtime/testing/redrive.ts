@@ -1,12 +1,13 @@
 /**
- * A dead letter put back, as an operator does it: an entry in the job's journal that carries the event, read from the
- * log where it stands, or the timer. The shard calls the handler that failed once more, and answers `tidemark.audit`.
+ * A dead letter put back, as an operator does it: an entry in the job's journal that carries the event or the
+ * result, read from the log where it stands, or the timer. The shard calls the handler that failed once more, and answers `tidemark.audit`.
  */
 import { readItems } from "../../actors/fold/envelope.ts";
-import { readJournalEntry, writeRedrive } from "../../actors/fold/journal.ts";
+import { type Redriven, readJournalEntry, writeRedrive } from "../../actors/fold/journal.ts";
+import { redrivenCall } from "../../actors/fold/redriven-call.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { parsePosition } from "../../actors/model/position.ts";
+import { type Position, parsePosition } from "../../actors/model/position.ts";
 import { primitives } from "../primitives.ts";
 import type { Published, SideOutputs } from "./published.ts";
 import { invalid } from "./test-event.ts";
@@ -20,25 +21,32 @@ export interface RedriveOptions {
   readonly reason?: string;
 }
 
-export interface RedriveMessage {
+/** An entry of the job's journal. */
+export interface JournalMessage {
   readonly partition: number;
   readonly subject: string;
   readonly payload: Uint8Array;
 }
 
 /** Throws TEST_INPUT when the dead letter is none of this test's. */
-export function redriveMessage(job: Job, shards: readonly TestShard[], letter: DeadLetter, options: RedriveOptions): RedriveMessage {
+export function redriveMessage(job: Job, shards: readonly TestShard[], letter: DeadLetter, options: RedriveOptions): JournalMessage {
   const at = parsePosition(letter.position);
   const shard = at === undefined ? undefined : shards[at.partition];
   if (at === undefined || shard === undefined) throw invalid(`redrive: ${letter.id} is no dead letter of this test`);
-  const { handler, timer, key, excerpt } = letter.data;
   const { who = "test", reason } = options;
-  const of =
-    timer === undefined
-      ? { event: eventAt(shard, at.sequence, at.index, key) }
-      : { key, timer: { id: timer.id, time: timer.time, armedBy: timer.armedBy }, data: dataOf(excerpt) };
-  const text = writeRedrive({ deadLetter: letter.id, handler, who, reason, of });
+  const of = originalOf(shard, at, letter.data);
+  const text = writeRedrive({ deadLetter: letter.id, handler: letter.data.handler, who, reason, of });
   return { partition: at.partition, subject: journalSubject(job.log, at.partition, job.name), payload: Buffer.from(text) };
+}
+
+function originalOf(shard: TestShard, { sequence, index }: Position, letter: DeadLetter["data"]): Redriven {
+  const { key, timer, call, excerpt } = letter;
+  if (timer !== undefined) return { key, timer: { id: timer.id, time: timer.time, armedBy: timer.armedBy }, data: dataOf(excerpt) };
+  if (call === undefined) return { event: eventAt(shard, sequence, index, key) };
+  const entry = shard.log.entryAt(sequence);
+  const redriven = entry === undefined ? undefined : redrivenCall(letter, primitives.decodeUtf8(entry.payload) ?? "", index);
+  if (redriven === undefined) throw invalid(`redrive: entry ${sequence} has no result of the call ${call.id}`);
+  return redriven;
 }
 
 /** The event as it stands in the log, or in the redrive that failed. */

@@ -5,8 +5,10 @@
  *   running ── crash ──▶ crashed ── start ──▶ running
  *      └── a step that throws ──▶ halted, for good
  */
-import { META_ROW } from "../../actors/fold/keys.ts";
+import { type CallRecord, decodeCall } from "../../actors/fold/call-row.ts";
+import { type CallAddress, callRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Meta, readMeta } from "../../actors/fold/meta.ts";
+import { waitingCalls } from "../../actors/fold/stored-calls.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { TidemarkError } from "../errors.ts";
 import { MemoryPartitionLog } from "../log/memory-partition-log.ts";
@@ -15,6 +17,8 @@ import type { QueryAnswer } from "../node/actor-query.ts";
 import { type ActorRecord, ActorRows } from "../node/actor-record.ts";
 import { MemoryOutputBroker, MemoryOutputStream } from "../outputs/memory-output-stream.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
+import { ReferenceCopier } from "../reference/reference-copier.ts";
+import type { ReferenceSource } from "../reference/reference-log.ts";
 import { noCrashMarks } from "../shard/crash-marks.ts";
 import { installGuards } from "../shard/guards.ts";
 import { Shard } from "../shard/shard.ts";
@@ -127,6 +131,11 @@ export class TestShard {
     return row === undefined ? undefined : readMeta(row);
   }
 
+  /** Of the owner as folded, between two calls of a test the present one. */
+  get term(): number {
+    return this.meta!.owner!.term;
+  }
+
   /** Appends an entry at the clock's time. Gives its sequence. */
   append(subject: string, payload: Uint8Array, headers?: ReadonlyMap<string, string>): Promise<number> {
     this.log.now = this.#options.clock.now();
@@ -152,6 +161,26 @@ export class TestShard {
       else if (++still > STILL_STEPS_MAX)
         throw this.#halt(new TidemarkError("WORKER_LOST", `The shard under test came to "${result}" and no further.`));
     }
+  }
+
+  /**
+   * Copies what the reference stream has and the partition has not, as the copier of an owner that has just started,
+   * and folds it. A crashed shard has no owner that copies.
+   */
+  async copyReference(source: ReferenceSource): Promise<void> {
+    if (this.crashed) return;
+    const { job, partition, clock } = this.#options;
+    const folded = () => {
+      const { cursor, referenceSource } = this.meta!;
+      return { next: cursor.sequence, source: referenceSource };
+    };
+    const copier = new ReferenceCopier({ logName: job.log, partition, log: this.log, source, clock, notice: () => {}, folded });
+    this.log.now = clock.now();
+    for (let result = await copier.step(); result !== "idle"; result = await copier.step()) {
+      if (result === "waiting") await this.settle();
+    }
+    copier.stop();
+    await this.settle();
   }
 
   /** Log time at which a node would append the next tick; `undefined` when no timer waits for one. */
@@ -181,6 +210,19 @@ export class TestShard {
   query(number: number, token: string, name: string, input: unknown): QueryAnswer | undefined {
     this.commit();
     return this.#actors.query(number, token, this.meta?.watermark, name, input);
+  }
+
+  /** Calls that wait for their result. Commits what is folded first. */
+  waitingCalls(): Iterable<CallRecord> {
+    this.commit();
+    return waitingCalls(this.store);
+  }
+
+  /** One of them; `undefined` when no such call waits. Commits what is folded first. */
+  waitingCall(address: CallAddress): CallRecord | undefined {
+    this.commit();
+    const bytes = this.store.get(callRow(address));
+    return bytes === undefined ? undefined : decodeCall(address, bytes);
   }
 
   /** Commits what is folded, so that its rows can be read. Between two calls of a test nothing is in the way. */

@@ -5,10 +5,12 @@
 
 import { type Counts, newCounts } from "../../actors/fold/meta.ts";
 import { controlSubject } from "../../actors/fold/subject.ts";
+import type { Job } from "../../actors/model/job.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { TidemarkError } from "../errors.ts";
 import type { TestClock } from "./test-clock.ts";
 import type { WrittenEvent } from "./test-event.ts";
+import { TestReference } from "./test-reference.ts";
 import type { TestShard } from "./test-shard.ts";
 
 /** A job that needs more ticks in one call has a timer that arms itself for ever. */
@@ -20,9 +22,11 @@ export class TestWorld {
   readonly log: string;
   readonly clock: TestClock;
   readonly shards: readonly TestShard[];
+  readonly reference: TestReference;
 
-  constructor(log: string, clock: TestClock, shards: readonly TestShard[]) {
-    this.log = log;
+  constructor(job: Job, clock: TestClock, shards: readonly TestShard[]) {
+    this.log = job.log;
+    this.reference = new TestReference(job);
     this.clock = clock;
     this.shards = shards;
   }
@@ -30,6 +34,7 @@ export class TestWorld {
   async start(): Promise<void> {
     for (const shard of this.shards) await shard.start();
     await this.settle();
+    await this.copyReference();
   }
 
   async crash(): Promise<void> {
@@ -78,6 +83,13 @@ export class TestWorld {
   /** Appends to the control journal of every partition. */
   async appendControl(payload: Uint8Array): Promise<void> {
     for (const [partition, shard] of this.shards.entries()) await shard.append(controlSubject(this.log, partition), payload);
+  }
+
+  /** Brings every partition what was put; a crashed one when it runs again. */
+  async copyReference(): Promise<void> {
+    const { source } = this.reference;
+    if (source.lastSequence === 0) return;
+    for (const shard of this.shards) await shard.copyReference(source);
   }
 
   /** Folds what is there, then lets time pass until `to`, through every tick that is due on the way. `folded`: called after each. */

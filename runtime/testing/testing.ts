@@ -5,21 +5,39 @@
  */
 import { writeWatermark } from "../../actors/fold/journal.ts";
 import type { Counts } from "../../actors/fold/meta.ts";
+import type { CallFailure } from "../../actors/model/effect.ts";
 import type { Job } from "../../actors/model/job.ts";
+import type { ReferenceTable } from "../../actors/model/reference.ts";
 import type { OutputType, Stream } from "../../actors/model/stream.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { identityOf } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
+import type { PutResult } from "../reference/reference-writer.ts";
 import { installGuards } from "../shard/guards.ts";
 import { CallQueue } from "./call-queue.ts";
 import { Failures } from "./failures.ts";
-import type { ActorOf, AnyOutput, ArmedTimer, BatchEvent, EventData, OutputName, OutputOf, StreamOf, TestedActor } from "./job-types.ts";
+import type {
+  ActorOf,
+  AnyOutput,
+  ArmedTimer,
+  BatchEvent,
+  CallOf,
+  EventData,
+  OutputName,
+  OutputOf,
+  PendingCall,
+  ReplyTo,
+  StreamOf,
+  TestedActor,
+} from "./job-types.ts";
+import { failMessage, pendingCalls, replyMessage } from "./pending-calls.ts";
 import { type Published, PublishedOutputs } from "./published.ts";
 import { type RawOptions, rawMessage } from "./raw-message.ts";
-import { type DeadLetter, type RedriveOptions, redriveMessage } from "./redrive.ts";
+import { type DeadLetter, type JournalMessage, type RedriveOptions, redriveMessage } from "./redrive.ts";
 import { checkReplay, type ReplayCheck } from "./replay-check.ts";
 import { TestClock } from "./test-clock.ts";
 import { type EventOptions, EventWriter, type Instant, instantOf, invalid, placeOf, spanOf } from "./test-event.ts";
+import type { RecordVersion } from "./test-reference.ts";
 import { TestShard } from "./test-shard.ts";
 import { TestWorld } from "./test-world.ts";
 
@@ -57,7 +75,7 @@ export async function testJob<const J extends Job>(job: J, options: TestOptions 
     const told = failures.add.bind(failures);
     return new TestShard({ job, partition, partitions, identity, clock, crashBetweenEvents, onFailure: told });
   });
-  const world = new TestWorld(job.log, clock, shards);
+  const world = new TestWorld(job, clock, shards);
   await world.start();
   return new JobTest(job, world, failures);
 }
@@ -137,13 +155,54 @@ export class JobTest<J extends Job> {
   }
 
   /**
-   * Puts a dead letter back, as an operator does: the handler that failed is called once more with its event or timer.
+   * Puts a dead letter back, as an operator does: the handler that failed is called once more with its event, timer or
+   * result.
    * Gives the position of the redrive. Throws TEST_INPUT, and what the handler threw.
    */
   redrive(letter: DeadLetter, options: RedriveOptions = {}): Promise<string> {
-    return this.#call(() => {
-      const { partition, subject, payload } = redriveMessage(this.job, this.#world.shards, letter, options);
-      return this.#world.append(partition, subject, payload);
+    return this.#journal(() => redriveMessage(this.job, this.#world.shards, letter, options));
+  }
+
+  /**
+   * Calls of effects that wait for their result: by partition, and in it in the order in which they were asked for.
+   * Commits as `actor` does. Throws TEST_INPUT or KEY_INVALID.
+   */
+  calls(): CallOf<ActorOf<J>>[];
+  calls<A extends ActorOf<J>>(actor: A, key?: string): CallOf<A>[];
+  calls(actor?: ActorOf<J>, key?: string): PendingCall[] {
+    this.#calls.check();
+    if (actor !== undefined) this.#numberOf(actor);
+    return pendingCalls(this.job, this.#world.shards, actor?.name, key === undefined ? undefined : placeOf(key).token);
+  }
+
+  /**
+   * Answers a call, as the node that made it does: `done` of its effect is called with the output. Gives the position
+   * of the result. Throws TEST_INPUT when the call does not wait or the effect's schema refuses the output, TEST_STATE
+   * while the shards are crashed, and what the handler threw.
+   */
+  reply<const C extends CallOf<ActorOf<J>>>(call: C, output: ReplyTo<C>): Promise<string> {
+    return this.#journal(() => replyMessage(this.job, this.#world.shards, call, output));
+  }
+
+  /**
+   * Says that a call failed: `failed` of its effect is called. The code has at most 64 characters; of the message the
+   * first 1,024 are kept. Gives the position of the result. Throws as `reply`.
+   */
+  fail(call: CallOf<ActorOf<J>>, failure: CallFailure): Promise<string> {
+    return this.#journal(() => failMessage(this.job, this.#world.shards, call, failure));
+  }
+
+  /**
+   * Puts a version of a record of a table, and copies it to every partition: what is sent afterwards sees it. Crashed
+   * shards get it when they recover. The same version with the same data may be put again; `written` is then false.
+   * Throws REFERENCE_INVALID for data that the table's schema refuses, REFERENCE_CONFLICT for a version that was put
+   * with other data or is below the highest one, TEST_INPUT when the job reads no such table.
+   */
+  putReference<T>(table: ReferenceTable<T>, id: string, record: RecordVersion<NoInfer<T>>): Promise<PutResult> {
+    return this.#call(async () => {
+      const result = await this.#world.reference.put(table as ReferenceTable<unknown>, id, record, this.now);
+      await this.#world.copyReference();
+      return result;
     });
   }
 
@@ -226,10 +285,15 @@ export class JobTest<J extends Job> {
 
   #placeOf(actor: ActorOf<J>, key: string) {
     this.#calls.check();
-    const number = this.job.actors.findIndex(({ name }) => name === actor.name);
-    if (number === -1) throw invalid(`Job "${this.job.name}" has no actor "${actor.name}"`);
+    const number = this.#numberOf(actor);
     const { token, slot } = placeOf(key);
     return { shard: this.#world.shards[this.#world.partitionOf(slot)]!, number, token };
+  }
+
+  #numberOf(actor: ActorOf<J>): number {
+    const number = this.job.actors.findIndex(({ name }) => name === actor.name);
+    if (number === -1) throw invalid(`Job "${this.job.name}" has no actor "${actor.name}"`);
+    return number;
   }
 
   /** The armed timers of an actor; none when there is no such actor. */
@@ -285,6 +349,13 @@ export class JobTest<J extends Job> {
       await this.#pass(this.now);
       this.#failures.raise();
       return result;
+    });
+  }
+
+  #journal(message: () => JournalMessage): Promise<string> {
+    return this.#call(() => {
+      const { partition, subject, payload } = message();
+      return this.#world.append(partition, subject, payload);
     });
   }
 

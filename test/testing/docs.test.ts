@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), "tidemark-docs-"));
 after(() => rmSync(folder, { recursive: true }));
 
 /** What the package's doors give, without the package. */
-const MODEL = ["actor", "job", "stream", "cells/counter", "cells/value"];
+const MODEL = ["actor", "effect", "job", "reference", "stream", "cells/counter", "cells/value"];
 const door = `${MODEL.map((name) => `export * from ${JSON.stringify(join(ROOT, `actors/model/${name}.ts`))};`).join("\n")}\nexport { Type } from "typebox";\n`;
 const hooks = `
   import { registerHooks } from "node:module";

@@ -11,8 +11,11 @@ import { map } from "../../actors/model/cells/map.ts";
 import { set } from "../../actors/model/cells/set.ts";
 import { value } from "../../actors/model/cells/value.ts";
 import { job as jobOf } from "../../actors/model/job.ts";
+import { reference } from "../../actors/model/reference.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { type JobTest, testJob } from "../../runtime/testing/testing.ts";
+import type quotes from "./apps/quotes.ts";
+import { fees, trader } from "./apps/quotes.ts";
 
 const opened = stream("case.opened", { schema: Type.Object({ amount: Type.Integer() }) });
 const closed = stream("case.closed", { schema: Type.Object({ reason: Type.String() }) });
@@ -105,6 +108,45 @@ export async function typed(kit: JobTest<typeof cases>, metered: JobTest<typeof 
   // @ts-expect-error value is missing
   await metered.send("reading", "d", { deviceId: "d" });
   assert.ok([text, code, same, count, sizes, amount, notes, start, reasons]);
+}
+
+const limits = reference("limits", { schema: Type.Object({ most: Type.Object({ amount: Type.Integer() }) }) });
+
+/** Never called either. */
+export async function typedAnswers(kit: JobTest<typeof quotes>, cased: JobTest<typeof cases>): Promise<void> {
+  for (const call of [...kit.calls(), ...kit.calls(trader), ...kit.calls(trader, "k")]) {
+    if (call.effect === "rate") {
+      const pair: string = call.input.pair;
+      await kit.reply(call, pair.length);
+      // @ts-expect-error the output of the other effect
+      await kit.reply(call, { mood: "fine" });
+      // @ts-expect-error input is read-only
+      call.input.pair = "";
+    } else {
+      const asked: string = call.input;
+      await kit.reply(call, { mood: asked });
+      // @ts-expect-error the output has no such field
+      await kit.reply(call, { mod: asked });
+    }
+    // @ts-expect-error no such effect
+    if (call.effect === "score") await kit.reply(call, 1);
+    await kit.fail(call, { code: "TIMEOUT", message: "" });
+    // @ts-expect-error a failure has a message
+    await kit.fail(call, { code: "TIMEOUT" });
+  }
+  // @ts-expect-error the job has no such actor
+  kit.calls(counting);
+  // @ts-expect-error its actors declare no effects
+  await cased.reply(kit.calls()[0]!, 1);
+
+  await kit.putReference(fees, "x", { version: 1, effectiveFrom: "2026-01-01T00:00:00Z", data: { fee: 1 } });
+  await kit.putReference(fees, "x", { version: 2, effectiveFrom: kit.now, data: null });
+  // @ts-expect-error fee is a number
+  await kit.putReference(fees, "x", { version: 1, effectiveFrom: 0, data: { fee: "1" } });
+  // @ts-expect-error the data of another table
+  await kit.putReference(limits, "x", { version: 1, effectiveFrom: 0, data: { fee: 1 } });
+  // @ts-expect-error a version has data, if only null
+  await kit.putReference(fees, "x", { version: 1, effectiveFrom: 0 });
 }
 
 test("names and types of a job of two actors are those of both", async () => {
