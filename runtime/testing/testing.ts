@@ -178,7 +178,7 @@ export class JobTest<J extends Job> {
   /**
    * Answers a call, as the node that made it does: `done` of its effect is called with the output. Gives the position
    * of the result. Throws TEST_INPUT when the call does not wait or the effect's schema refuses the output, TEST_STATE
-   * while the shards are crashed, and what the handler threw.
+   * while the shards are crashed, EVENT_TOO_LARGE when no message of a log can hold it, and what the handler threw.
    */
   reply<const C extends CallOf<ActorOf<J>>>(call: C, output: ReplyTo<C>): Promise<string> {
     return this.#journal(() => replyMessage(this.job, this.#world.shards, call, output));

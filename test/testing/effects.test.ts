@@ -104,6 +104,24 @@ suite("an answer", () => {
     assert.deepEqual(kit.outputs(), []);
   });
 
+  test("that no message of a log can hold is refused, and the call waits on", async () => {
+    const kit = await testJob(quotes);
+    await kit.send("wanted", "ann", { pair: "x" });
+    for (const call of kit.calls()) if (call.effect === "rate") await kit.reply(call, 101);
+    const [mood] = kit.calls();
+    assert(mood?.effect === "mood");
+    await assert.rejects(kit.reply(mood, { mood: "x".repeat(2 ** 20) }), rejected("EVENT_TOO_LARGE", /quotes/));
+    assert.equal(kit.calls().length, 1);
+  });
+
+  test("that its handler throws at rejects with what it threw, and the call is used up", async () => {
+    const kit = await testJob(quotes);
+    await kit.send("wanted", "ann", { pair: "x" });
+    await assert.rejects(kit.reply(kit.calls(trader, "ann")[0]!, -1), /^RangeError: x below zero$/);
+    assert.deepEqual(kit.calls(), []);
+    assert.equal(kit.deadLetters()[0]?.data.handler, "trader.rate.done");
+  });
+
   test("to a call that has one, or that is none of this test's, is refused", async () => {
     const kit = await testJob(quotes);
     await kit.send("wanted", "ann", { pair: "x" });
@@ -113,7 +131,7 @@ suite("an answer", () => {
     }
     await kit.fail(call!, { code: "TIMEOUT", message: "m".repeat(2_000) });
     assert.equal(kit.outputs("failure")[0]?.data.message.length, 1_024);
-    await assert.rejects(kit.reply(call as never, 1 as never), rejected("TEST_INPUT", /does not wait/));
+    await assert.rejects(kit.reply(call!, 1), rejected("TEST_INPUT", /does not wait/));
   });
 
   test("waits until a crashed shard has an owner again, and is that owner's", async () => {
