@@ -43,7 +43,9 @@ test("the TypeScript loads, and the tests in it pass", async () => {
   const modules = files.filter(({ path }) => path.endsWith(".ts")).map(({ path }) => path);
   assert.ok(modules.length >= 10, modules.join());
   const tests = modules.filter((path) => path.endsWith(".test.ts"));
-  const imports = modules.filter((path) => !tests.includes(path)).map((path) => `await import(${JSON.stringify(pathToFileURL(path).href)});`);
+  const imports = modules
+    .filter((path) => !tests.includes(path))
+    .map((path) => `await import(${JSON.stringify(pathToFileURL(path).href)});`);
   await run(process.execPath, ["--input-type=module", "-e", imports.join("\n")]).catch(({ stderr }) => assert.fail(stderr));
   const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
   const { stdout } = await run(process.execPath, ["--test", "--test-isolation=none", "--test-reporter=tap", ...tests], { env }).catch(

@@ -11,10 +11,11 @@ import { meterReadings } from "../../actors/meter/generate.ts";
 import { SAMPLES } from "../../actors/samples.ts";
 import { publishSample } from "../../api/cli/samples.ts";
 import { startApiNode, untilFolded } from "../support/api-node.ts";
+import { jsonValues, shapeFault } from "../support/doc-answer.ts";
 import { type Block, placeOf, ROOT } from "../support/doc-page.ts";
 import { writeDocProject } from "../support/doc-project.ts";
-import { jsonValues, shapeFault } from "../support/doc-answer.ts";
 import { cloudEvent } from "../support/entries.ts";
+import { getJson } from "../support/node-process.ts";
 
 const PARTITIONS = 4;
 /** Jobs that pages ask the node for: theirs, as their blocks have them. */
@@ -30,7 +31,7 @@ for (const [name, script] of [
   ["tidemark", `${cli} "$@"`],
   ["npx", `[ "$1" = tidemark ] || exit 127; shift; ${cli} "$@"`],
   // An answer that is an error is one for the test too; and nothing of curl's own between the answers.
-  ["curl", 'PATH=${PATH#*:}; exec curl -sS --fail-with-body --max-time 20 "$@"'],
+  ["curl", `PATH='${process.env.PATH}'; exec curl -sS --fail-with-body --max-time 20 "$@"`],
 ] as const)
   writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 
@@ -45,18 +46,17 @@ const port = new URL(url).port;
 
 /** What pages take to be there: the readings of a day in `readings.ndjson`, and an order of ann's. */
 const readings = [...meterReadings({ seed: 1, devices: 2, events: 40, start: Date.UTC(2026, 2, 6), disorder: false })];
-const spent = { ...cloudEvent({ id: "spent-1", key: "ann", type: "spending.spent", data: { shop: "baker", cents: 350 } }) };
-await fetch(`${url}/v1/logs/spending/events`, {
+const spent = cloudEvent({ id: "spent-1", key: "ann", type: "spending.spent", data: { shop: "baker", cents: 350 } });
+const appended = await fetch(`${url}/v1/logs/spending/events`, {
   method: "POST",
   headers: { "content-type": "application/cloudevents+json" },
   body: JSON.stringify(spent),
 });
+const { results } = (await appended.json()) as { readonly results: readonly [{ readonly position: string }] };
+await getJson(`${url}/v1/actors/spending/ann?after=${results[0].position}&wait=30`);
 
 async function runBlock({ page, text }: Block): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const commands = text
-    .replaceAll(/localhost:707[01]/g, `localhost:${port}`)
-    .replaceAll("nats://127.0.0.1:4222", nats.url)
-    .replaceAll("/device-0001?after=0:395.0", "/device-0001?after=0:1.0");
+  const commands = text.replaceAll(/localhost:707[01]/g, `localhost:${port}`).replaceAll("nats://127.0.0.1:4222", nats.url);
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, TIDEMARK_HTTP_PORT: port, NO_COLOR: "1", CI: "" };
   return await new Promise((resolve) => {
     execFile("sh", ["-ec", commands], { cwd: folderOf(page), env, timeout: 60_000 }, (error, stdout, stderr) =>
@@ -71,6 +71,15 @@ function answersTo(block: Block): Block[] {
   const end = behind.findIndex(({ page, heading, language }) => page !== block.page || heading !== block.heading || language === "sh");
   return (end === -1 ? behind : behind.slice(0, end)).filter(({ language }) => language === "json");
 }
+
+test("every script of a page is run by a command of the page", () => {
+  for (const block of blocks.filter(({ language }) => language === "js")) {
+    const run = blocks.some(
+      ({ page, language, notRun, text }) => page === block.page && language === "sh" && notRun === undefined && text.includes(block.name!),
+    );
+    assert.ok(run, placeOf(block));
+  }
+});
 
 const compared = new Set<Block>();
 
@@ -87,7 +96,11 @@ suite("commands", () => {
       const answered = jsonValues(stdout);
       assert.equal(answered.length, expected.length, stdout);
       expected.forEach((value, i) => {
-        assert.equal(shapeFault(value, answered[i]), undefined, `the page has\n${JSON.stringify(value)}\nthe answer is\n${JSON.stringify(answered[i])}`);
+        assert.equal(
+          shapeFault(value, answered[i]),
+          undefined,
+          `the page has\n${JSON.stringify(value)}\nthe answer is\n${JSON.stringify(answered[i])}`,
+        );
       });
       for (const answer of answers) compared.add(answer);
     });

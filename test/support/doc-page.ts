@@ -77,4 +77,3 @@ export function placeOf({ page, line }: Block): string {
 export function folderName(page: string): string {
   return page.slice(0, -".md".length).replaceAll("/", "-");
 }
-

@@ -60,12 +60,12 @@ export function writeDocProject(t: Cleanup): DocProject {
 function writePackage(folder: string): void {
   const doors = { ".": "./index.ts", "./testing": "./testing.ts" };
   mkdirSync(join(folder, "package"));
-  writeFileSync(join(folder, "package/package.json"), JSON.stringify({ name: "tidemark", version: "0.0.0", type: "module", exports: doors }));
-  writeFileSync(join(folder, "package/index.ts"), `export * from ${JSON.stringify(join(ROOT, "index.ts"))};\n`);
   writeFileSync(
-    join(folder, "package/testing.ts"),
-    `export * from ${JSON.stringify(join(ROOT, "runtime/testing/testing.ts"))};\n`,
+    join(folder, "package/package.json"),
+    JSON.stringify({ name: "tidemark", version: "0.0.0", type: "module", exports: doors }),
   );
+  writeFileSync(join(folder, "package/index.ts"), `export * from ${JSON.stringify(join(ROOT, "index.ts"))};\n`);
+  writeFileSync(join(folder, "package/testing.ts"), `export * from ${JSON.stringify(join(ROOT, "runtime/testing/testing.ts"))};\n`);
   mkdirSync(join(folder, "node_modules"));
   for (const name of readdirSync(join(ROOT, "node_modules")))
     symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name));
