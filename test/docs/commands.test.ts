@@ -42,6 +42,12 @@ writeFileSync(join(folder, "node/app.ts"), `${meter}${jobs}export default [meter
 const { url, nats, nc } = await startApiNode(join(folder, "node/app.ts"), "meter", { TIDEMARK_PARTITIONS: String(PARTITIONS) });
 const sample = await publishSample(nc, SAMPLES[0]!, folder, PARTITIONS);
 await untilFolded(url, sample.events);
+// The API shows what is committed: the devices that the pages ask for, each in its partition.
+for (const [device, partition] of [
+  ["device-0001", 1],
+  ["device-0003", 3],
+] as const)
+  await getJson(`${url}/v1/actors/meter/${device}?after=${partition}:${sample.ends[partition]}.0&wait=30`);
 const port = new URL(url).port;
 
 /** What pages take to be there: the readings of a day in `readings.ndjson`, and an order of ann's. */
