@@ -165,6 +165,18 @@ suite("a new version with migrations", () => {
     );
   });
 
+  test("that gives a time to live to what had none lets it live from the moment at which it is migrated", () => {
+    const mortal = actor("kept", {
+      version: 2,
+      in: go,
+      out: said,
+      state: { name: value(Type.String()).ttl("1h") },
+      on: { go: ({ state, out }) => out.said([state.name.get(), state.name.expiresAt()]) },
+    });
+    const { outputs } = foldBuilds(twice(), [jobOf(before), jobOf(mortal)]);
+    assert.deepEqual(outputs[0]?.data, ["ann", T0 + 1_000 + 3_600_000]);
+  });
+
   test("whose migration throws makes a dead letter and leaves the state as it was", () => {
     const broken = actor("kept", {
       version: 2,
