@@ -28,6 +28,8 @@ import { NodeProcess, sequenceOf, untilShards } from "./node-process.ts";
 
 export const PARTITIONS = 2;
 const WAVE = 400;
+/** A crash between every two units costs far more than a fold. */
+const REPLAYED_ENTRIES = 500;
 
 export interface CrashRunOptions {
   readonly seed: number;
@@ -114,12 +116,13 @@ export async function assertEqualsFreshFold(nc: NatsConnection, job: Job): Promi
   return count;
 }
 
-/** Folding each partition's log again gives the same, also with a crash between every two units, in a thread of its own. */
+/** Folding the beginning of each partition's log again gives the same, also with a crash between every two units, in a thread of its own. */
 export async function assertReplays(nc: NatsConnection, app: string, job: Job): Promise<number> {
   let count = 0;
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const { job: _job, ...history } = await storedHistory(nc, job, partition, PARTITIONS);
-    const verdict = await verifyReplay({ app, job: job.name, ...history });
+    const entries = history.entries.slice(0, REPLAYED_ENTRIES);
+    const verdict = await verifyReplay({ app, job: job.name, ...history, entries });
     assert(verdict.ok, JSON.stringify(verdict));
     count += verdict.outputs;
   }
