@@ -151,6 +151,7 @@ suite("a publish", () => {
   const optionsOf = (url: string, clock: Clock, rate?: number) => ({
     api: new ApiClient(url, undefined),
     log: "meter",
+    partitions: 1,
     batchEvents: 3,
     rate,
     clock,

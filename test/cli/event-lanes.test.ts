@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
+import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { EventLanes, type LaneBounds, type LaneEvent } from "../../api/cli/publish/event-lanes.ts";
 
 interface OnItsWay {
@@ -29,15 +30,16 @@ function eventOf(line: number, id = String(line), size = 10): LaneEvent {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("the events of a key leave in their order, one batch after the other, whichever comes back first", async () => {
+test("the events of a partition leave in their order, one batch after the other, whichever comes back first", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.nat(6), { maxLength: 80 }),
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 1, max: 12 }),
       fc.infiniteStream(fc.nat(100)),
-      async (keys, batchEvents, count, picks) => {
-        const { lanes, onTheirWay, sent } = lanesOf({ lanes: count, batchEvents, batchBytes: 35 });
+      async (keys, batchEvents, count, partitions, picks) => {
+        const { lanes, onTheirWay, sent } = lanesOf({ lanes: count, partitions, batchEvents, batchBytes: 35 });
         const answerOne = async (): Promise<void> => {
           const [one] = onTheirWay.splice(picks.next().value % onTheirWay.length, 1);
           one?.answer();
@@ -57,8 +59,9 @@ test("the events of a key leave in their order, one batch after the other, which
         await drained;
         assert.equal(sent.length, keys.length);
         assert.equal(lanes.firstUnanswered(), undefined);
-        for (const key of new Set(keys)) {
-          const lines = sent.filter(({ id }) => id === `${key}`).map(({ line }) => line);
+        const partitionOf = (key: number | string): number => slotOf(writeKey(`key-${key}`)!) % partitions;
+        for (const partition of new Set(keys.map(partitionOf))) {
+          const lines = sent.filter(({ id }) => partitionOf(id) === partition).map(({ line }) => line);
           assert.deepEqual(
             lines,
             [...lines].sort((a, b) => a - b),
@@ -70,7 +73,7 @@ test("the events of a key leave in their order, one batch after the other, which
 });
 
 suite("a lane", () => {
-  const ONE = { lanes: 1, batchEvents: 2, batchBytes: 100 };
+  const ONE = { lanes: 1, partitions: 1, batchEvents: 2, batchBytes: 100 };
 
   test("has one batch on its way and fills one more; then it takes nothing", async () => {
     const { lanes, onTheirWay } = lanesOf(ONE);

@@ -46,6 +46,7 @@ test("48 MiB are published and at the end hardly more is held than at the beginn
   const report = await publish(input(), {
     api: new ApiClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, undefined),
     log: "meter",
+    partitions: 8,
     batchEvents: 100,
     rate: undefined,
     clock: systemClock,

@@ -179,3 +179,18 @@ suite("a publish that is interrupted", () => {
     await untilApplied(1_000);
   });
 });
+
+suite("an input in the order of time", () => {
+  test("makes no event late, however far apart the keys lie in it", { timeout: 120_000 }, async () => {
+    // 5 minutes from one to the next: batches that overtook each other would be days apart.
+    const events = Array.from({ length: 3_000 }, (_, n) =>
+      JSON.stringify(cloudEvent({ id: `timely-${n}`, key: `key-${n % 300}`, time: DAY + 3_600_000 + n * 300_000 })),
+    );
+    assert.equal((await publish(["--batch", "100"], events.join("\n"))).code, 0);
+    const shards = await untilShards(
+      url,
+      (all) => all.every(({ lag }) => lag === 0) && sumOf(all, "applied") + sumOf(all, "late") >= applied + events.length,
+    );
+    assert.deepEqual([sumOf(shards, "late"), sumOf(shards, "applied")], [0, applied + events.length]);
+  });
+});

@@ -5,6 +5,7 @@ import { isApiProblem } from "../client/api-problem.ts";
 import { command, optional, required, whole } from "../framework/command.ts";
 import { INTERRUPTED } from "../framework/exit-codes.ts";
 import { openInput } from "../publish/input.ts";
+import { partitionsOf } from "../publish/partitions.ts";
 import { PublishProgress } from "../publish/publish-progress.ts";
 import { type PublishReport, publish as publishInput, REFUSALS_SHOWN } from "../publish/publish-run.ts";
 import { printable } from "../terminal/printable.ts";
@@ -14,7 +15,7 @@ export const publish = command({
   name: "publish",
   summary: "Publishes CloudEvents from a file or standard input into a log",
   details: [
-    "The input is one CloudEvent a line (NDJSON), or one JSON array of them, of any length. The order of the events of a key is kept.",
+    "The input is one CloudEvent a line (NDJSON), or one JSON array of them, of any length. In each partition the order of the input is kept: an input in the order of time makes nothing late.",
     "It waits and tries again, for half a minute, while the node sheds load, starts anew or cannot be reached. That stores no event twice: an event is known by its key, source and id. So a publish that broke off is repeated as it was.",
     "It counts events that the node refused or that are no JSON, shows the first of them with their lines, and then ends with 1. What is appended and does not fit its schema goes to quarantine in the fold: see `tidemark outputs --type tidemark.quarantine`.",
   ],
@@ -34,9 +35,11 @@ export const publish = command({
   async run({ args, options, api, terminal, stdin, signal }) {
     const input = openInput(args.file, stdin);
     const progress = new PublishProgress(args.log, input.size, terminal.stderr, systemClock);
+    const client = api();
     const report = await publishInput(input.bytes, {
-      api: api(),
+      api: client,
       log: args.log,
+      partitions: await partitionsOf(client, args.log),
       batchEvents: options.batch,
       rate: options.rate,
       clock: systemClock,
@@ -58,7 +61,7 @@ async function tell(terminal: Terminal, log: string, report: PublishReport): Pro
   }
   if (refused > REFUSALS_SHOWN) terminal.notice(`and ${refused - REFUSALS_SHOWN} more were refused`);
   if (failure !== undefined) terminal.notice(failureText(failure));
-  if (firstUnanswered !== undefined) {
+  if (firstUnanswered !== undefined && appended > 0) {
     terminal.notice(
       `everything before line ${firstUnanswered} is answered; publish the input again as it is, nothing is stored twice by that`,
     );

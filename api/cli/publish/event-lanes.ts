@@ -1,8 +1,9 @@
 /**
- * Sends events in batches without changing the order of a key. A key belongs to one lane, and a lane has one batch on its
- * way: what comes behind it waits. Memory is bound: two batches for each lane. Nothing here knows HTTP or time.
+ * Sends events in batches without changing the order of a partition. A partition belongs to one lane, and a lane has one batch
+ * on its way: what comes behind it waits. The order of a key alone would not do: a partition has one watermark, and a batch that
+ * overtakes another one makes the events of that one late. Memory is bound: two batches for each lane. Nothing here knows HTTP or time.
  */
-import { SLOTS, slotOf, writeKey } from "../../../actors/model/key.ts";
+import { slotOf, writeKey } from "../../../actors/model/key.ts";
 
 export interface LaneEvent {
   readonly line: number;
@@ -12,6 +13,8 @@ export interface LaneEvent {
 
 export interface LaneBounds {
   readonly lanes: number;
+  /** Of the log: a slot belongs to partition slot mod partitions. */
+  readonly partitions: number;
   readonly batchEvents: number;
   readonly batchBytes: number;
 }
@@ -88,8 +91,8 @@ export class EventLanes {
   #laneOf(key: string | undefined): Lane {
     // Without a valid key there is no order to keep: the server refuses the event.
     const token = key === undefined ? undefined : writeKey(key);
-    const slot = token === undefined ? 0 : slotOf(token);
-    return this.#lanes[Math.floor((slot * this.#lanes.length) / SLOTS)]!;
+    const partition = token === undefined ? 0 : slotOf(token) % this.#bounds.partitions;
+    return this.#lanes[partition % this.#lanes.length]!;
   }
 
   #start(lane: Lane): void {

@@ -13,6 +13,7 @@ import { type DocumentText, jsonDocuments } from "./json-documents.ts";
 export interface PublishOptions {
   readonly api: ApiClient;
   readonly log: string;
+  readonly partitions: number;
   readonly batchEvents: number;
   /** Events in a second; undefined: as fast as the node takes them. */
   readonly rate: number | undefined;
@@ -67,7 +68,7 @@ class PublishRun {
   constructor(options: PublishOptions) {
     this.#options = options;
     this.#startedAt = options.clock.monotonic();
-    const bounds = { lanes: LANES, batchEvents: options.batchEvents, batchBytes: BATCH_BYTES };
+    const bounds = { lanes: LANES, partitions: options.partitions, batchEvents: options.batchEvents, batchBytes: BATCH_BYTES };
     this.#lanes = new EventLanes(bounds, (batch) => this.#post(batch));
   }
 
