@@ -16,6 +16,8 @@ import { Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { readShards } from "./api-client.ts";
+import { ApiClient } from "./client/api-client.ts";
+import { readToken } from "./client/open-api.ts";
 import { DerivedOutputs } from "./derived-outputs.ts";
 import { type PublishedSample, publishSample } from "./samples.ts";
 
@@ -25,13 +27,25 @@ const POLL_MS = 100;
 export async function startCommand(env: Readonly<Record<string, string | undefined>>, exit: boolean, signal: AbortSignal): Promise<number> {
   const cleanUp: (() => Promise<void>)[] = [];
   try {
-    return await start(readConfig(env), exit, signal, cleanUp);
+    return await start(readConfig(env), readToken(undefined, env), exit, signal, cleanUp);
   } finally {
     for (const step of cleanUp.reverse()) await step();
   }
 }
 
-async function start(config: Config, exit: boolean, signal: AbortSignal, cleanUp: (() => Promise<void>)[]): Promise<number> {
+async function start(
+  config: Config,
+  token: string | undefined,
+  exit: boolean,
+  signal: AbortSignal,
+  cleanUp: (() => Promise<void>)[],
+): Promise<number> {
+  if (config.apiTokens !== undefined && token === undefined) {
+    throw new TidemarkError(
+      "CONFIG_INVALID",
+      "TIDEMARK_API_TOKENS is set, so `tidemark start` needs a token too, to follow its node: give one of the role viewer in TIDEMARK_TOKEN.",
+    );
+  }
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   const natsUrl = config.natsUrl ?? (await ownServerUrl(config, cleanUp));
   const supervisor = new Supervisor({
@@ -43,18 +57,21 @@ async function start(config: Config, exit: boolean, signal: AbortSignal, cleanUp
   });
   const { apiUrl } = await supervisor.start();
   cleanUp.push(() => supervisor.stop());
+  const api = new ApiClient(apiUrl, token);
+  // A wrong token is told of before anything is published.
+  await readShards(api);
   const nc = await connectNats(natsUrl, "tidemark start");
   cleanUp.push(() => nc.close());
 
   const samples: PublishedSample[] = [];
   for (const sample of SAMPLES) samples.push(await publishSample(nc, sample, config.dataDir, config.partitions));
-  const summary = await follow(nc, apiUrl, samples, exit, Promise.race([stopped, supervisor.finished]));
+  const summary = await follow(nc, api, samples, exit, Promise.race([stopped, supervisor.finished]));
   process.stdout.write(`${JSON.stringify(summary)}\n`);
   return 0;
 }
 
 /** Prints outputs until stopped; with `exit`, until the samples are drained. */
-async function follow(nc: NatsConnection, apiUrl: string, samples: readonly PublishedSample[], exit: boolean, stopped: Promise<void>) {
+async function follow(nc: NatsConnection, api: ApiClient, samples: readonly PublishedSample[], exit: boolean, stopped: Promise<void>) {
   const jsm = await jetstreamManager(nc, { checkAPI: false });
   const ends = new Map(samples.map((sample) => [sample.log, sample.ends]));
   const outputs = new DerivedOutputs(new OutputReader(jsm), ends, (line) => process.stdout.write(line));
@@ -66,7 +83,7 @@ async function follow(nc: NatsConnection, apiUrl: string, samples: readonly Publ
   let told = false;
   while (running) {
     await Promise.race([systemClock.sleep(POLL_MS), stopped]);
-    const shards = await readShards(apiUrl);
+    const shards = await readShards(api);
     const halted = shards?.find((shard) => shard.error !== undefined);
     if (exit && halted?.error !== undefined)
       throw new TidemarkError(halted.error.code, `${halted.job}/${halted.shard}: ${halted.error.detail}`);
@@ -80,7 +97,7 @@ async function follow(nc: NatsConnection, apiUrl: string, samples: readonly Publ
         if (exit) break;
         told = true;
         process.stderr.write(`tidemark: samples drained: ${JSON.stringify(outputs.summary(published))}\n`);
-        process.stderr.write(`tidemark: look at ${apiUrl}/v1/shards or ${apiUrl}/v1/actors/meter; Ctrl-C ends it\n`);
+        process.stderr.write(`tidemark: look at ${api.url}/v1/shards or ${api.url}/v1/actors/meter; Ctrl-C ends it\n`);
       }
     }
   }

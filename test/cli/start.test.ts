@@ -1,9 +1,10 @@
 /** `tidemark start` ends in order, however it is told to: nothing that it has started stays behind. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, before, suite, test } from "node:test";
 import { runningServerUrl } from "../../runtime/node/nats-server.ts";
 import { runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
@@ -34,4 +35,31 @@ test("at Ctrl-C, with the summary as its last line", { timeout: 60_000 }, async 
   assert.equal(code, 0);
   assert.equal((JSON.parse(stdout.trim().split("\n").at(-1)!) as { published: number }).published, 1_972);
   assert.equal(runningServerUrl(join(dataDir, "nats")), undefined);
+});
+
+suite("with tokens for the API", () => {
+  const tokens = join(dataDir, "tokens");
+  const withTokens = { ...env, TIDEMARK_API_TOKENS: tokens };
+  before(() => {
+    const hash = createHash("sha256").update("a-viewer").digest("hex");
+    writeFileSync(tokens, `start:viewer:${hash}\n`, { mode: 0o600 });
+  });
+
+  test("and one for itself it follows its node to the end of the samples", { timeout: 60_000 }, async (t) => {
+    const { code, stdout, stderr } = await startCli(t, ["start", "--exit"], { ...withTokens, TIDEMARK_TOKEN: "a-viewer" }).ended;
+    assert.equal(code, 0, stderr);
+    assert.equal((JSON.parse(stdout.trim().split("\n").at(-1)!) as { published: number }).published, 1_972);
+  });
+
+  for (const [what, token, says] of [
+    ["none", "", /CONFIG_INVALID: TIDEMARK_API_TOKENS is set, .* give one of the role viewer in TIDEMARK_TOKEN\./],
+    ["a wrong one", "another", /UNAUTHENTICATED: The token is not one of this node's\. Give a token with .*TIDEMARK_TOKEN\./],
+  ] as const) {
+    test(`and ${what} for itself it says so and ends, instead of waiting for ever`, { timeout: 60_000 }, async (t) => {
+      const { code, stdout, stderr } = await startCli(t, ["start", "--exit"], { ...withTokens, TIDEMARK_TOKEN: token }).ended;
+      assert.deepEqual([code, stdout], [1, ""]);
+      assert.match(stderr, says);
+      assert.equal(runningServerUrl(join(dataDir, "nats")), undefined);
+    });
+  }
 });

@@ -30,7 +30,8 @@ function urlOfSettings(env: Env): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${httpPort}`;
 }
 
-function readToken(file: string | undefined, env: Env): string | undefined {
+/** Throws CONFIG_INVALID for a token that cannot be read. */
+export function readToken(file: string | undefined, env: Env): string | undefined {
   const token = file === undefined ? env.TIDEMARK_TOKEN : readTokenFile(file);
   if (token === undefined || token === "") return undefined;
   if (/^[\x21-\x7e]+$/.test(token)) return token;
