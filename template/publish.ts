@@ -16,7 +16,10 @@ const order = {
   data: { amount: Number(amount) },
 };
 
-const nc = await connect({ servers: server });
+const nc = await connect({ servers: server }).catch((error: unknown) => {
+  console.error(`${server}: ${error instanceof Error ? error.message : error}. Give the address that npm run dev prints.`);
+  process.exit(1);
+});
 const stored = await nc.request(`orders.${customer}`, JSON.stringify(order));
 console.log(stored.string());
 await nc.close();

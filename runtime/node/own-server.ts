@@ -4,10 +4,13 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { TidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { lockDataDir } from "../store/data-dir-lock.ts";
 import { provideNatsServer } from "./nats-binary.ts";
-import { type NatsServer, startNatsServer } from "./nats-server.ts";
+import { type NatsServer, type NatsServerOptions, startNatsServer } from "./nats-server.ts";
+
+/** Where every NATS client looks by default. */
+const USUAL_PORT = 4222;
 
 export interface OwnServer {
   readonly server: NatsServer;
@@ -15,7 +18,7 @@ export interface OwnServer {
   stop(): Promise<void>;
 }
 
-/** Fails with DATA_DIR_LOCKED, DATA_DIR_UNWRITABLE, NATS_UNREACHABLE or NATS_TOO_OLD. */
+/** Listens on port 4222 where that is free, else on any. Fails with DATA_DIR_LOCKED, DATA_DIR_UNWRITABLE, NATS_UNREACHABLE or NATS_TOO_OLD. */
 export async function startOwnServer(dataDir: string, logs: readonly string[]): Promise<OwnServer> {
   const { binary } = await provideNatsServer();
   const storeDir = join(dataDir, "nats");
@@ -28,7 +31,7 @@ export async function startOwnServer(dataDir: string, logs: readonly string[]): 
   }
   const holder = { pid: process.pid, startedAt: new Date().toISOString(), nodeId: "its nats-server" };
   const lock = await lockDataDir(storeDir, () => holder);
-  const server = await startNatsServer({ binary, storeDir, logs });
+  const server = await onUsualPort({ binary, storeDir, logs });
   return {
     server,
     async stop() {
@@ -36,4 +39,14 @@ export async function startOwnServer(dataDir: string, logs: readonly string[]): 
       await lock.release();
     },
   };
+}
+
+/** Asking first whether the port is free would tell about a moment that is over: the server itself finds out. */
+async function onUsualPort(options: NatsServerOptions): Promise<NatsServer> {
+  try {
+    return await startNatsServer({ ...options, port: USUAL_PORT });
+  } catch (error) {
+    if (!isTidemarkError(error, "PORT_TAKEN")) throw error;
+    return await startNatsServer(options);
+  }
 }
