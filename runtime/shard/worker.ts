@@ -56,7 +56,7 @@ async function main(setup: WorkerSetup): Promise<void> {
     async open(natsUrl, nodeId) {
       const nc = await connectNats(natsUrl, `tidemark ${nodeId}`);
       const host = new ShardHost(nc, { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas }, beat, (message) => {
-        process.stderr.write(`${message}\n`);
+        process.stderr.write(`tidemark: ${message}\n`);
       });
       opened = { nc, host };
     },

@@ -107,8 +107,8 @@ suite("on a terminal", () => {
     assert.deepEqual(
       [title, ...rows],
       [
-        "ID        TIME                      KEY  HANDLER            OF             ERROR",
-        "echo.0.K  2026-01-15T12:00:00.000Z  a    echo.echo.failing  event failing  HANDLER_FAILED: asked to fail",
+        "ID        TIME                      KEY  HANDLER            ERROR",
+        "echo.0.K  2026-01-15T12:00:00.000Z  a    echo.echo.failing  asked to fail",
       ],
     );
   });
@@ -259,6 +259,15 @@ suite("a dead letter", () => {
       (letter!.redrives as { reason: string }[]).map(({ reason }) => reason),
       ["mended"],
     );
+  });
+
+  test("that was redriven before is refused when it is named again, and stays redriven once", async () => {
+    const [id = ""] = await ids();
+    const { code, stdout, stderr } = await runPiped(["dead-letters", "redrive", id, "--url", url]);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /was redriven before/);
+    const [letter] = await json("dead-letters", "show", id);
+    assert.equal((letter!.redrives as unknown[]).length, 1);
   });
 
   test("is left out of --all when it was redriven before", async () => {

@@ -14,17 +14,18 @@ interface DeadLetter {
   readonly key: string;
   readonly handler: string;
   readonly error: { readonly name: string; readonly message: string; readonly code: string };
-  readonly eventId?: string;
-  readonly timer?: { readonly name: string };
 }
+
+/** What every handler's own error has as its code: it says nothing more. */
+const FAILED = "HANDLER_FAILED";
 
 const COLUMNS: readonly Column<DeadLetter>[] = [
   { title: "ID", of: ({ id }) => id },
   { title: "TIME", of: ({ time }) => time },
   { title: "KEY", of: ({ key }) => key },
   { title: "HANDLER", of: ({ handler }) => handler },
-  { title: "OF", of: ({ eventId, timer }) => (timer === undefined ? `event ${eventId}` : `timer ${timer.name}`) },
-  { title: "ERROR", of: ({ error }) => `${error.code}: ${error.message}`, colour: () => "red" },
+  // Its event or timer is left to `show`: on a narrow terminal an id took the place of what went wrong.
+  { title: "ERROR", of: ({ error }) => (error.code === FAILED ? error.message : `${error.code}: ${error.message}`), colour: () => "red" },
 ];
 
 export const deadLettersList = command({
@@ -62,7 +63,8 @@ export const deadLettersRedrive = command({
   summary: "Puts dead letters back through the log, for the code that runs now",
   details: [
     "Each is handled once more by the handler that failed, exempt from dedupe and lateness. One whose event was trimmed from the log is refused. It goes on behind one that was refused, and then ends with 1.",
-    "With --all those that were redriven before are left out, so that the same command can be given again; an id that is named is always redriven.",
+    "A dead letter is redriven once: one that fails again makes a new one. With --all those that were redriven before are left out, so that the same command can be given again; one that is named is refused.",
+    "What became of each is an output: `tidemark outputs --type tidemark.audit`.",
   ],
   arguments: { ids: rest("ids of dead letters") },
   options: {
@@ -81,11 +83,16 @@ export const deadLettersRedrive = command({
     let redriven = 0;
     let refused = 0;
     for (const id of all ? await idsOf(client, job!) : ids) {
-      if (all && (await wasRedriven(client, id))) continue;
-      if (await redriveOne(client, terminal, id, reason)) redriven++;
+      const outcome = await redriveOne(client, terminal, id, reason);
+      if (outcome === "before" && all) continue;
+      if (outcome === "before") terminal.notice(printable(`${id} was redriven before; if it failed again, it has a new dead letter`));
+      if (outcome === "redriven") redriven++;
       else refused++;
     }
-    if (!terminal.json) await terminal.line(`${redriven} redriven${refused > 0 ? `, ${refused} refused` : ""}`);
+    if (!terminal.json) {
+      await terminal.line(`${redriven} redriven${refused > 0 ? `, ${refused} refused` : ""}`);
+      if (redriven > 0) terminal.notice("what becomes of each: tidemark outputs --type tidemark.audit");
+    }
     return refused === 0 ? 0 : 1;
   },
 });
@@ -106,8 +113,15 @@ async function wasRedriven(api: ApiClient, id: string): Promise<boolean> {
 /** Of one call; the next call goes on with the rest. */
 const ALL_MAX = 100_000;
 
-async function redriveOne(api: ApiClient, terminal: Terminal, id: string, reason: string | undefined): Promise<boolean> {
+async function redriveOne(
+  api: ApiClient,
+  terminal: Terminal,
+  id: string,
+  reason: string | undefined,
+): Promise<"redriven" | "before" | "refused"> {
   try {
+    // The job would refuse it, but only the log would say so.
+    if (await wasRedriven(api, id)) return "before";
     const { body } = await api.ask("POST", `/v1/dead-letters/${segment(id)}/redrive`, {
       body: reason === undefined ? {} : { reason },
       headers: { "idempotency-key": randomUUID() },
@@ -115,10 +129,10 @@ async function redriveOne(api: ApiClient, terminal: Terminal, id: string, reason
     const { position } = body as { readonly position?: unknown };
     if (terminal.json) await terminal.record(body);
     else await terminal.line(`${printable(id)}  redriven at ${printable(String(position))}`);
-    return true;
+    return "redriven";
   } catch (error) {
     if (!isApiProblem(error) || error.status < 400 || error.status >= 500 || error.status === 401 || error.status === 403) throw error;
     terminal.notice(printable(`${id}: ${error.message}`));
-    return false;
+    return "refused";
   }
 }

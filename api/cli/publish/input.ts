@@ -17,7 +17,8 @@ export function openInput(file: string | undefined, stdin: NodeJS.ReadableStream
   try {
     stats = statSync(file);
   } catch (error) {
-    throw new TidemarkError("INPUT_INVALID", `${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`);
+    const { code } = error as NodeJS.ErrnoException;
+    throw new TidemarkError("INPUT_INVALID", code === "ENOENT" ? `There is no file ${file}.` : `${file}: ${code ?? String(error)}.`);
   }
   if (stats.isDirectory()) throw new TidemarkError("INPUT_INVALID", `${file} is a folder.`);
   return { bytes: readFile(file), size: stats.isFile() ? stats.size : undefined };
