@@ -33,12 +33,14 @@ export class EventIntake {
       bytesAreCloudEvents: true,
       waitingEventsMax: options.eventsMax ?? EVENTS_MAX,
       tries: TRIES,
+      // A partition has one watermark: of a request in the order of time, a lane that gets ahead would make the others' events late.
+      lanes: 1,
     });
     this.#bytesMax = options.bytesMax ?? BYTES_MAX;
     this.#waitMs = options.waitMs ?? WAIT_MS;
   }
 
-  /** One outcome per event, in order; the events of a key are stored in this order. An event may be stored although it failed with `PUBLISH_TIMEOUT`. */
+  /** One outcome per event, in order; the events of a partition are stored in this order. An event may be stored although it failed with `PUBLISH_TIMEOUT`. */
   async publish(events: readonly KeyedEvent[]): Promise<PublishResult[]> {
     const bytes = events.reduce((sum, { payload }) => sum + (payload instanceof Uint8Array ? payload.length : 0), 0);
     if (this.#bytes > 0 && this.#bytes + bytes > this.#bytesMax) {

@@ -186,7 +186,7 @@ suite("an input in the order of time", () => {
     const events = Array.from({ length: 3_000 }, (_, n) =>
       JSON.stringify(cloudEvent({ id: `timely-${n}`, key: `key-${n % 300}`, time: DAY + 3_600_000 + n * 300_000 })),
     );
-    assert.equal((await publish(["--batch", "100"], events.join("\n"))).code, 0);
+    assert.equal((await publish(["--batch", "1000"], events.join("\n"))).code, 0);
     const shards = await untilShards(
       url,
       (all) => all.every(({ lag }) => lag === 0) && sumOf(all, "applied") + sumOf(all, "late") >= applied + events.length,
