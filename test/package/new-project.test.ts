@@ -12,6 +12,7 @@ interface Manifest {
   readonly name: string;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
+  readonly allowScripts: Readonly<Record<string, boolean>>;
 }
 
 suite("a new project", () => {
@@ -29,6 +30,11 @@ suite("a new project", () => {
     const { devDependencies, dependencies } = readManifest(join(ROOT, "template"));
     for (const [name, version] of Object.entries(devDependencies)) assert.equal(version, own[name], name);
     assert.deepEqual(dependencies, { tidemark: TIDEMARK_VERSION });
+  });
+
+  test("runs no install script that this repository does not", () => {
+    const { allowScripts } = readManifest(join(ROOT, "template"));
+    assert.deepEqual(allowScripts, readManifest(ROOT).allowScripts);
   });
 
   test("depends on a tarball by its place as seen from the project", (t) => {
