@@ -67,11 +67,11 @@ async function refuse(error: unknown): Promise<void> {
   process.exit(REFUSED_EXIT_CODE);
 }
 
-/** With the place in the source, where the cause knows one; without the frames of Node and of Tidemark. */
+/** Of an app that does not load with the place in its source, where the cause knows one; without the frames of Node and of Tidemark. */
 function messageOf(error: unknown): string {
   if (!isTidemarkError(error)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const { cause } = error;
-  if (!(cause instanceof Error)) return error.message;
+  if (error.code !== "APP_INVALID" || !(cause instanceof Error)) return error.message;
   const lines = (cause.stack ?? cause.message).split("\n");
   const own = lines.filter((line) => !/^\s+at /.test(line) || !/\(?node:|\/runtime\/(app|node)/.test(line));
   return [error.message, ...own].join("\n").trimEnd();
