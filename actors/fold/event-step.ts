@@ -16,6 +16,7 @@ import { jsonText } from "./json-text.ts";
 import type { KeyRow } from "./key-row.ts";
 import { raiseWatermark } from "./meta.ts";
 import { NO_KEY, type OutputWriter } from "./output-writer.ts";
+import { Pristine } from "./pristine.ts";
 import type { ShardState } from "./shard-state.ts";
 import { duplicateConflict, excerptOf, late, quarantine } from "./side-outputs.ts";
 import type { SubjectKind } from "./subject.ts";
@@ -42,6 +43,7 @@ export class EventStep implements CallSite {
   readonly #state: ShardState;
   readonly #runner: HandlerRunner;
   readonly #outputs: OutputWriter;
+  readonly #pristine: Pristine;
   readonly #offers = new Map<string, Offer[]>();
   readonly #otherTypes: ReadonlySet<string>;
   #entry: LogEntry | undefined;
@@ -54,6 +56,7 @@ export class EventStep implements CallSite {
     this.#state = state;
     this.#runner = runner;
     this.#outputs = outputs;
+    this.#pristine = new Pristine(options.primitives);
     this.#otherTypes = new Set(options.job.settings.otherTypes);
     options.job.actors.forEach((actor, number) => {
       for (const stream of actor.streams) {
@@ -80,6 +83,7 @@ export class EventStep implements CallSite {
   open(entry: LogEntry, subject: SubjectKind): void {
     this.#entry = entry;
     this.#subject = subject;
+    this.#pristine.open(entry);
     this.#items = subject.kind === "event" || subject.kind === "batch" ? readItems(entry, this.#options.primitives) : [];
   }
 
@@ -87,6 +91,7 @@ export class EventStep implements CallSite {
     this.#entry = undefined;
     this.#items = [];
     this.#accepted = undefined;
+    this.#pristine.close();
   }
 
   /** True when the event is new and valid: it has lifted the watermark, and timers may fire before `apply`. */
@@ -288,7 +293,7 @@ export class EventStep implements CallSite {
   #excerpt(index: number): string {
     const item = this.#items[index]!;
     if (this.#items.length === 1 || "refused" in item) return excerptOf(this.#options.primitives.decodeUtf8(this.#entry!.payload) ?? "");
-    return excerptOf(jsonText(item.value));
+    return excerptOf(jsonText((this.#pristine.value as readonly unknown[])[index]));
   }
 }
 

@@ -214,7 +214,7 @@ function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["time
 
 /** A call of an effect, for the same. */
 function callOf({ id, input, requestedAt, now, cause }: Asked): DeadLetter["call"] & object {
-  return { id, input, requestedAt, now: formatInstant(now), cause };
+  return { id, input: JSON.parse(input) as unknown, requestedAt, now: formatInstant(now), cause };
 }
 
 function originOf(call: Call, lookups: string | undefined): Origin {

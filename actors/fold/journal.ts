@@ -1,9 +1,14 @@
 /**
  * Entries that the runtime writes: the job's own journal and the log's control journal. One reader for each kind.
  * An empty entry is a tick, whoever wrote it: it carries nothing but its log time.
+ *
+ * What is read here goes into state and outputs, so nothing gets through that those could not hold: texts are bounded
+ * and well-formed.
  */
 import type { FoldSettings } from "../model/job.ts";
+import { writeKey } from "../model/key.ts";
 import { parseInstant } from "../model/time.ts";
+import { ATTRIBUTE_MAX_CHARS } from "./bounds.ts";
 import type { CodeIdentity } from "./meta.ts";
 import { type Outcome, type ResultEntry, readOutcome, readResults } from "./result-entry.ts";
 
@@ -132,9 +137,7 @@ export function readJournalEntry(text: string): JournalEntry | undefined {
       return time === undefined ? undefined : { kind: "watermark", time };
     }
     case "owner":
-      return typeof entry.token === "string" && typeof entry.node === "string"
-        ? { kind: "owner", token: entry.token, node: entry.node }
-        : undefined;
+      return isText(entry.token) && isText(entry.node) ? { kind: "owner", token: entry.token, node: entry.node } : undefined;
     case "epoch":
       return readEpoch(entry);
     case "redrive":
@@ -159,7 +162,7 @@ function readRedrive(entry: Readonly<Record<string, unknown>>): RedriveEntry | u
   if (typeof timer !== "object" || timer === null || !isText(key)) return undefined;
   const { id, time, armedBy } = timer as Readonly<Record<string, unknown>>;
   const instant = typeof time === "string" ? parseInstant(time) : undefined;
-  if (typeof id !== "string" || instant === undefined || typeof armedBy !== "string") return undefined;
+  if (!isTimerId(id) || instant === undefined || !isCause(armedBy)) return undefined;
   return { ...common, key, timer: { id, time: instant, armedBy }, data };
 }
 
@@ -168,19 +171,27 @@ function readRedrivenCall(call: unknown, entry: object): RedrivenCall | undefine
   if (typeof call !== "object" || call === null || outcome === undefined) return undefined;
   const { id, input, now, cause } = call as Readonly<Record<string, unknown>>;
   const instant = typeof now === "string" ? parseInstant(now) : undefined;
-  if (!isText(id) || input === undefined || instant === undefined || typeof cause !== "string") return undefined;
+  if (!isText(id) || input === undefined || instant === undefined || !isCause(cause)) return undefined;
   return { id, input, now: instant, cause, outcome };
 }
 
 function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && value.length <= TEXT_MAX_CHARS;
+  return typeof value === "string" && value !== "" && value.length <= TEXT_MAX_CHARS && value.isWellFormed();
+}
+
+/** Id of an event, or empty where no event was the cause. */
+function isCause(value: unknown): value is string {
+  return typeof value === "string" && value.length <= ATTRIBUTE_MAX_CHARS && value.isWellFormed();
+}
+
+function isTimerId(value: unknown): value is string {
+  return value === "" || (isText(value) && writeKey(value) !== undefined);
 }
 
 function readEpoch(entry: Readonly<Record<string, unknown>>): EpochEntry | undefined {
   const { version, codeHash, settings, tidemark, node, icu, tz, previous, from } = entry;
   if (!isCount(version) || !isCount(previous) || (from !== undefined && !isCount(from))) return undefined;
-  if (typeof codeHash !== "string" || typeof tidemark !== "string" || typeof node !== "string") return undefined;
-  if (typeof icu !== "string" || typeof tz !== "string" || !isSettings(settings)) return undefined;
+  if (!isText(codeHash) || !isText(tidemark) || !isText(node) || !isText(icu) || !isText(tz) || !isSettings(settings)) return undefined;
   return { kind: "epoch", version, codeHash, settings, tidemark, node, icu, tz, previous, ...(from === undefined ? {} : { from }) };
 }
 
@@ -189,8 +200,14 @@ function isSettings(value: unknown): value is FoldSettings {
   const settings = value as Readonly<Record<string, unknown>>;
   const counts = ["outOfOrdernessMs", "allowedLatenessMs", "dedupeHorizonMs", "maxAheadMs", "idleAfterMs"];
   const { otherTypes } = settings;
-  if (!Array.isArray(otherTypes) || otherTypes.some((type) => typeof type !== "string")) return false;
+  if (!Array.isArray(otherTypes) || !otherTypes.every(isText)) return false;
+  // A later build may have more of them; they are kept, if state can hold them.
+  if (!Object.entries(settings).every(([name, setting]) => name === "otherTypes" || (isText(name) && isPlain(name, setting)))) return false;
   return counts.every((name) => isCount(settings[name])) && (settings.idle === "advance" || settings.idle === "hold");
+}
+
+function isPlain(name: string, value: unknown): boolean {
+  return name !== "__proto__" && (value === null || isText(value) || typeof value === "boolean" || Number.isFinite(value));
 }
 
 function isCount(value: unknown): value is number {

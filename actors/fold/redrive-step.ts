@@ -5,8 +5,11 @@
  */
 import type { Actor } from "../model/actor.ts";
 import { writeKey } from "../model/key.ts";
+import { layoutOf } from "../model/layout.ts";
 import { formatPosition } from "../model/position.ts";
+import { CALL_INPUT_MAX_BYTES } from "./bounds.ts";
 import { readCallId } from "./call-row.ts";
+import { canonicalJson } from "./canonical.ts";
 import type { LogEntry } from "./entry.ts";
 import { readEnvelope } from "./envelope.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
@@ -21,6 +24,9 @@ import { audit, excerptOf, quarantine } from "./side-outputs.ts";
 
 /** A call that a redrive asks for, or why there is none. */
 type Wanted = { readonly call: Call; readonly run: Parameters<HandlerRunner["run"]>[1] } | { readonly refused: string };
+
+const ANY = layoutOf({});
+const NUMBER = /^[1-9]\d{0,15}$/;
 
 export class RedriveStep {
   readonly #options: FoldOptions;
@@ -61,7 +67,9 @@ export class RedriveStep {
   #once({ deadLetter }: RedriveEntry): { readonly refused: string } | undefined {
     const { job, partition } = this.#options;
     const prefix = `${job.name}.${partition}.`;
-    const k = deadLetter.startsWith(prefix) ? Number(deadLetter.slice(prefix.length)) : 0;
+    const number = deadLetter.startsWith(prefix) ? deadLetter.slice(prefix.length) : "";
+    // One spelling for each, or it could be put back once in every spelling.
+    const k = NUMBER.test(number) ? Number(number) : 0;
     if (!Number.isSafeInteger(k) || k < 1 || k > this.#state.meta.outputs) return { refused: "no output of this shard has that id" };
     return this.#state.isRedriven(deadLetter) ? { refused: "it was redriven before" } : undefined;
   }
@@ -90,7 +98,8 @@ export class RedriveStep {
     const watermark = this.#state.meta.watermark ?? event.time;
     const { id, source, type, time, effectiveTime, sequence } = event;
     const info = { id, source, type, time, effectiveTime, sequence, behind: time < watermark };
-    const site = siteOf(position, () => excerptOf(jsonText(redrive.event)));
+    // Made before the handler can change what it is given.
+    const site = siteOf(position, excerptOf(jsonText(redrive.event)));
     const about = { row, actor: number, handler: redrive.handler, now: time, clock: Math.max(time, watermark), cause: id };
     return { call: { ...about, site, unit: id, eventId: id }, run: (ctx) => handler(ctx, event.data as never, info) };
   }
@@ -100,17 +109,19 @@ export class RedriveStep {
     const timer = actor.timers[at];
     const { key, timer: fired } = redrive;
     if (timer === undefined || fired === undefined) return { refused: `the actor has no timer "${name}"` };
-    if (timer.schema !== undefined && !timer.schema.check(redrive.data)) return { refused: `data ${timer.schema.explain(redrive.data)}` };
+    const read = timerData(timer, redrive.data);
+    if ("refused" in read) return read;
+    const { data } = read;
     const row = this.#rowOf(key);
     if (row === undefined) return { refused: "the key is none of this partition" };
     const { time, id, armedBy } = fired;
-    const record: TimerRecord = { timer: at, id: writeKey(id) ?? "", at: time, indexedAt: time, data: redrive.data, armedBy };
-    const site = siteOf(position, () => excerptOf(JSON.stringify(redrive.data ?? null)));
+    const record: TimerRecord = { timer: at, id: writeKey(id) ?? "", at: time, indexedAt: time, data, armedBy };
+    const site = siteOf(position, excerptOf(JSON.stringify(data ?? null)));
     const clock = timer.clock === "event" ? Math.max(time, this.#state.meta.watermark ?? time) : (this.#state.meta.watermark ?? time);
     const about = { row, actor: number, handler: redrive.handler, now: time, clock, cause: armedBy };
     return {
       call: { ...about, site, unit: `${armedBy}|${name}|${record.id}|${time}`, timer: { name, clock: timer.clock, record } },
-      run: (ctx) => timer.handler(ctx, { name, id, time, data: redrive.data }),
+      run: (ctx) => timer.handler(ctx, { name, id, time, data }),
     };
   }
 
@@ -121,11 +132,16 @@ export class RedriveStep {
     if (named === undefined || effect === undefined) return { refused: `the actor has no effect that the call ${redriven.id} is of` };
     const row = this.#rowOf(redrive.key);
     if (row === undefined) return { refused: "the key is none of this partition" };
+    const input = safeJson(redriven.input);
+    if (input === undefined || this.#options.primitives.encodeUtf8(input).length > CALL_INPUT_MAX_BYTES)
+      return { refused: "no call has that input" };
     const { address } = named;
-    const asked = { ...redriven, address, requestedAt: formatPosition(partition, address.sequence, address.index) };
+    const { id, now, cause } = redriven;
+    const asked = { id, input, now, cause, address, requestedAt: formatPosition(partition, address.sequence, address.index) };
     const outcome = checkedOutcome(effect, redriven.outcome);
     const { processingTime, watermark } = this.#state.meta;
-    const answered = { row, actor: number, actorName: actor.name, effect, asked, outcome };
+    const excerpt = excerptOf(jsonText("failed" in outcome ? outcome.failed : outcome.output));
+    const answered = { row, actor: number, actorName: actor.name, effect, asked, outcome, excerpt: () => excerpt };
     const wanted = resultCall(answered, { now: processingTime, clock: watermark ?? redriven.now, position });
     return wanted.call.handler === redrive.handler ? wanted : { refused: `that result is not for the handler "${redrive.handler}"` };
   }
@@ -144,6 +160,27 @@ export class RedriveStep {
   }
 }
 
-function siteOf(position: string, excerpt: () => string): CallSite {
-  return { position: () => position, excerpt };
+function siteOf(position: string, excerpt: string): CallSite {
+  return { position: () => position, excerpt: () => excerpt };
+}
+
+/** Data of a timer as one that was armed would have it. */
+function timerData({ schema }: Actor["timers"][number], given: unknown): { readonly data: unknown } | { readonly refused: string } {
+  if (schema === undefined) return { data: undefined };
+  if (safeJson(given) === undefined) return { refused: "data cannot be kept" };
+  if (!schema.check(given)) return { refused: `data ${schema.explain(given)}` };
+  try {
+    return { data: schema.layout.normalize(given, "data", { bytes: 0 }) };
+  } catch (error) {
+    return { refused: error instanceof Error ? error.message : "data cannot be kept" };
+  }
+}
+
+/** Canonical JSON; `undefined` of what no cell, timer or call could hold. */
+function safeJson(value: unknown): string | undefined {
+  try {
+    return canonicalJson(ANY.normalize(value, "data", { bytes: 0 }));
+  } catch {
+    return undefined;
+  }
 }

@@ -8,16 +8,14 @@ import type { CallRecord } from "./call-row.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { ActorContext } from "./context.ts";
 import type { Call } from "./handler-runner.ts";
-import { jsonText } from "./json-text.ts";
 import type { KeyRow } from "./key-row.ts";
 import type { Outcome } from "./result-entry.ts";
-import { excerptOf } from "./side-outputs.ts";
 
 /** A call as its handlers and its dead letter see it. */
 export interface Asked extends Pick<CallRecord, "address" | "now" | "cause"> {
   readonly id: string;
-  /** Parsed. */
-  readonly input: unknown;
+  /** Canonical JSON. */
+  readonly input: string;
   /** Position at which it was asked for. */
   readonly requestedAt: string;
 }
@@ -30,6 +28,8 @@ export interface Answered {
   readonly effect: DeclaredEffect;
   readonly asked: Asked;
   readonly outcome: Outcome;
+  /** At most 4 KiB of the outcome as it came, whatever the handler did with the one that it was given. */
+  readonly excerpt: () => string;
 }
 
 /** What the effect's schema makes of an outcome. */
@@ -47,10 +47,11 @@ export function checkedOutcome({ output: schema }: DeclaredEffect, outcome: Outc
 
 /** `now` and `clock`: see UnitSubject. */
 export function resultCall(
-  { row, actor, actorName, effect, asked, outcome }: Answered,
+  { row, actor, actorName, effect, asked, outcome, excerpt }: Answered,
   at: { readonly now: number; readonly clock: number; readonly position: string },
 ): { readonly call: Call; readonly run: (ctx: ActorContext) => unknown } {
-  const { id, input, requestedAt, now, cause, address } = asked;
+  const { id, requestedAt, now, cause, address } = asked;
+  const input = JSON.parse(asked.input) as unknown;
   const answered = { id, input, requestedAt, now };
   const failed = "failed" in outcome;
   const call: Call = {
@@ -60,7 +61,7 @@ export function resultCall(
     now: at.now,
     clock: at.clock,
     cause,
-    site: { position: () => at.position, excerpt: () => excerptOf(jsonText(failed ? outcome.failed : outcome.output)) },
+    site: { position: () => at.position, excerpt },
     unit: `${cause}|${requestedAt}|${address.n}`,
     asked,
   };

@@ -12,9 +12,12 @@ import { type CallRecord, readCallId } from "./call-row.ts";
 import type { LogEntry } from "./entry.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { HandlerRunner } from "./handler-runner.ts";
+import { jsonText } from "./json-text.ts";
+import { Pristine } from "./pristine.ts";
 import { checkedOutcome, resultCall } from "./result-call.ts";
 import type { Outcome, ResultEntry } from "./result-entry.ts";
 import type { ShardState } from "./shard-state.ts";
+import { excerptOf } from "./side-outputs.ts";
 
 /** A result that counts. */
 interface Counted {
@@ -31,6 +34,7 @@ export class ResultStep {
   readonly #options: FoldOptions;
   readonly #state: ShardState;
   readonly #runner: HandlerRunner;
+  readonly #pristine: Pristine;
   #entry: LogEntry | undefined;
   #results: ResultEntry | undefined;
   #counted: Counted | undefined;
@@ -39,6 +43,7 @@ export class ResultStep {
     this.#options = options;
     this.#state = state;
     this.#runner = runner;
+    this.#pristine = new Pristine(options.primitives);
   }
 
   /** Results of the open entry. */
@@ -49,12 +54,14 @@ export class ResultStep {
   open(entry: LogEntry, results: ResultEntry): void {
     this.#entry = entry;
     this.#results = results;
+    this.#pristine.open(entry);
   }
 
   close(): void {
     this.#entry = undefined;
     this.#results = undefined;
     this.#counted = undefined;
+    this.#pristine.close();
   }
 
   /** True when the result counts: timers may fire before `apply`, as before an event. */
@@ -78,13 +85,21 @@ export class ResultStep {
     const position = formatPosition(partition, sequence, index);
     const requestedAt = formatPosition(partition, call.address.sequence, call.address.index);
     const { address, now, cause } = call;
-    const asked = { id, address, input: JSON.parse(call.input) as unknown, requestedAt, now, cause };
+    const asked = { id, address, input: call.input, requestedAt, now, cause };
     const unit = resultCall(
-      { row, actor, actorName: call.actor, effect, asked, outcome },
+      { row, actor, actorName: call.actor, effect, asked, outcome, excerpt: this.#excerpt(index, outcome) },
       { now: logTime, clock: this.#state.meta.watermark ?? logTime, position },
     );
     const done = this.#runner.runAlone(unit.call, unit.run, skips.get(skipName(position, undefined)));
     if (!done) this.#state.meta.counts.deadLettered++;
+  }
+
+  #excerpt(index: number, outcome: Outcome): () => string {
+    if ("failed" in outcome) {
+      const excerpt = excerptOf(jsonText(outcome.failed));
+      return () => excerpt;
+    }
+    return () => excerptOf(jsonText(((this.#pristine.value as ResultEntry).results[index] as { readonly output: unknown }).output));
   }
 
   #count(index: number): Counted | undefined {

@@ -42,7 +42,7 @@ export type Infer<S extends AnySchema> = S extends StandardSchema<infer T> ? T :
 
 const EXPLANATION_MAX = 200;
 
-/** Throws TypeError when a Standard Schema has no JSON Schema, or checks asynchronously. */
+/** Throws TypeError when a Standard Schema has no JSON Schema. One that throws at a value, or checks it asynchronously, refuses it. */
 export function schemaOf<S extends AnySchema>(source: S): Schema<Infer<S>> {
   return ("~standard" in source ? ofStandard(source as StandardSchema) : ofTypeBox(source)) as Schema<Infer<S>>;
 }
@@ -72,9 +72,15 @@ function ofStandard(source: StandardSchema): Schema<unknown> {
     throw new TypeError(`a schema of ${vendor} gives no JSON Schema, which the layout of state needs. Use one that does, or TypeBox.`);
   const json = jsonSchema.input({ target: "draft-2020-12" }) as JsonSchema;
   const issuesOf = (value: unknown): readonly StandardIssue[] | undefined => {
-    const result = validate(value);
-    if ("then" in result) throw new TypeError(`a schema of ${vendor} checks asynchronously. Handlers are synchronous: use one that is.`);
-    return result.issues;
+    // What a check of the app's own does with data that nobody thought of must not stop a partition.
+    try {
+      const result = validate(value);
+      if (!("then" in result)) return result.issues;
+      result.catch(() => {});
+      return [{ message: `is checked asynchronously by a schema of ${vendor}; use one that is synchronous` }];
+    } catch (error) {
+      return [{ message: `makes its schema throw: ${error instanceof Error ? error.message : "no error"}` }];
+    }
   };
   return {
     json,
