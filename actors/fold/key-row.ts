@@ -224,7 +224,8 @@ function readSection(reader: ByteReader, shape: Shape): Section {
   return { shape, cells, timers, calls: head % 2 === 1 ? readCalls(reader) : NO_CALLS };
 }
 
-function isPresent({ timers, calls, cells }: Section): boolean {
+/** Whether a row says anything of it; what says nothing is not stored. */
+export function isPresent({ timers, calls, cells }: Section): boolean {
   return timers.length > 0 || calls.length > 0 || cells.some(isFilled);
 }
 

@@ -7,11 +7,13 @@
  * Done inside the unit of the handler: what fails leaves the old state as it was, and a dead letter.
  */
 import type { Actor } from "../model/actor.ts";
+import type { AnyCell, CellKind } from "../model/cell.ts";
 import { sameCell } from "../model/cells/restored-cell.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Layout } from "../model/layout.ts";
+import type { Schema } from "../model/schema.ts";
 import { EntryTable } from "./entry-row.ts";
-import { type CellState, emptyCell, isFilled, type KeyRow, type Section, type TimerRecord } from "./key-row.ts";
+import { type CellState, emptyCell, isFilled, isPresent, type KeyRow, type Section, type TimerRecord } from "./key-row.ts";
 import { LiveCell } from "./live-cell.ts";
 import type { Shape } from "./shapes.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -34,7 +36,8 @@ export function migrate(
   const live = (cell: Shape["cells"][number], state: CellState): LiveCell => new LiveCell(shard, unit, cell, from.shape.actor, () => state);
   const old: Record<string, unknown> = {};
   for (const [name, { cell, state }] of oldCells) if (isFilled(state)) old[name] = cell.plain(live(cell, state));
-  const next = migrated(actor, from.shape.version, old);
+  // Emptied meanwhile, it is as good as gone: whether it is still in memory must not show.
+  const next = isPresent(from) ? migrated(actor, from.shape.version, old) : {};
 
   const fresh: Section = { shape: to, cells: [], timers: [], calls: from.calls };
   for (const cell of to.cells) {
@@ -43,7 +46,9 @@ export function migrate(
     fresh.cells.push(stays ? known.state : emptyCell());
     if (stays) oldCells.delete(cell.name);
   }
-  const expiries = new Map([...oldCells].map(([name, { cell, state }]) => [name, expiriesOf(live(cell, state))]));
+  const expiries = new Map(
+    [...oldCells].map(([name, { cell, state }]) => [name, { kind: cell.kind, ends: expiriesOf(live(cell, state)) }]),
+  );
   for (const { cell, state } of oldCells.values()) live(cell, state).clear();
   to.cells.forEach((cell, i) => {
     const emptied = oldCells.get(cell.name)?.state.entries;
@@ -55,7 +60,7 @@ export function migrate(
     } catch (error) {
       throw migrationFailed(actor, from.shape, error);
     }
-    for (const [id, at] of expiries.get(cell.name) ?? []) store.keepExpiry(id, at);
+    keepExpiries(cell, store, expiries.get(cell.name));
   });
   for (const record of [...from.timers]) {
     const carried = carriedTimer(actor, record, from.shape, to);
@@ -112,14 +117,41 @@ function expiriesOf(cell: LiveCell): [id: string, at: number][] {
   return found;
 }
 
+/** Of a list the elements are numbered anew, and only when none went or came it is known which is which. */
+function keepExpiries(
+  cell: AnyCell,
+  store: LiveCell,
+  before: { readonly kind: CellKind; readonly ends: [string, number][] } | undefined,
+): void {
+  if (before === undefined || (cell.kind === "list") !== (before.kind === "list")) return;
+  if (cell.kind !== "list") {
+    for (const [id, at] of before.ends) store.keepExpiry(id, at);
+    return;
+  }
+  const ids = [...store.entries()].map(([id]) => id);
+  if (ids.length !== before.ends.length) return;
+  before.ends.forEach(([, at], i) => {
+    store.keepExpiry(ids[i]!, at);
+  });
+}
+
 /** The timer under its number in the new shape; `undefined` when that does not declare it. */
 function carriedTimer(actor: Actor, record: TimerRecord, from: Shape, to: Shape): TimerRecord | undefined {
   const { name, clock } = from.timers[record.timer]!;
   const timer = to.timers.findIndex((candidate) => candidate.name === name && candidate.clock === clock);
   const declared = to.timers[timer];
   if (declared === undefined) return undefined;
-  if (declared.schema === undefined) return { ...record, timer, data: undefined };
-  if (!declared.schema.check(record.data))
-    throw migrationFailed(actor, from, new Error(`timers.${name} ${declared.schema.explain(record.data)}.`));
-  return { ...record, timer, data: declared.schema.layout.normalize(record.data, `timers.${name}`, { bytes: 0 }) };
+  return { ...record, timer, data: carriedData(actor, declared, record.data, from) };
+}
+
+/** Data of a timer that an earlier build armed, as this one declares it. Throws STATE_MIGRATION when it is not that. */
+export function carriedData(
+  actor: Actor,
+  { name, schema }: { readonly name: string; readonly schema: Schema<unknown> | undefined },
+  data: unknown,
+  from: Shape,
+): unknown {
+  if (schema === undefined) return undefined;
+  if (!schema.check(data)) throw migrationFailed(actor, from, new Error(`timers.${name} ${schema.explain(data)}.`));
+  return schema.layout.normalize(data, `timers.${name}`, { bytes: 0 });
 }

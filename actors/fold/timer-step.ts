@@ -3,10 +3,12 @@
  */
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
+import type { ActorContext } from "./context.ts";
 import { skipName } from "./fold-options.ts";
 import type { Call, HandlerRunner } from "./handler-runner.ts";
 import { readTimerRow } from "./keys.ts";
 import { findTimer } from "./live-timers.ts";
+import { carriedData } from "./migration.ts";
 import type { ShardState } from "./shard-state.ts";
 import { excerptOf } from "./side-outputs.ts";
 
@@ -53,8 +55,12 @@ export class TimerStep {
       unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
       timer: { name: address.name, clock: timer.clock, record },
     };
-    const fired = { name: address.name, id: readKey(record.id) ?? "", time: record.at, data: record.data };
-    const done = this.#runner.runAlone(call, (ctx) => timer.handler(ctx, fired), this.#skips.get(skipName(position, indexRow)));
+    const stale = section.shape === this.#state.shapes.current(actor) ? undefined : section.shape;
+    const run = (ctx: ActorContext): unknown => {
+      const data = stale === undefined ? record.data : carriedData(this.#job.actors[actor]!, timer, record.data, stale);
+      return timer.handler(ctx, { name: address.name, id: readKey(record.id) ?? "", time: record.at, data });
+    };
+    const done = this.#runner.runAlone(call, run, this.#skips.get(skipName(position, indexRow)));
     if (!done) this.#state.meta.counts.deadLettered++;
   }
 }

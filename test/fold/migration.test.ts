@@ -9,8 +9,10 @@ import { set } from "../../actors/model/cells/set.ts";
 import { value } from "../../actors/model/cells/value.ts";
 import { type Job, job } from "../../actors/model/job.ts";
 import { output, stream } from "../../actors/model/stream.ts";
-import { foldBuilds } from "../support/builds.ts";
+import { HOUR_MS } from "../../actors/model/time.ts";
+import { foldBuilds, foldHandOver, handOver } from "../support/builds.ts";
 import { T0, TestLog } from "../support/entries.ts";
+import { bytesOf, INTERRUPTED } from "../support/scripted.ts";
 
 const go = { go: stream("go", { schema: Type.Unknown() }) };
 const said = { said: output("said", { schema: Type.Unknown() }) };
@@ -204,6 +206,73 @@ suite("a new version with migrations", () => {
     const gone = jobOf(idle);
     const { outputs } = foldBuilds(log, [jobOf(before, idle), gone, jobOf(after)]);
     assert.deepEqual((outputs.at(-1)!.data as unknown as unknown[])[0], { name: "ann", visits: 3 });
+  });
+});
+
+suite("what an earlier build has left, folded on by the next one", () => {
+  const item = (schema: typeof Text | typeof Long) => list(schema).ttl("1h");
+  const Text = Type.String();
+  const Long = Type.String({ maxLength: 100 });
+  const queue = (schema: typeof Text | typeof Long, more: object = {}): Actor =>
+    actor("kept", {
+      in: go,
+      out: said,
+      state: { items: item(schema), maybe: value(Type.Union([Type.Null(), schema]), "initial"), left: value(Type.Integer()) },
+      timers: { wake: timer("event", Type.Object({ n: Type.Unknown() })) },
+      on: {
+        go(ctx, data) {
+          const { items, maybe, left } = ctx.state;
+          for (const add of (data as { add?: string[] }).add ?? []) items.add(add);
+          items.removeFirst((data as { remove?: number }).remove ?? 0);
+          if ((data as { none?: boolean }).none === true) maybe.set(null as never);
+          ctx.out.said({ items: items.get(), ends: items.expiresAt(), maybe: maybe.get(), left: left.get() ?? null });
+        },
+        wake() {},
+      },
+      ...more,
+    });
+
+  const event = (id: string, data: object, time = T0) => ({ id, type: "go", time, data });
+
+  test("does not show whether what expired since was in memory", () => {
+    const after = queue(Long, { version: 2, migrate: { 2: (old: object) => ({ ...old, left: Object.keys(old).length }) } });
+    const log = new TestLog("kept").event(event("1", { add: ["a"] }));
+    handOver(log, jobOf(queue(Text)), jobOf(after));
+    log.watermark(T0 + HOUR_MS).event(event("2", {}, T0 + HOUR_MS));
+    const ways = Object.values({ whole: {}, ...INTERRUPTED }).map((way) =>
+      bytesOf(foldHandOver(log, jobOf(queue(Text)), jobOf(after), 2, way)),
+    );
+    for (const way of ways) assert.deepEqual(way, ways[0]);
+  });
+
+  test("keeps the ends of a list's elements, which are numbered anew", () => {
+    const log = new TestLog("kept")
+      .event(event("1", { add: ["a"] }))
+      .event(event("2", { add: ["b"], remove: 1 }, T0 + 1))
+      .event(event("3", { add: ["c"] }, T0 + 2))
+      .event(event("4", {}, T0 + 3));
+    const { outputs } = foldBuilds(log, [jobOf(queue(Text)), jobOf(queue(Text)), jobOf(queue(Text)), jobOf(queue(Long))]);
+    const { items, ends } = outputs.at(-1)!.data;
+    assert.deepEqual({ items, ends }, { items: ["b", "c"], ends: [T0 + 1 + HOUR_MS, T0 + 2 + HOUR_MS] });
+  });
+
+  test("keeps a null as the value that it is", () => {
+    const log = new TestLog("kept").event(event("1", { none: true })).event(event("2", {}));
+    assert.equal(foldBuilds(log, [jobOf(queue(Text)), jobOf(queue(Long))]).outputs.at(-1)!.data.maybe, null);
+  });
+
+  test("refuses the data of a timer that fires, when the next build declares it otherwise", () => {
+    const number = actor("kept", {
+      in: go,
+      out: said,
+      timers: { wake: timer("event", Type.Object({ n: Type.String() })) },
+      on: { go() {}, wake: (ctx, fired) => ctx.out.said(fired.data.n.length) },
+    });
+    const { outputs } = foldBuilds(new TestLog("kept").event({ id: "1", type: "go" }).watermark(T0 + 60_001), [
+      jobOf(before),
+      jobOf(number),
+    ]);
+    assert.equal((outputs[0]?.data.error as { readonly code?: string } | undefined)?.code, "STATE_MIGRATION");
   });
 });
 

@@ -1,10 +1,12 @@
 /** Folds one history with several builds, each from the state that the one before has left. */
 import { Fold } from "../../actors/fold/fold.ts";
+import { writeEpoch } from "../../actors/fold/journal.ts";
 import { META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { primitives } from "../../runtime/primitives.ts";
+import { type Folded, foldHistory, type Interruptions } from "../../runtime/replay/fold-history.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import { identityFor, type ReadOutput, readOutputs, type TestLog } from "./entries.ts";
 
@@ -31,4 +33,17 @@ export function foldBuilds(
     store.commit(fold.seal().changes, () => {});
   });
   return { outputs: readOutputs(outputs), store, meta: meta! };
+}
+
+/** The entry with which the build in force hands over to `next`. */
+export function handOver(log: TestLog, from: Job, next: Job): void {
+  log.raw(`${log.log}.p0.j.${from.name}.epoch`, writeEpoch(identityFor(next), 0, undefined));
+}
+
+/** Folds up to the hand-over at that entry with one build, and on from its state with the next, as a shard does. */
+export function foldHandOver(log: TestLog, before: Job, after: Job, at: number, interruptions: Interruptions = {}): Folded {
+  const store = new MemoryStore();
+  const first = foldHistory({ ...log.history(before), entries: log.entries.slice(0, at), store }, interruptions);
+  const second = foldHistory({ ...log.history(after), store }, interruptions);
+  return { ...second, outputs: [...first.outputs, ...second.outputs] };
 }

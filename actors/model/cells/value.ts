@@ -37,9 +37,12 @@ export function value<S extends AnySchema>(schema: S, initial?: Infer<S>): Cell<
       };
       return handle;
     },
-    plain: (view) => view.slot() ?? start ?? null,
+    plain(view) {
+      const kept = view.slot();
+      return kept === undefined ? (start ?? null) : kept;
+    },
     load(store, plain) {
-      if (plain !== undefined && plain !== null) store.setSlot(plain);
+      if (plain !== undefined && (plain !== null || slot.check(null))) store.setSlot(plain);
     },
   });
 }
