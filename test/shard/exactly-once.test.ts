@@ -7,8 +7,11 @@ import type { Shard } from "../../runtime/shard/shard.ts";
 import type { ShardTuning } from "../../runtime/shard/shard-parts.ts";
 import { aCellHistory, cellJob } from "../support/cell-script.ts";
 import { T0 } from "../support/entries.ts";
+import { everythingJob } from "../support/everything-app.ts";
+import { anEverythingHistory } from "../support/everything-history.ts";
 import { MemoryWorld, turn, WatchedStore } from "../support/memory-world.ts";
 import { aHistory } from "../support/random-history.ts";
+import { assertRowsHold } from "../support/row-invariants.ts";
 import { runEvent, ScriptLog, type Step, scriptedJob } from "../support/scripted.ts";
 import { aScriptedHistory } from "../support/scripted-history.ts";
 
@@ -42,6 +45,7 @@ suite("whatever happens to a shard, its stream holds each output once and its st
     ["timers", aScriptedHistory, job],
     ["meters", aHistory, meter],
     ["cells", aCellHistory.map(({ log }) => log), cellJob()],
+    ["everything at once", anEverythingHistory, everythingJob(1)],
   ] as const) {
     test(`${name}: crashes at any step, answers lost and held, publishes refused, entries appended meanwhile`, async () => {
       await fc.assert(
@@ -76,6 +80,7 @@ suite("whatever happens to a shard, its stream holds each output once and its st
             await world.settle(shard);
             const hash = await world.drain(shard);
             assert.equal(hash, (await world.assertExact()).stateHash);
+            assertRowsHold(world.store, of);
           },
         ),
         { numRuns },

@@ -1,0 +1,149 @@
+/**
+ * What must hold between the rows that a shard has committed, whatever it went through: every index row has its owner
+ * and every owner its index row, counts count what is there, and the sums of the state hash are those of the rows.
+ */
+import assert from "node:assert/strict";
+import { decodeCall } from "../../actors/fold/call-row.ts";
+import { decodeEntry } from "../../actors/fold/entry-row.ts";
+import { type KeyRow, KeyRowCodec, type Section } from "../../actors/fold/key-row.ts";
+import {
+  callRow,
+  entryRow,
+  HASHED_TABLES,
+  keyRow,
+  META_ROW,
+  pageRow,
+  readCallRow,
+  referenceVersionRow,
+  SUMS_ROW,
+  TABLE,
+  type TimerAddress,
+  timerRow,
+} from "../../actors/fold/keys.ts";
+import { readMeta } from "../../actors/fold/meta.ts";
+import { readSteps } from "../../actors/fold/reference-state.ts";
+import { Shapes } from "../../actors/fold/shapes.ts";
+import { StateSums } from "../../actors/fold/state-hash.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { slotOf } from "../../actors/model/key.ts";
+import { primitives } from "../../runtime/primitives.ts";
+import type { ShardStore } from "../../runtime/store/shard-store.ts";
+
+type Stored = Pick<ShardStore, "get" | "scan">;
+
+export function assertRowsHold(store: Stored, job: Job): void {
+  const shapes = new Shapes(job.actors, store, primitives);
+  const codec = new KeyRowCodec(shapes);
+  const owned = new Owned(store);
+  let keys = 0;
+  for (const { key, value } of rowsOf(store, TABLE.key)) {
+    keys++;
+    const token = key.slice(3);
+    const row = codec.decode(token, slotOf(token), value);
+    assert.equal(key, keyRow(row.slot, token));
+    assert.deepEqual(codec.encode(row), value, `the row of ${token} has other bytes when it is written anew`);
+    owned.key(row);
+  }
+  for (const { key, value } of rowsOf(store, TABLE.reference)) {
+    const [table, token] = key.slice(1).split("\0") as [string, string];
+    for (const { version, ended } of readSteps(value)) if (!ended) owned.rows.add(referenceVersionRow(table, token, version));
+  }
+  for (const table of [TABLE.timer, TABLE.entry, TABLE.page, TABLE.call, TABLE.referenceVersion]) {
+    const stored = rowsOf(store, table).map(({ key }) => key);
+    const wanted = [...owned.rows].filter((key) => key.startsWith(table)).sort();
+    assert.deepEqual(stored, wanted, `rows of table ${table}`);
+  }
+  const meta = readMeta(store.get(META_ROW)!)!;
+  assert.deepEqual({ keys: meta.keys, timers: meta.timers, calls: meta.calls }, { keys, timers: owned.timers, calls: owned.calls });
+  assert.deepEqual(Buffer.from(store.get(SUMS_ROW)!), Buffer.from(sumsOf(store).write()), "sums of the state hash");
+}
+
+/** Rows that must be there because another one says so. */
+class Owned {
+  readonly rows = new Set<string>();
+  readonly #store: Stored;
+  timers = 0;
+  calls = 0;
+
+  constructor(store: Stored) {
+    this.#store = store;
+  }
+
+  key(row: KeyRow): void {
+    const readPage = (page: number): Uint8Array => {
+      const key = pageRow(row.slot, row.token, page);
+      this.rows.add(key);
+      return this.#store.get(key)!;
+    };
+    row.dedupe.oldest({ readPage, writePage: () => assert.fail(), dropPage: () => assert.fail() });
+    assert.equal(row.forgetIndexedAt === undefined, row.dedupe.empty, `${row.token}: what is remembered is forgotten once`);
+    if (row.forgetIndexedAt !== undefined)
+      this.#index({ clock: "expiry", time: row.forgetIndexedAt, token: row.token, actor: "", name: "", id: "" });
+    for (const section of [...row.sections, ...row.gone]) if (section !== undefined) this.#section(row, section);
+  }
+
+  #section(row: KeyRow, section: Section): void {
+    const { token } = row;
+    const { actor } = section.shape;
+    for (const { timer, id, at, indexedAt } of section.timers) {
+      const { name, clock } = section.shape.timers[timer]!;
+      assert.ok(indexedAt <= at);
+      this.#index({ clock, time: indexedAt, token, actor, name, id });
+      this.timers++;
+    }
+    for (const address of section.calls) {
+      const key = callRow(address);
+      const call = decodeCall(readCallRow(key), this.#store.get(key)!);
+      assert.deepEqual([call.token, call.actor], [token, actor]);
+      this.rows.add(key);
+      this.calls++;
+    }
+    section.shape.cells.forEach((cell, i) => {
+      const { slot, expiry, entries } = section.cells[i]!;
+      const expires = (id: string, kept: typeof expiry): void => {
+        assert.equal(kept !== undefined, cell.ttlMs !== undefined, `${actor}.${cell.name} ${id}`);
+        if (kept === undefined) return;
+        assert.ok(kept.indexedAt <= kept.at);
+        this.#index({ clock: "expiry", time: kept.indexedAt, token, actor, name: cell.name, id });
+      };
+      if (cell.entry === undefined && slot !== undefined) expires("", expiry);
+      else assert.equal(expiry, undefined, `${actor}.${cell.name} is empty and has an end`);
+      if (cell.kind === "list") assert.equal(slot === undefined, (entries?.count ?? 0) === 0, "a list that is empty has no number");
+      if (cell.entry === undefined) return;
+      const prefix = entryRow(row.slot, token, actor, cell.name, "");
+      const found = this.#store.scan(prefix, `${prefix}\xff`, Number.POSITIVE_INFINITY);
+      assert.equal(found.length, entries?.count ?? 0, `${actor}.${cell.name} counts its entries`);
+      for (const { key, value } of found) {
+        this.rows.add(key);
+        expires(key.slice(prefix.length), decodeEntry(value, cell.entry.layout).expiry);
+      }
+    });
+  }
+
+  #index(address: TimerAddress): void {
+    const key = timerRow(address);
+    assert.ok(!this.rows.has(key), `two owners of one index row: ${JSON.stringify(address)}`);
+    this.rows.add(key);
+  }
+}
+
+/** Worked out anew from the rows of every table that the state hash covers. */
+function sumsOf(store: Stored): StateSums {
+  const sums = new StateSums();
+  for (const table of HASHED_TABLES) {
+    for (const { key, value } of rowsOf(store, table)) sums.replace(table, slotIn(table, key, value), 0n, primitives.rowHash(key, value));
+  }
+  return sums;
+}
+
+function slotIn(table: string, key: string, value: Uint8Array): number {
+  if (table === TABLE.timer) return slotOf(key.slice(10, key.indexOf("\0", 10)));
+  if (table === TABLE.call) return slotOf(decodeCall(readCallRow(key), value).token);
+  if (table === TABLE.reference || table === TABLE.referenceVersion) return slotOf(key.slice(1).split("\0")[1]!);
+  if (table === TABLE.shape || table === TABLE.redriven) return 0;
+  return key.charCodeAt(1) * 256 + key.charCodeAt(2);
+}
+
+function rowsOf(store: Stored, table: string): ReturnType<ShardStore["scan"]> {
+  return store.scan(table, String.fromCharCode(table.charCodeAt(0) + 1), Number.POSITIVE_INFINITY);
+}
