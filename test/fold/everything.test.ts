@@ -10,7 +10,7 @@ import { anEverythingHistory } from "../support/everything-history.ts";
 import { assertRowsHold } from "../support/row-invariants.ts";
 import { bytesOf, INTERRUPTED } from "../support/scripted.ts";
 
-const numRuns = Number(process.env.PROPERTY_RUNS ?? 100);
+const numRuns = Number(process.env.PROPERTY_RUNS ?? 40);
 const before = everythingJob(1);
 const after = everythingJob(2);
 const WAYS = [{}, { commitEveryUnits: 3, liveRowsMax: 1 }, ...Object.values(INTERRUPTED)];

@@ -72,7 +72,11 @@ function actorOf(name: ActorName, build: 1 | 2): Actor {
       stays: map(Type.Integer()).ttl(TTL_MS),
       ...(build === 1 ? { leaves: map(Type.Integer()).ttl(TTL_MS) } : { comes: value(Type.Integer(), 0) }),
     },
-    timers: { tick: timer("event", Any), alarm: timer("processing", build === 1 ? Any : Type.Array(Any)) },
+    timers: {
+      tick: timer("event", Any),
+      alarm: timer("processing", build === 1 ? Any : Type.Array(Any)),
+      ...(build === 1 ? { goes: timer("event") } : {}),
+    },
     effects: { guess },
     reference: { rates: reference("rates", { schema: Type.Object({ rate: Type.Number() }) }) },
     on: {
@@ -84,6 +88,7 @@ function actorOf(name: ActorName, build: 1 | 2): Actor {
       },
       tick: (ctx: Ctx, fired: Fired) => play(ctx, fired.data, []),
       alarm: (ctx: Ctx, fired: Fired) => play(ctx, fired.data, []),
+      ...(build === 1 ? { goes: (ctx: Ctx) => ctx.out.said("goes") } : {}),
       guess: {
         done(ctx: Ctx, result: unknown, call: { readonly id: string }) {
           ctx.out.said([call.id, result]);
@@ -123,7 +128,9 @@ interface Ctx {
   readonly now: number;
   readonly state: Readonly<Record<string, Handle>>;
   readonly out: { said(data: unknown): void };
-  readonly timers: Readonly<Record<"tick" | "alarm", { at(time: number, data: unknown, id: string): void; cancel(id: string): void }>>;
+  readonly timers: Readonly<Record<"tick" | "alarm", { at(time: number, data: unknown, id: string): void; cancel(id: string): void }>> & {
+    readonly goes?: { at(time: number): void };
+  };
   readonly effects: { guess(input: unknown): string };
   readonly reference: { readonly rates: { get(id: string): unknown } };
   random(): number;
@@ -150,8 +157,10 @@ function playOne(ctx: Ctx, { do: what, id, at }: Act, later: readonly Act[]): vo
   else if (what === "drop") for (const cell of [...keyed, ...both("set")]) cell.delete(id);
   else if (what === "clear") for (const cell of [...keyed, ...both("set"), ...both("list")]) cell.clear();
   else if (what === "shift") for (const cell of both("list")) cell.removeFirst();
-  else if (what === "tick" || what === "alarm") timers[what].at(ctx.now + at, later, id);
-  else if (what === "cancel") for (const name of ["tick", "alarm"] as const) timers[name].cancel(id);
+  else if (what === "tick" || what === "alarm") {
+    timers[what].at(ctx.now + at, later, id);
+    timers.goes?.at(ctx.now + at + MINUTE_MS);
+  } else if (what === "cancel") for (const name of ["tick", "alarm"] as const) timers[name].cancel(id);
   else if (what === "ask") ctx.effects.guess({ n: 1 });
   else if (what === "look") ctx.out.said(ctx.reference.rates.get(id) ?? null);
   else ctx.out.said([ctx.random(), seen(state)]);
