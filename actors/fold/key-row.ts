@@ -140,6 +140,7 @@ export class KeyRowCodec {
       writeSection(writer, section);
     }
     for (const section of row.gone) {
+      if (!isPresent(section)) continue;
       empty = false;
       writeSection(writer, section);
     }

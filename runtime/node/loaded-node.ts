@@ -74,7 +74,8 @@ export class LoadedNode {
     };
     const setups = Array.from({ length: config.workers }, () => workerSetup(options));
     const starting = setups.map((setup, i) => startWorker<ShardWorker>("../shard/worker.ts", `worker ${i}`, setup, lost));
-    const startingReader = startWorker<StateReader>("./state-reader.ts", "reader", { app: path } satisfies ReaderSetup, lost);
+    const readerSetup: ReaderSetup = { app: path, heartbeat: new SharedArrayBuffer(4) };
+    const startingReader = startWorker<StateReader>("./state-reader.ts", "reader", readerSetup, lost);
     const [reader, ...workers] = await Promise.all([startingReader, ...starting]);
     const hashes = await Promise.all([
       reader.call("code hash", (remote) => remote.codeHash()),
@@ -83,7 +84,7 @@ export class LoadedNode {
     if (hashes.some((hash) => hash !== app.codeHash)) {
       throw new TidemarkError("APP_INVALID", `${path} changed while it was being loaded.`);
     }
-    const watched = setups.map(({ heartbeat }, i) => ({ name: `worker ${i}`, heartbeat }));
+    const watched = [...setups.map(({ heartbeat }, i) => ({ name: `worker ${i}`, heartbeat })), { name: "reader", ...readerSetup }];
     const stopWatching = watch(watched, systemClock, config.hangMs, (name) =>
       die(`${name} showed no sign of life for ${config.hangMs} ms.`),
     );

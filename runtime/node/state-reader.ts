@@ -21,6 +21,8 @@ import { type ReferencePage, type ReferenceQuery, referencePage } from "./refere
 
 export interface ReaderSetup {
   readonly app: string;
+  /** One counter; raised with each sign of life: a query that never returns is the app's code, as a handler is. */
+  readonly heartbeat: SharedArrayBuffer;
 }
 
 export interface ActorReport {
@@ -100,8 +102,12 @@ export interface StateReader {
 
 const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
+const BEAT_MS = 250;
 
-const app = await loadApp((workerData as ReaderSetup).app);
+const setup = workerData as ReaderSetup;
+const heartbeat = new Int32Array(setup.heartbeat);
+setInterval(() => Atomics.add(heartbeat, 0, 1), BEAT_MS);
+const app = await loadApp(setup.app);
 const stores = new Map<string, ShardStore>();
 const actorRows = new Map<ShardStore, ActorRows>();
 

@@ -23,7 +23,11 @@ test("an actor's calls that wait are told in the order in which they were asked 
 
   const app = new URL("../support/effect-app.ts", import.meta.url).pathname;
   const module = new URL("../../runtime/node/state-reader.ts", import.meta.url);
-  const thread = startThread<StateReader>(module, { name: "reader", workerData: { app } satisfies ReaderSetup }, () => {});
+  const thread = startThread<StateReader>(
+    module,
+    { name: "reader", workerData: { app, heartbeat: new SharedArrayBuffer(4) } satisfies ReaderSetup },
+    () => {},
+  );
   await new Promise<void>((resolve) => {
     thread.worker.on("message", (message) => message === "ready" && resolve());
   });

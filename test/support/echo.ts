@@ -43,6 +43,9 @@ export const echo = actor("echo", {
     writes: ({ state }) => (state.last as unknown as { set(value: string): void }).set("x"),
     large: () => "x".repeat(1024 * 1024),
     nothing() {},
+    loops() {
+      for (;;);
+    },
   },
 });
 
