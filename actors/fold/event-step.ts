@@ -236,9 +236,9 @@ export class EventStep implements CallSite {
   #invalid(event: Envelope): { readonly code: string; readonly reason: string } | undefined {
     const offers = this.#offers.get(event.type);
     if (offers === undefined) return { code: "unknown-type", reason: "no actor of the job takes this type" };
-    for (const { schema } of offers) {
-      if (!schema.check(event.data)) return { code: "schema", reason: `data ${schema.explain(event.data)}` };
-    }
+    // A schema may hold code of the app's, so it is checked as a handler is run.
+    const refused = this.#runner.guarded(() => offers.find(({ schema }) => !schema.check(event.data))?.schema.explain(event.data));
+    if (refused !== undefined) return { code: "schema", reason: `data ${refused}` };
     const { maxAheadMs } = this.#options.job.settings;
     if (event.time > this.#entry!.logTime + maxAheadMs) {
       return { code: "too-far-ahead", reason: `time is more than ${maxAheadMs} ms after the log's time` };

@@ -128,6 +128,11 @@ export class HandlerRunner {
     return result === "done";
   }
 
+  /** Runs code of the app's that is no handler: a schema's own checks. */
+  guarded<T>(check: () => T): T {
+    return this.#guard.during(check);
+  }
+
   /** What the calls since the last `settle` did stands; their outputs are numbered. */
   settle(): void {
     this.#unit.undo.length = 0;

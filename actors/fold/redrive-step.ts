@@ -42,7 +42,7 @@ export class RedriveStep {
   }
 
   apply(entry: LogEntry, redrive: RedriveEntry, position: string): void {
-    const wanted = this.#once(redrive) ?? this.#callOf(redrive, position);
+    const wanted = this.#once(redrive) ?? this.#runner.guarded(() => this.#callOf(redrive, position));
     if ("refused" in wanted) {
       this.#audit(entry, redrive, position, { deadLetter: redrive.deadLetter, outcome: "refused", reason: wanted.refused }, undefined);
       return;

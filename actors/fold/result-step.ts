@@ -111,7 +111,7 @@ export class ResultStep {
     if (named === undefined || call === undefined || call.effect !== named.effect || call.hash !== result.input) return undefined;
     const actor = job.actors.findIndex(({ name }) => name === call.actor);
     const effect = job.actors[actor]?.effects.find(({ name }) => name === call.effect);
-    const outcome = effect === undefined ? result : checkedOutcome(effect, result);
+    const outcome = effect === undefined ? result : this.#runner.guarded(() => checkedOutcome(effect, result));
     if ("failed" in outcome && term !== this.#state.meta.owner?.term) return undefined;
     return { id: result.call, call, actor, effect, outcome };
   }

@@ -54,6 +54,6 @@ test("a row that a handler asks for is read outside of the guard, which is on ag
     readOutputs(fold.takeOutputs()).map(({ data }) => data.text),
     ["v1 2", "done"],
   );
-  // Off twice for the two rows of the record, and off at the handler's end.
-  assert.deepEqual(turns, [true, false, true, false, true, false]);
+  // On for the schema's check of the event; then for the handler, off twice for the two rows of the record, and off at its end.
+  assert.deepEqual(turns, [true, false, true, false, true, false, true, false]);
 });
