@@ -79,7 +79,8 @@ suite("a signal to the command", { timeout: TIMEOUT_MS }, () => {
 
   test("by Ctrl-C on a terminal comes once, for the terminal has sent it to both", { skip: NO_TERMINAL }, async (t) => {
     const words = [process.execPath, join(installed(t, "works"), "setup/tidemark.mjs"), "wait"];
-    const terminal = run("script", ["-qec", words.map((word) => `'${word}'`).join(" "), "/dev/null"], ROOT);
+    // `exec`, for a shell that stays in between gets the Ctrl-C too, and answers with a code of its own.
+    const terminal = run("script", ["-qec", `exec ${words.map((word) => `'${word}'`).join(" ")}`, "/dev/null"], ROOT);
     const [, pid, launcher] = await terminal.said(/waiting (\d+) (\d+)/);
     t.after(() => end(Number(pid)));
     terminal.type("\u0003");
