@@ -71,6 +71,11 @@ export class DevProcess {
     return Number((await this.says(/ready on \S+, process (\d+)/, from))[1]);
   }
 
+  /** Process id of the node that was ready last. */
+  get lastNodePid(): number {
+    return Number([...this.log.matchAll(/ready on \S+, process (\d+)/g)].at(-1)![1]);
+  }
+
   /** Ids of the outputs that it printed. */
   get printedIds(): string[] {
     return this.printed
