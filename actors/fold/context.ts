@@ -6,6 +6,7 @@ import { isCodeText } from "../model/code-text.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
 import type { ReferenceLookup } from "../model/reference.ts";
+import { isType } from "../model/stream.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
 import type { KeyRow, Section } from "./key-row.ts";
@@ -29,9 +30,20 @@ export class QuarantineRequest extends Error {
   }
 }
 
+export interface ContextParts {
+  readonly shard: ShardState;
+  readonly unit: Unit;
+  readonly actor: Actor;
+  readonly number: number;
+  readonly sha256: (text: string) => string;
+  readonly calls: LiveCalls;
+  /** Id of the output that comes behind so many more of the unit. */
+  readonly nextOutputId: (behind: number) => string;
+}
+
 export class ActorContext implements Context {
   readonly state: Readonly<Record<string, unknown>>;
-  readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => void>>;
+  readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => string>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
   readonly reference: Readonly<Record<string, ReferenceLookup<unknown>>>;
   readonly effects: Readonly<Record<string, (input: unknown) => string>>;
@@ -42,8 +54,9 @@ export class ActorContext implements Context {
   readonly #number: number;
   readonly #shape: Shape;
   readonly #armed: LiveTimers;
+  readonly #nextOutputId: (behind: number) => string;
 
-  constructor(shard: ShardState, unit: Unit, actor: Actor, number: number, sha256: (text: string) => string, calls: LiveCalls) {
+  constructor({ shard, unit, actor, number, sha256, calls, nextOutputId }: ContextParts) {
     this.#shape = shard.shapes.current(number);
     this.#armed = new LiveTimers(shard, unit);
     this.#shard = shard;
@@ -51,6 +64,7 @@ export class ActorContext implements Context {
     this.#actor = actor;
     this.#number = number;
     this.#sha256 = sha256;
+    this.#nextOutputId = nextOutputId;
     this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, cell.bind(this.#cell(i))]));
     this.out = Object.fromEntries(actor.outputs.map((output, i) => [output.name, this.#output(i)]));
     this.timers = Object.fromEntries(actor.timers.map((timer, i) => [timer.name, this.#timer(i)]));
@@ -113,10 +127,26 @@ export class ActorContext implements Context {
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
   }
 
+  sha256(text: string): string {
+    this.#unit.row;
+    return this.#sha256(text);
+  }
+
+  quality(rule: string, detail: object): void {
+    this.#unit.row;
+    checkCode("ctx.quality", rule);
+    this.#emit("ctx.quality", "tidemark.quality", { rule, detail, eventId: this.#unit.cause });
+  }
+
+  audit(what: string, detail: object): void {
+    this.#unit.row;
+    if (!isType(what)) throw new HandlerError("BAD_CODE", `ctx.audit: "${what}" names nothing. Write words joined by "-" and ".".`);
+    this.#emit("ctx.audit", "tidemark.audit", { what, who: `actor ${this.#actor.name}`, position: this.position, detail });
+  }
+
   quarantine(code: string, reason = code): never {
     this.#unit.row;
-    if (!isCodeText(code))
-      throw new HandlerError("BAD_CODE", `ctx.quarantine: "${code}" is no code. Write lower-case words joined by "-".`);
+    checkCode("ctx.quarantine", code);
     throw new QuarantineRequest(code, reason.slice(0, bound.ERROR_TEXT_MAX_CHARS));
   }
 
@@ -132,39 +162,38 @@ export class ActorContext implements Context {
     return new LiveCell(this.#shard, this.#unit, this.#actor.cells[i]!, this.#actor.name, find);
   }
 
-  #output(i: number): (data: unknown, options?: OutputOptions) => void {
+  #output(i: number): (data: unknown, options?: OutputOptions) => string {
     const output = this.#actor.outputs[i]!;
+    const path = `out.${output.name}`;
     return (data, options) => {
       this.#unit.row;
-      const unit = this.#unit;
       if (!output.schema.check(data)) {
-        throw new HandlerError("OUTPUT_SCHEMA", `out.${output.name}: ${output.schema.explain(data)}. Emit what the output's schema says.`);
+        throw new HandlerError("OUTPUT_SCHEMA", `${path}: ${output.schema.explain(data)}. Emit what the output's schema says.`);
       }
-      const dataJson = JSON.stringify(data);
-      unit.outputChars += dataJson.length;
-      if (dataJson.length > bound.OUTPUT_DATA_MAX_CHARS) {
-        throw new HandlerError(
-          "OUTPUT_TOO_LARGE",
-          `out.${output.name}: ${dataJson.length} characters, at most ${bound.OUTPUT_DATA_MAX_CHARS}.`,
-        );
-      }
-      if (unit.outputs.length >= bound.UNIT_OUTPUTS_MAX || unit.outputChars > bound.UNIT_OUTPUT_MAX_CHARS) {
-        throw new HandlerError(
-          "TOO_MANY_OUTPUTS",
-          `A handler call may emit ${bound.UNIT_OUTPUTS_MAX} outputs. Spread the work over timers.`,
-        );
-      }
-      const time = options?.time ?? unit.now;
-      checkInstant(time, `out.${output.name}: time`);
-      const idempotencyKey = options?.idempotencyKey;
-      if (idempotencyKey !== undefined && !(idempotencyKey.length <= bound.IDEMPOTENCY_KEY_MAX_CHARS)) {
-        throw new HandlerError(
-          "IDEMPOTENCY_KEY",
-          `out.${output.name}: an idempotency key has at most ${bound.IDEMPOTENCY_KEY_MAX_CHARS} characters.`,
-        );
-      }
-      unit.outputs.push({ type: output.type, time, dataJson, idempotencyKey });
+      return this.#emit(path, output.type, data, options);
     };
+  }
+
+  /** A bounded output of the unit; gives the id that it will have. */
+  #emit(path: string, type: string, data: unknown, options?: OutputOptions): string {
+    const unit = this.#unit;
+    const dataJson = JSON.stringify(data);
+    unit.outputChars += dataJson.length;
+    if (dataJson.length > bound.OUTPUT_DATA_MAX_CHARS) {
+      throw new HandlerError("OUTPUT_TOO_LARGE", `${path}: ${dataJson.length} characters, at most ${bound.OUTPUT_DATA_MAX_CHARS}.`);
+    }
+    if (unit.outputs.length >= bound.UNIT_OUTPUTS_MAX || unit.outputChars > bound.UNIT_OUTPUT_MAX_CHARS) {
+      throw new HandlerError("TOO_MANY_OUTPUTS", `A handler call may emit ${bound.UNIT_OUTPUTS_MAX} outputs. Spread the work over timers.`);
+    }
+    const time = options?.time ?? unit.now;
+    checkInstant(time, `${path}: time`);
+    const idempotencyKey = options?.idempotencyKey;
+    if (idempotencyKey !== undefined && !(idempotencyKey.length <= bound.IDEMPOTENCY_KEY_MAX_CHARS)) {
+      throw new HandlerError("IDEMPOTENCY_KEY", `${path}: an idempotency key has at most ${bound.IDEMPOTENCY_KEY_MAX_CHARS} characters.`);
+    }
+    const id = this.#nextOutputId(unit.outputs.length);
+    unit.outputs.push({ type, time, dataJson, idempotencyKey });
+    return id;
   }
 
   #timer(timer: number): TimerHandle<unknown> {
@@ -209,6 +238,10 @@ export class ActorContext implements Context {
     const { watermark, processingTime } = this.#shard.meta;
     return clock === "processing" ? time <= processingTime : watermark !== undefined && time < watermark;
   }
+}
+
+function checkCode(path: string, code: string): void {
+  if (!isCodeText(code)) throw new HandlerError("BAD_CODE", `${path}: "${code}" is no code. Write lower-case words joined by "-".`);
 }
 
 function timerId(id: string, path: string): string {

@@ -75,7 +75,9 @@ export class HandlerRunner {
     this.#outputs = outputs;
     this.#guard = guard;
     this.#onFailure = onFailure;
-    this.contexts = job.actors.map((actor, i) => new ActorContext(state, this.#unit, actor, i, primitives.sha256, this.#calls));
+    const parts = { shard: state, unit: this.#unit, sha256: primitives.sha256, calls: this.#calls };
+    const nextOutputId = (behind: number): string => outputs.idOf(this.#drafts.length + behind);
+    this.contexts = job.actors.map((actor, number) => new ActorContext({ ...parts, actor, number, nextOutputId }));
   }
 
   /** Calls `handler` with the actor's context. `skip` is the reason of a skip: then the handler is not called at all. */

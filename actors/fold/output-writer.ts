@@ -70,6 +70,11 @@ export class OutputWriter {
     this.#readyBytes += payload.length;
   }
 
+  /** Id of the output that will be written behind so many others. */
+  idOf(behind: number): string {
+    return `${this.#idPrefix}${this.#meta.outputs + 1 + behind}`;
+  }
+
   get readyCount(): number {
     return this.#ready.length;
   }

@@ -53,6 +53,14 @@ export function lookupOf(
       const at = now();
       return asOf(id, time ?? at);
     },
+    exact: (id, version) => {
+      now();
+      const known = find(id);
+      if (known === undefined) return undefined;
+      const step = known.steps.find((one) => one.version === version);
+      notes.note(`${table.name}:${known.token}:${step?.version ?? 0}`);
+      return step === undefined || step.ended ? undefined : table.record(id, step);
+    },
     versions: (id) => {
       now();
       const known = find(id);

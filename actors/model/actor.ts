@@ -85,7 +85,8 @@ export interface Context<
   /** `<partition>:<sequence>.<index>` of the entry being folded. */
   readonly position: string;
   readonly state: { readonly [K in keyof C]: C[K] };
-  readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => void };
+  /** Emits an output when the handler returns. Gives its id, `<job>.<partition>.<k>`. */
+  readonly out: { readonly [K in keyof O]: (data: O[K], options?: OutputOptions) => string };
   readonly timers: { readonly [K in keyof T]: TimerHandle<T[K]> };
   readonly reference: { readonly [K in keyof R]: ReferenceLookup<R[K]> };
   readonly effects: EffectHandles<E>;
@@ -93,6 +94,12 @@ export interface Context<
   random(): number;
   /** A version 4 UUID, the same in every replay. */
   uuid(): string;
+  /** SHA-256 of the text's UTF-8, as 64 hex digits: for ids that are a function of what they name. */
+  sha256(text: string): string;
+  /** Emits `tidemark.quality`: a finding about the data that stops nothing. `rule` is lower-case words joined by "-". */
+  quality(rule: string, detail: object): void;
+  /** Emits `tidemark.audit`: what was decided, for whoever asks later. `what` is words joined by dots. */
+  audit(what: string, detail: object): void;
   /** Rolls this handler back and sends the event to quarantine; the event is forgotten, so that it may come again. */
   quarantine(code: string, reason?: string): never;
 }

@@ -41,6 +41,8 @@ export interface ReferenceLookup<T> {
    * at or before it, and of equal ones the highest version. `undefined` when there is none, or when it ends the record.
    */
   asOf(id: string, time?: number): ReferenceRecord<T> | undefined;
+  /** That version and no other, for facts that name the one that they go by; `undefined` when it is unknown, or ends the record. */
+  exact(id: string, version: number): ReferenceRecord<T> | undefined;
   /** Every version known, by `effectiveFrom`, then version; at most 1,000. */
   versions(id: string): readonly ReferenceVersion<T>[];
 }

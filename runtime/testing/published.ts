@@ -66,6 +66,7 @@ export interface SideOutputs {
     };
     readonly excerpt: string;
   };
+  readonly "tidemark.quality": { readonly rule: string; readonly detail: object; readonly eventId: string };
   readonly "tidemark.audit": { readonly what: string; readonly who: string; readonly position: string; readonly detail: object };
 }
 
