@@ -187,6 +187,7 @@ export class EventStep implements CallSite {
       site: this,
       unit: event.id,
       eventId: event.id,
+      source: event.source,
     };
     const { id, source, type, time, effectiveTime, sequence } = event;
     const info = { id, source, type, time, effectiveTime, sequence, behind };

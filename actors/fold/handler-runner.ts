@@ -33,6 +33,8 @@ export interface Call extends UnitSubject {
   /** See {@link Origin.unit}. */
   readonly unit: string;
   readonly eventId?: string;
+  /** Of the event: with the id it names it. */
+  readonly source?: string;
   readonly timer?: { readonly name: string; readonly clock: Clock; readonly record: TimerRecord };
   /** The call of an effect whose result came. */
   readonly asked?: Asked;
@@ -42,6 +44,15 @@ export interface Call extends UnitSubject {
 export interface CallSite {
   position(): string;
   excerpt(): string;
+}
+
+interface Drafted {
+  readonly draft: DraftOutput;
+  readonly call: Call;
+  readonly ordinal: number;
+  readonly lookups: string | undefined;
+  /** It is the dead letter of the call. */
+  readonly failed: boolean;
 }
 
 export type CallResult = "done" | "dead-lettered" | QuarantineRequest;
@@ -55,8 +66,9 @@ export class HandlerRunner {
   readonly #timers: LiveTimers;
   readonly #calls: LiveCalls;
   readonly #unit = new Unit();
+  readonly #sha256: (text: string) => string;
   /** Of the open group, in order. */
-  #drafts: { readonly draft: DraftOutput; readonly call: Call; readonly ordinal: number; readonly lookups: string | undefined }[] = [];
+  #drafts: Drafted[] = [];
   readonly #onFailure: (position: string, handler: string, thrown: unknown) => void;
 
   constructor(
@@ -75,6 +87,7 @@ export class HandlerRunner {
     this.#outputs = outputs;
     this.#guard = guard;
     this.#onFailure = onFailure;
+    this.#sha256 = primitives.sha256;
     const parts = { shard: state, unit: this.#unit, sha256: primitives.sha256, calls: this.#calls };
     const nextOutputId = (behind: number): string => outputs.idOf(this.#drafts.length + behind);
     this.contexts = job.actors.map((actor, number) => new ActorContext({ ...parts, actor, number, nextOutputId }));
@@ -113,7 +126,8 @@ export class HandlerRunner {
     const outputs = unit.outputs;
     unit.end();
     const lookups = unit.lookups.text;
-    for (let ordinal = 0; ordinal < outputs.length; ordinal++) this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal, lookups });
+    for (let ordinal = 0; ordinal < outputs.length; ordinal++)
+      this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal, lookups, failed: false });
     return "done";
   }
 
@@ -139,8 +153,16 @@ export class HandlerRunner {
   settle(): void {
     this.#unit.undo.length = 0;
     if (this.#drafts.length === 0) return;
-    for (const { draft, call, ordinal, lookups } of this.#drafts) this.#outputs.write(draft, originOf(call, lookups), ordinal);
+    for (const { draft, call, ordinal, lookups, failed } of this.#drafts) {
+      this.#outputs.write(draft, originOf(call, lookups), ordinal);
+      if (failed) this.#state.noteFailure(call.row, this.#nameOf(call));
+    }
     this.#drafts = [];
+  }
+
+  /** True when that call failed in this history and was not put back; then it no longer waits to be. */
+  takeFailure(call: Call): boolean {
+    return this.#state.takeFailure(call.row, this.#nameOf(call));
   }
 
   /** What the calls since the last `settle` did is undone. */
@@ -210,7 +232,12 @@ export class HandlerRunner {
       ...(asked === undefined ? {} : { call: callOf(asked) }),
       excerpt: call.site.excerpt(),
     });
-    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text });
+    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text, failed: true });
+  }
+
+  /** Names a call among all of its key, whatever history it happens in. */
+  #nameOf({ handler, unit, source = "" }: Call): string {
+    return this.#sha256(`${handler}|${source.length}:${source}${unit}`).slice(0, 32);
   }
 }
 

@@ -10,6 +10,7 @@ export const TABLE = {
   page: "d",
   entry: "e",
   redriven: "v",
+  failure: "f",
   shape: "s",
   timer: "t",
   reference: "r",
@@ -23,6 +24,7 @@ export const HASHED_TABLES = [
   TABLE.page,
   TABLE.entry,
   TABLE.redriven,
+  TABLE.failure,
   TABLE.shape,
   TABLE.timer,
   TABLE.reference,
@@ -62,6 +64,11 @@ export function shapeRow(id: number): string {
 /** Of a dead letter that was put back; in the table's slot 0. */
 export function redrivenRow(deadLetter: string): string {
   return `${TABLE.redriven}${deadLetter}`;
+}
+
+/** Of a handler call of the key that failed and was not put back. */
+export function failureRow(slot: number, token: string, call: string): string {
+  return `${TABLE.failure}${u16(slot)}${token}\0${call}`;
 }
 
 export function markRow(sequence: number): string {

@@ -1,7 +1,8 @@
 /**
  * One redrive: a dead letter put back through the log. The entry carries the event, timer or result itself; the handler
- * that failed is called with it, exempt from dedupe and lateness. A dead letter is redriven once; when the handler
- * fails again, that makes a new dead letter. Each is answered by `tidemark.audit`: nobody acts without a trace.
+ * that failed is called with it, exempt from dedupe and lateness. A dead letter is redriven once; when the handler fails
+ * again, that makes a new one. What did not fail in this history, because code that was mended has folded it
+ * anew, is not applied twice. Each is answered by `tidemark.audit`: nobody acts without a trace.
  */
 import type { Actor } from "../model/actor.ts";
 import { writeKey } from "../model/key.ts";
@@ -42,7 +43,7 @@ export class RedriveStep {
   }
 
   apply(entry: LogEntry, redrive: RedriveEntry, position: string): void {
-    const wanted = this.#once(redrive) ?? this.#runner.guarded(() => this.#callOf(redrive, position));
+    const wanted = this.#wanted(redrive, position);
     if ("refused" in wanted) {
       this.#audit(entry, redrive, position, { deadLetter: redrive.deadLetter, outcome: "refused", reason: wanted.refused }, undefined);
       return;
@@ -63,15 +64,20 @@ export class RedriveStep {
     this.#audit(entry, redrive, position, { deadLetter: redrive.deadLetter, outcome, reason: redrive.reason ?? "" }, call);
   }
 
-  /** Why it is none of this shard's, or was redriven before. */
-  #once({ deadLetter }: RedriveEntry): { readonly refused: string } | undefined {
+  #wanted(redrive: RedriveEntry, position: string): Wanted {
+    if (!this.#isOurs(redrive)) return { refused: "no output of this shard has that id" };
+    if (this.#state.isRedriven(redrive.deadLetter)) return { refused: "it was redriven before" };
+    const wanted = this.#runner.guarded(() => this.#callOf(redrive, position));
+    if ("refused" in wanted || this.#runner.takeFailure(wanted.call)) return wanted;
+    return { refused: "nothing to put back: in this history the handler has not failed at it, or a later dead letter of it was redriven" };
+  }
+
+  /** The id of a dead letter is that of an output of this shard. */
+  #isOurs({ deadLetter }: RedriveEntry): boolean {
     const { job, partition } = this.#options;
     const prefix = `${job.name}.${partition}.`;
     const number = deadLetter.startsWith(prefix) ? deadLetter.slice(prefix.length) : "";
-    // One spelling for each, or it could be put back once in every spelling.
-    const k = NUMBER.test(number) ? Number(number) : 0;
-    if (!Number.isSafeInteger(k) || k < 1 || k > this.#state.meta.outputs) return { refused: "no output of this shard has that id" };
-    return this.#state.isRedriven(deadLetter) ? { refused: "it was redriven before" } : undefined;
+    return NUMBER.test(number) && Number.isSafeInteger(Number(number));
   }
 
   #callOf(redrive: RedriveEntry, position: string): Wanted {
@@ -101,7 +107,7 @@ export class RedriveStep {
     // Made before the handler can change what it is given.
     const site = siteOf(position, excerptOf(jsonText(redrive.event)));
     const about = { row, actor: number, handler: redrive.handler, now: time, clock: Math.max(time, watermark), cause: id };
-    return { call: { ...about, site, unit: id, eventId: id }, run: (ctx) => handler(ctx, event.data as never, info) };
+    return { call: { ...about, site, unit: id, eventId: id, source }, run: (ctx) => handler(ctx, event.data as never, info) };
   }
 
   #timerCall(redrive: RedriveEntry, actor: Actor, number: number, name: string, position: string): Wanted {

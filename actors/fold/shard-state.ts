@@ -15,6 +15,7 @@ import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entr
 import { KeyRow, KeyRowCodec } from "./key-row.ts";
 import {
   entryRow,
+  failureRow,
   keyRow,
   META_ROW,
   markRow,
@@ -220,6 +221,23 @@ export class ShardState {
     const row = redrivenRow(deadLetter);
     this.#rows.set(row, NO_VALUE);
     this.#sums.replace(TABLE.redriven, 0, 0n, this.#primitives.rowHash(row, NO_VALUE));
+  }
+
+  /** Notes that a handler call of the key failed, until it is put back: one row for each that waits for a person. */
+  noteFailure({ slot, token }: KeyRow, call: string): void {
+    const row = failureRow(slot, token, call);
+    if (this.#rows.get(row) !== undefined) return;
+    this.#rows.set(row, NO_VALUE);
+    this.#sums.replace(TABLE.failure, slot, 0n, this.#primitives.rowHash(row, NO_VALUE));
+  }
+
+  /** Whether that call failed, and nobody has put it back. If so, it no longer waits. */
+  takeFailure({ slot, token }: KeyRow, call: string): boolean {
+    const row = failureRow(slot, token, call);
+    if (this.#rows.get(row) === undefined) return false;
+    this.#rows.set(row, null);
+    this.#sums.replace(TABLE.failure, slot, this.#primitives.rowHash(row, NO_VALUE), 0n);
+    return true;
   }
 
   /** Dedupe pages of a key; good until the next call, so that no event costs an object. */

@@ -118,6 +118,22 @@ suite("a redrive of an event", () => {
   });
 });
 
+suite("a history that mended code folds anew", () => {
+  const redriven = (log: RedriveLog) => log.event(failing).redrive("fragile.0.1", { event: cloudEvent(failing) });
+
+  test("does not apply an event again that did not fail in it", () => {
+    const log = redriven(new RedriveLog().event(mended));
+    assert.deepEqual(sums(log), [5]);
+    assert.match(audits(log)[0]?.reason ?? "", /^nothing to put back/);
+  });
+
+  test("puts back what fails in it too, whatever number its dead letter has now", () => {
+    const log = new RedriveLog().event({ id: "first", type: "fragile.add", data: { amount: 1 } });
+    redriven(log.event(failing).event(mended));
+    assert.deepEqual(sums(log), [1, 6]);
+  });
+});
+
 suite("a redrive of a timer", () => {
   const armed = { id: "e", type: "fragile.add", data: { amount: 7 } };
   const withDeadTimer = () =>
@@ -144,7 +160,8 @@ suite("a redrive of a timer", () => {
 suite("a redrive is refused", () => {
   const event = cloudEvent(failing);
   const cases: Readonly<Record<string, (log: RedriveLog) => RedriveLog>> = {
-    "of an output that does not exist yet": (log) => log.redrive("fragile.0.99", { event }),
+    "of what is no id": (log) => log.redrive("fragile.0.01", { event }),
+    "of an event under another source": (log) => log.redrive("fragile.0.1", { event: { ...event, source: "/other" } }),
     "of another shard's output": (log) => log.redrive("fragile.1.1", { event }),
     "of another job's output": (log) => log.redrive("other.0.1", { event }),
     "to a handler that is not there": (log) => log.redrive("fragile.0.1", { event }, "fragile.other"),
