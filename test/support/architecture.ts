@@ -31,7 +31,7 @@ interface Layer {
 /** Imports go down only. `actors/` is pure, `setup/` runs before anything is installed, and the door at the root is the model's. */
 const LAYERS: Readonly<Record<string, Layer>> = {
   "index.ts": { folders: ["actors"], packages: ["typebox"], builtins: false },
-  actors: { folders: ["actors"], packages: ["typebox"], builtins: false },
+  actors: { folders: ["actors"], packages: ["typebox", "temporal-polyfill"], builtins: false },
   inference: { folders: ["inference", "actors"], packages: "any", builtins: true, never: ["lmdb"] },
   runtime: { folders: ["runtime", "inference", "actors"], packages: "any", builtins: true, never: ["fastify"] },
   api: {
