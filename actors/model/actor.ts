@@ -104,6 +104,23 @@ export interface Context<
   quarantine(code: string, reason?: string): never;
 }
 
+/** What an actor declares, as records; for naming its context before there is the actor. */
+interface Declared {
+  readonly state?: Readonly<Record<string, unknown>>;
+  readonly out?: Readonly<Record<string, unknown>>;
+  readonly timers?: Readonly<Record<string, unknown>>;
+  readonly reference?: Readonly<Record<string, unknown>>;
+}
+
+/** The context of the handlers of an actor that declares `D`, for handlers that lie in modules of their own. */
+export type ContextOf<D extends Declared> = Context<
+  { [K in keyof D["state"]]: D["state"][K] extends Cell<infer H> ? H : never },
+  { [K in keyof D["out"]]: D["out"][K] extends OutputType<infer T> ? T : never },
+  { [K in keyof D["timers"]]: D["timers"][K] extends TimerType<infer T> ? T : never },
+  { [K in keyof D["reference"]]: D["reference"][K] extends ReferenceTable<infer T> ? T : never },
+  None
+>;
+
 type EventHandlers<Ctx, I> = { readonly [K in keyof I]: (ctx: Ctx, event: DeepReadonly<I[K]>, info: EventInfo) => void };
 type TimerHandlers<Ctx, T> = { readonly [K in keyof T]: (ctx: Ctx, timer: FiredTimer<T[K]>) => void };
 type Handlers<Ctx, I, T, E> = EventHandlers<Ctx, I> & TimerHandlers<Ctx, T> & ResultHandlers<Ctx, E>;

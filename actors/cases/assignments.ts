@@ -1,0 +1,143 @@
+/**
+ * Assignments: intervals `[assignedFrom, assignedUntil)`. No two primary ones overlap: where the source says so, the later
+ * one closes the earlier, or is refused.
+ */
+import { formatInstant } from "../model/time.ts";
+import { type AssignmentState, armAt, present, type Step } from "./case.ts";
+import { instantOf, type Received } from "./events.ts";
+import { begin, end } from "./factors.ts";
+import { inconsistent } from "./inconsistencies.ts";
+
+type Reason = "superseded" | "unassigned" | "ended" | "case-closed";
+
+const HELPERS_MAX = 100;
+
+export function assign(step: Step, event: Received<"CaseAssigned">): boolean {
+  const { ctx } = step;
+  const { assignmentId, assigneeId, teamId, assigneeType, primary: isPrimary = true, assignedUntil } = event.data;
+  const from = event.effective;
+  const until = instantOf(assignedUntil);
+  endWhatIsOver(step, from);
+  const assignment = present({ assignmentId, assigneeId, teamId, from, until, closed: false, eventId: event.id });
+  if (isPrimary) {
+    if (!makeRoom(step, event)) return false;
+    ctx.state.primary.set(assignment);
+    end(step, "unassigned", undefined, from);
+  } else {
+    const before = ctx.state.helpers.get(assignmentId);
+    if (before !== undefined) close(step, before, false, { at: from, reason: "superseded", eventId: event.id });
+    else if (ctx.state.helpers.size >= HELPERS_MAX) {
+      ctx.quality("too-many-assignments", { assignmentId, max: HELPERS_MAX });
+      return false;
+    }
+    ctx.state.helpers.set(assignmentId, assignment);
+  }
+  const officer = ctx.reference.officer.asOf(assigneeId, from);
+  if (officer === undefined) ctx.quality("unknown-reference", { field: "assigneeId", id: assigneeId });
+  ctx.out.assignmentChanged(
+    {
+      ...told(step, assignment, isPrimary),
+      assigneeType,
+      assignedUntil: assignedUntil === undefined ? null : formatInstant(until!),
+      officerName: officer?.data.name ?? null,
+      inputEventIds: [event.id],
+    },
+    { time: from },
+  );
+  if (until !== undefined) ctx.timers.interval.at(armAt(step, until - 1), undefined, assignmentId);
+  return true;
+}
+
+export function unassign(step: Step, event: Received<"CaseUnassigned">): boolean {
+  const { assignmentId } = event.data;
+  endWhatIsOver(step, event.effective);
+  const { open, isPrimary } = openAssignment(step, assignmentId);
+  if (open === undefined || event.effective < open.from)
+    return refuse(step, event, "assignment-unknown", `no assignment ${assignmentId} was open at ${formatInstant(event.effective)}`);
+  close(step, open, isPrimary, { at: event.effective, reason: "unassigned", eventId: event.id });
+  return true;
+}
+
+/** A fixed term is over. */
+export function intervalFired(step: Step, assignmentId: string): void {
+  const { open, isPrimary } = openAssignment(step, assignmentId);
+  if (open?.until !== undefined) close(step, open, isPrimary, { at: open.until, reason: "ended", eventId: open.eventId });
+}
+
+/** What a closing does: ends what is open at its effective time. */
+export function endAssignments(step: Step, event: Received): void {
+  const ending = { at: event.effective, reason: "case-closed", eventId: event.id } as const;
+  endWhatIsOver(step, event.effective);
+  const main = activeAssignment(step);
+  if (main !== undefined) close(step, main, true, ending);
+  for (const helper of step.ctx.state.helpers.values()) close(step, helper, false, ending);
+}
+
+/** From `at` on nobody has the case, unless somebody does. */
+export function openUnassigned(step: Step, at: number, eventId: string): void {
+  if (activeAssignment(step) === undefined) begin(step, { code: "unassigned", at, eventIds: [eventId] });
+}
+
+/** Who has the case now: by the last primary assignment that is not closed. */
+export function activeAssignment({ ctx }: Step): AssignmentState | undefined {
+  const main = ctx.state.primary.get();
+  return main === undefined || main.closed ? undefined : main;
+}
+
+/** Whether a primary assignment may begin: what holds by then is closed. */
+function makeRoom(step: Step, event: Received<"CaseAssigned">): boolean {
+  const main = step.ctx.state.primary.get();
+  const from = event.effective;
+  if (main === undefined) return true;
+  const endsAt = main.closed ? main.until! : main.from;
+  if (from < endsAt) {
+    const what = main.closed ? `had the case until ${formatInstant(endsAt)}` : `has it from ${formatInstant(endsAt)}`;
+    return refuse(step, event, "overlapping-primary", `${main.assigneeId} ${what}`);
+  }
+  if (!main.closed) close(step, main, true, { at: from, reason: "superseded", eventId: event.id });
+  return true;
+}
+
+/** Fixed terms that end by `at` have ended, whether or not the watermark has got there. */
+function endWhatIsOver(step: Step, at: number): void {
+  const over = ({ until }: AssignmentState) => until !== undefined && until <= at;
+  const main = activeAssignment(step);
+  if (main !== undefined && over(main)) close(step, main, true, { at: main.until!, reason: "ended", eventId: main.eventId });
+  for (const helper of step.ctx.state.helpers.values()) {
+    if (over(helper)) close(step, helper, false, { at: helper.until!, reason: "ended", eventId: helper.eventId });
+  }
+}
+
+function openAssignment(step: Step, id: string): { readonly open: AssignmentState | undefined; readonly isPrimary: boolean } {
+  const main = activeAssignment(step);
+  const isPrimary = main?.assignmentId === id;
+  return { open: isPrimary ? main : step.ctx.state.helpers.get(id), isPrimary };
+}
+
+function close(
+  step: Step,
+  open: AssignmentState,
+  isPrimary: boolean,
+  { at, reason, eventId }: { readonly at: number; readonly reason: Reason; readonly eventId: string },
+): void {
+  const { ctx } = step;
+  const until = Math.max(at, open.from);
+  ctx.timers.interval.cancel(open.assignmentId);
+  const inputEventIds = [...new Set([open.eventId, eventId])];
+  ctx.out.intervalClosed({ ...told(step, open, isPrimary), assignedUntil: formatInstant(until), reason, inputEventIds }, { time: until });
+  if (!isPrimary) {
+    ctx.state.helpers.delete(open.assignmentId);
+    return;
+  }
+  ctx.state.primary.set({ ...open, until, closed: true });
+  if (reason === "ended" || reason === "unassigned") begin(step, { code: "unassigned", at: until, eventIds: inputEventIds });
+}
+
+function told({ ctx }: Step, { assignmentId, assigneeId, teamId, from }: AssignmentState, primary: boolean) {
+  return { caseId: ctx.key, assignmentId, assigneeId, teamId, primary, assignedFrom: formatInstant(from) };
+}
+
+function refuse(step: Step, event: Received, code: Parameters<typeof inconsistent>[2], detail: string): false {
+  inconsistent(step, event, code, detail);
+  return false;
+}

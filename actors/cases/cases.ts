@@ -1,0 +1,56 @@
+/**
+ * Enforcement cases: the lifecycle of a case, who has it, its clocks, and what an officer must be told. The rules are
+ * numbered in README.md beside this file; each is kept by one module here.
+ */
+import { actor, type EventInfo } from "../model/actor.ts";
+import { job } from "../model/job.ts";
+import { intervalFired } from "./assignments.ts";
+import { type CaseContext, state, timerStep, timers } from "./case.ts";
+import { clockFired } from "./clocks.ts";
+import { dormancyFired } from "./dormancy.ts";
+import { type EventType, receivedOf, streams } from "./events.ts";
+import { judge } from "./factors.ts";
+import { gapFired, receive, releaseFired } from "./intake.ts";
+import { removeCase } from "./lifecycle.ts";
+import { outputs } from "./outputs.ts";
+import { caseTables } from "./tables.ts";
+
+type OnEvent = (ctx: CaseContext, data: unknown, info: EventInfo) => void;
+
+function onEvent(ctx: CaseContext, data: unknown, info: EventInfo, isLate = false): void {
+  const event = receivedOf(data, info);
+  if (event === undefined) ctx.quarantine("sequence-range", "a sequence is at most 9007199254740991");
+  receive(ctx, event, isLate);
+}
+
+const onEvents = Object.fromEntries(
+  Object.keys(streams).map((type) => [type, (ctx: CaseContext, data: unknown, info: EventInfo) => onEvent(ctx, data, info)]),
+) as Readonly<Record<EventType, OnEvent>>;
+
+export const enforcementCase = actor("case", {
+  in: streams,
+  out: outputs,
+  state,
+  timers,
+  reference: caseTables,
+  on: {
+    ...onEvents,
+    gap: (ctx, { data }) => gapFired(ctx, data),
+    release: (ctx, { data }) => releaseFired(ctx, data),
+    near: (ctx, { id }) => clockFired(timerStep(ctx), "near", id),
+    due: (ctx, { id }) => clockFired(timerStep(ctx), "breach", id),
+    interval: (ctx, { id }) => intervalFired(timerStep(ctx), id),
+    dormancy: (ctx, { data }) => dormancyFired(timerStep(ctx), data),
+    judge: (ctx, { data }) => judge(timerStep(ctx), data),
+    retention: (ctx) => removeCase(timerStep(ctx)),
+  },
+  late: (ctx, data, info) => onEvent(ctx, data, info, true),
+});
+
+export default job("cases", {
+  log: "cases",
+  actors: [enforcementCase],
+  outOfOrderness: "5m",
+  allowedLateness: "24h",
+  dedupeHorizon: "30d",
+});

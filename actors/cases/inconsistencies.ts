@@ -1,0 +1,32 @@
+/** Inconsistencies: what an event says that the case it is about cannot have done. */
+import { formatInstant } from "../model/time.ts";
+import { alertFor, raise } from "./alerts.ts";
+import type { Step } from "./case.ts";
+import type { Received } from "./events.ts";
+
+export type InconsistencyCode =
+  | "already-open"
+  | "not-open"
+  | "from-mismatch"
+  | "transition-not-allowed"
+  | "sla-already-started"
+  | "sla-unknown"
+  | "already-paused"
+  | "not-paused"
+  | "already-completed"
+  | "overlapping-primary"
+  | "assignment-unknown"
+  | "sequence-gap"
+  | "sequence-conflict"
+  | "case-unknown";
+
+/** Tells of it. `applied`: whether the event counts all the same. */
+export function inconsistent(step: Step, event: Received, code: InconsistencyCode, detail: string, applied = false): void {
+  const { ctx } = step;
+  const policyVersion = ctx.state.file.get()?.lifecycleVersion ?? 0;
+  const at = event.effective;
+  const told = { caseId: ctx.key, code, applied, eventId: event.id, eventType: event.type, detail, policyVersion };
+  const id = ctx.out.inconsistency({ ...told, inputEventIds: [event.id], effectiveTime: formatInstant(at) }, { time: at });
+  const alert = alertFor(step, { type: "inconsistent-state", reasonCode: code, policyVersion, inputEventIds: [event.id], at });
+  if (alert.isNew) raise(step, alert, [id]);
+}
