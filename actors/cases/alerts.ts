@@ -76,7 +76,7 @@ export function requireCorrections({ ctx, affected }: Step, eventId: string, tim
 }
 
 /** As keys are written; every part is shorter than the longest key. */
-function written(part: string): string {
+export function written(part: string): string {
   const token = writeKey(part);
   if (token === undefined) throw new RangeError(`"${part}" is longer than ${KEY_TOKEN_MAX_BYTES} bytes as written`);
   return token;

@@ -1,6 +1,6 @@
 /** One event whose turn has come: what it changes, and what is derived from that it changed something. */
 import { formatInstant } from "../model/time.ts";
-import { requireCorrections } from "./alerts.ts";
+import { requireCorrections, written } from "./alerts.ts";
 import { activeAssignment, assign, unassign } from "./assignments.ts";
 import type { CaseFile, Step } from "./case.ts";
 import { completeClock, pauseClock, resumeClock, slaSummary, startClock } from "./clocks.ts";
@@ -95,7 +95,7 @@ function tellState(step: Step, event: Received): void {
   const { status, priority, lastSequence } = ctx.state.file.get()!;
   const active = activeAssignment(step);
   const { dueAt, breached } = slaSummary(step);
-  const version = event.sequence === undefined ? event.id : String(event.sequence);
+  const version = event.sequence === undefined ? ctx.sha256(event.id).slice(0, 32) : String(event.sequence);
   ctx.out.currentState(
     {
       caseId: ctx.key,
@@ -109,7 +109,7 @@ function tellState(step: Step, event: Received): void {
       lastAggregateSequence: lastSequence ?? null,
       updatedAt: formatInstant(event.time),
     },
-    { time: event.time, idempotencyKey: `${ctx.sha256(ctx.key).slice(0, 32)}|${version.slice(0, 400)}` },
+    { time: event.time, idempotencyKey: `${written(ctx.key)}|${version}` },
   );
 }
 
