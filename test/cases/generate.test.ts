@@ -1,5 +1,6 @@
 /** The generator of cases: the same lines each time, a story that keeps the rules, and the disorder that it says it makes. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -23,6 +24,12 @@ suite("the lines", () => {
   test("are the same for the same options", () => {
     assert.deepEqual([...caseEvents(SAMPLE)], sample);
     assert.notDeepEqual([...caseEvents({ ...SAMPLE, seed: 8, events: 5 })], sample.slice(0, 5));
+  });
+
+  test("of the sample that is checked in are those of its options", () => {
+    const text = readFileSync(new URL("../../actors/cases/sample.ndjson", import.meta.url), "utf8");
+    assert.ok(text === sample.map((line) => `${line.text}\n`).join(""), "made by other options, or by another generator");
+    assert.ok(text.length < 2 * 1024 * 1024);
   });
 
   test("end behind as many as were asked for", () => {
@@ -125,6 +132,17 @@ suite("the disorder of the sample", () => {
       kinds.filter((kind) => !labels.has(kind)),
       [],
     );
+  });
+
+  test("is counted right where the sample is described", () => {
+    const page = readFileSync(new URL("../../actors/cases/SAMPLE.md", import.meta.url), "utf8");
+    const rows = [...page.matchAll(/^\| (`.+?`) \| (\d.*?) \|/gm)].flatMap(([, kinds, counts]) => {
+      const count = counts!.split(" · ").map(Number);
+      return kinds!.split(" · ").map((kind, i) => [kind.slice(1, -1), count[i]] as const);
+    });
+    const missing = codes.get("sequence-gap");
+    const counted = Object.keys(DISORDER_SHARES).map((kind) => [kind, labels.get(kind as Disorder)?.length ?? missing] as const);
+    assert.deepEqual(new Map(rows.toSorted()), new Map(counted.toSorted()));
   });
 
   test("is on the lines that say so", () => {
