@@ -5,10 +5,10 @@
  */
 import { HOUR_MS, MINUTE_MS } from "../model/time.ts";
 import { Dice } from "../random.ts";
-import { type Delivery, deliver, strayOf, textOf } from "./delivery.ts";
-import { type Disorder, type DisorderShares, disorderShares } from "./disorder.ts";
-import { CATEGORIES, PROCESSES } from "./processes.ts";
-import { tellCase } from "./story.ts";
+import { type Delivery, deliver, strayOf, textOf } from "./generator/delivery.ts";
+import { type Disorder, type DisorderShares, disorderShares } from "./generator/disorder.ts";
+import { CATEGORIES, PROCESSES } from "./generator/processes.ts";
+import { tellCase } from "./generator/story.ts";
 
 export interface CaseEventsOptions {
   readonly seed: number;

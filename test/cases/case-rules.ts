@@ -3,7 +3,7 @@
  * every code of an inconsistency, and why an event cannot be taken at all. Written from the README alone; nothing of it is
  * a deadline.
  */
-import { lifecycleOf } from "../../actors/cases/processes.ts";
+import { lifecycleOf } from "../../actors/cases/generator/processes.ts";
 import { parseInstant } from "../../actors/model/time.ts";
 
 export interface CaseEvent {

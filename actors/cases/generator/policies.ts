@@ -2,7 +2,7 @@
  * When a clock of the generator's cases is due. It is worked out by hand and not by what the job uses, so that a fault
  * of the one does not hide in the other. It knows no holidays: a due time by working days is the earliest that can be.
  */
-import { DAY_MS, HOUR_MS } from "../model/time.ts";
+import { DAY_MS, HOUR_MS } from "../../model/time.ts";
 
 export interface Policy {
   /** Days on the local calendar. */

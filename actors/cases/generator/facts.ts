@@ -1,5 +1,5 @@
 /** What happens to one case, as the generator plans it: facts in the order in which the source writes them down. */
-import { formatInstant, HOUR_MS } from "../model/time.ts";
+import { formatInstant, HOUR_MS } from "../../model/time.ts";
 import type { Disorder } from "./disorder.ts";
 
 export type FactData = Record<string, string | number | boolean>;

@@ -1,6 +1,6 @@
 /** How the facts of one case come: as CloudEvents with ids and sequences, each at its arrival, and what happens on the way. */
-import { formatInstant, HOUR_MS, MINUTE_MS } from "../model/time.ts";
-import type { Dice } from "../random.ts";
+import { formatInstant, HOUR_MS, MINUTE_MS } from "../../model/time.ts";
+import type { Dice } from "../../random.ts";
 import { type Disorder, type DisorderShares, EVENT_DISORDER } from "./disorder.ts";
 import type { Fact } from "./facts.ts";
 

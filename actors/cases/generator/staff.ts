@@ -1,6 +1,6 @@
 /** Who works on one case of the generator: one primary at a time, hand-overs, fixed terms, helpers beside. */
-import { DAY_MS, formatInstant, HOUR_MS } from "../model/time.ts";
-import type { Dice } from "../random.ts";
+import { DAY_MS, formatInstant, HOUR_MS } from "../../model/time.ts";
+import type { Dice } from "../../random.ts";
 import type { Disorder } from "./disorder.ts";
 import type { Facts } from "./facts.ts";
 

@@ -2,8 +2,8 @@
  * The story of one case: a walk through its process from opening to closing, perhaps reopened, perhaps never finished.
  * What goes wrong is drawn from dice of its own, so that another share of it changes little of the stories beneath.
  */
-import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../model/time.ts";
-import type { Dice } from "../random.ts";
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../model/time.ts";
+import type { Dice } from "../../random.ts";
 import { askForEvidence, escalate, hearAppeal, investigate, officeTime, type Scene } from "./acts.ts";
 import { Clocks } from "./clocks.ts";
 import type { Disorder, DisorderShares } from "./disorder.ts";

@@ -1,6 +1,6 @@
 /** The facts of a case that should not be: what a source tells while the case stays in a status, and tells wrongly. */
-import { DAY_MS, formatInstant, HOUR_MS } from "../model/time.ts";
-import type { Dice } from "../random.ts";
+import { DAY_MS, formatInstant, HOUR_MS } from "../../model/time.ts";
+import type { Dice } from "../../random.ts";
 import type { NextId } from "./acts.ts";
 import type { Clock, Clocks } from "./clocks.ts";
 import type { Disorder, DisorderShares } from "./disorder.ts";

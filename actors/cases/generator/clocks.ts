@@ -1,6 +1,6 @@
 /** The SLA clocks of one case of the generator: when each is due, whether it runs, and what is to become of it. */
-import { formatInstant, HOUR_MS, SECOND_MS } from "../model/time.ts";
-import type { Dice } from "../random.ts";
+import { formatInstant, HOUR_MS, SECOND_MS } from "../../model/time.ts";
+import type { Dice } from "../../random.ts";
 import type { DisorderShares } from "./disorder.ts";
 import type { Facts } from "./facts.ts";
 import { dueOf, POLICIES, type Policy } from "./policies.ts";

@@ -1,6 +1,6 @@
 /** What officers do with a case while it stays in one status: each act writes its facts between two instants. */
-import { DAY_MS, formatInstant, HOUR_MS } from "../model/time.ts";
-import type { Dice } from "../random.ts";
+import { DAY_MS, formatInstant, HOUR_MS } from "../../model/time.ts";
+import type { Dice } from "../../random.ts";
 import type { Facts } from "./facts.ts";
 import { isWeekend } from "./policies.ts";
 
