@@ -3,6 +3,7 @@
  * devices send. The same options always give the same lines.
  */
 import { DAY_MS, formatInstant, HOUR_MS, MINUTE_MS } from "../model/time.ts";
+import { mulberry32 } from "../random.ts";
 
 export interface MeterOptions {
   readonly seed: number;
@@ -63,14 +64,4 @@ function reading(id: string, device: string, time: number, value: unknown): Mete
     data: { deviceId: device, value },
   };
   return { key: device, text: JSON.stringify(event) };
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
