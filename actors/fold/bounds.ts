@@ -45,6 +45,14 @@ export const ERROR_TEXT_MAX_CHARS = 1_024;
 export const REFERENCE_ENTRY_MAX_BYTES = 64 * 1024;
 /** Versions of one reference id. */
 export const REFERENCE_VERSIONS_MAX = 1_000;
+/** Subschemas of an activated schema with references followed, and names in its lists: what a part of an event may cost. */
+export const SCHEMA_SIZE_MAX = 2_000;
+/** Nesting of an activated schema with references followed. */
+export const SCHEMA_DEPTH_MAX = 64;
+/** Length of one pattern of an activated schema, in UTF-16 units. */
+export const PATTERN_MAX_CHARS = 1_000;
+/** Parts of all patterns of an activated schema, repetitions written out: what a character of an event may cost. */
+export const PATTERN_SIZE_MAX = 2_000;
 /** Reference versions that an output names. */
 export const REFERENCE_NAMED_MAX = 16;
 /** Every so many sequences the state hash is kept as a mark, for comparing replicas. */

@@ -240,6 +240,8 @@ export class EventStep implements CallSite {
     // A schema may hold code of the app's, so it is checked as a handler is run.
     const refused = this.#runner.guarded(() => offers.find(({ schema }) => !schema.check(event.data))?.schema.explain(event.data));
     if (refused !== undefined) return { code: "schema", reason: `data ${refused}` };
+    const activated = this.#state.schemas.refusal(event.type, event.time, event.data);
+    if (activated !== undefined) return { code: "schema", reason: activated };
     const { maxAheadMs } = this.#options.job.settings;
     if (event.time > this.#entry!.logTime + maxAheadMs) {
       return { code: "too-far-ahead", reason: `time is more than ${maxAheadMs} ms after the log's time` };

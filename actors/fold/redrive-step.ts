@@ -99,6 +99,8 @@ export class RedriveStep {
     if (stream === undefined || handler === undefined)
       return { refused: `the actor has no handler "${redrive.handler}" for ${event.type}` };
     if (!stream.schema.check(event.data)) return { refused: `data ${stream.schema.explain(event.data)}` };
+    const activated = this.#state.schemas.refusal(event.type, event.time, event.data);
+    if (activated !== undefined) return { refused: activated };
     const row = this.#rowOf(event.subject);
     if (row === undefined) return { refused: "the event's subject is no key of this partition" };
     const watermark = this.#state.meta.watermark ?? event.time;

@@ -51,8 +51,8 @@ export class ReferenceState {
   readonly #declared = new Map<string, TableState>();
   readonly #undeclared: (name: string) => TableState;
 
-  constructor(tables: ReadonlyMap<string, ReferenceTable<unknown>>, rows: Rows, sums: StateSums, primitives: Primitives) {
-    for (const { name, schema } of tables.values()) this.#declared.set(name, new TableState(name, schema, rows, sums, primitives));
+  constructor(tables: Iterable<ReferenceTable<unknown>>, rows: Rows, sums: StateSums, primitives: Primitives) {
+    for (const { name, schema } of tables) this.#declared.set(name, new TableState(name, schema, rows, sums, primitives));
     this.#undeclared = (name) => new TableState(name, undefined, rows, sums, primitives);
   }
 
@@ -89,8 +89,7 @@ export class TableState {
     const cached = this.#cached(id)!;
     const known = cached.records.get(step.version);
     if (known !== undefined) return known;
-    const bytes = this.#rows.get(referenceVersionRow(this.name, cached.token, step.version));
-    if (bytes === undefined) throw new Error(`a row of the table "${this.name}" is missing`);
+    const bytes = this.#data(cached.token, step);
     const data = readData(bytes);
     if (this.#schema?.check(data) === false) {
       throw new HandlerError(
@@ -102,6 +101,11 @@ export class TableState {
     cached.records.set(step.version, record);
     this.#count(cached, bytes.length);
     return record;
+  }
+
+  /** What a version that has data was put with, unchecked. */
+  dataOf(id: string, step: Step): unknown {
+    return readData(this.#data(this.#cached(id)!.token, step));
   }
 
   versionOf(id: string, step: Step): ReferenceVersion<unknown> {
@@ -132,6 +136,12 @@ export class TableState {
     this.#put(TABLE.reference, token, referenceRow(this.name, token), list);
     this.#forget(id);
     return list.length + (encoded?.length ?? 0);
+  }
+
+  #data(token: string, { version }: Step): Uint8Array {
+    const bytes = this.#rows.get(referenceVersionRow(this.name, token, version));
+    if (bytes === undefined) throw new Error(`a row of the table "${this.name}" is missing`);
+    return bytes;
   }
 
   #put(table: string, token: string, key: string, value: Uint8Array): void {

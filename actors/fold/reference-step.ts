@@ -5,6 +5,7 @@
  * like to be copied again.
  */
 import { isName } from "../model/actor.ts";
+import { SCHEMA_TABLE } from "./activated-schemas.ts";
 import { REFERENCE_ENTRY_MAX_BYTES } from "./bounds.ts";
 import type { LogEntry } from "./entry.ts";
 import type { Primitives } from "./primitives.ts";
@@ -27,8 +28,9 @@ export class ReferenceStep {
     if (link === undefined) return { code: "bad-reference-entry", reason: "it does not say where it stands in its source" };
     if (link.previous !== meta.referenceSource) return undefined;
     meta.referenceSource = link.source;
-    // Names that begin with "_" are kept for what else will go this way, such as schemas.
-    if (!isName(table)) return { code: "bad-reference-entry", reason: `this build knows no table "${table}"` };
+    // Other names that begin with "_" are kept for what else will go this way.
+    if (!isName(table) && table !== SCHEMA_TABLE.name)
+      return { code: "bad-reference-entry", reason: `this build knows no table "${table}"` };
     if (entry.payload.length > REFERENCE_ENTRY_MAX_BYTES) {
       return { code: "oversize", reason: `a record has at most ${REFERENCE_ENTRY_MAX_BYTES} bytes` };
     }

@@ -8,6 +8,7 @@
 import type { Job } from "../model/job.ts";
 import { slotOf } from "../model/key.ts";
 import type { Layout } from "../model/layout.ts";
+import { ActivatedSchemas, SCHEMA_TABLE } from "./activated-schemas.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
 import { CallTable } from "./call-table.ts";
 import type { PageStore } from "./dedupe.ts";
@@ -55,6 +56,7 @@ export class ShardState {
   readonly meta: Meta;
   readonly shapes: Shapes;
   readonly reference: ReferenceState;
+  readonly schemas: ActivatedSchemas;
   readonly calls: CallTable;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
@@ -94,7 +96,8 @@ export class ShardState {
     this.#timers = new TimerIndex(this.#rows);
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
-    this.reference = new ReferenceState(job.tables, this.#rows, this.#sums, primitives);
+    this.reference = new ReferenceState([...job.tables.values(), SCHEMA_TABLE], this.#rows, this.#sums, primitives);
+    this.schemas = new ActivatedSchemas(this.reference.table(SCHEMA_TABLE.name));
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
     this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {

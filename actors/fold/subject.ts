@@ -38,7 +38,7 @@ export function controlSubject(log: string, partition: number): string {
   return journalSubject(log, partition, CONTROL_JOURNAL);
 }
 
-/** Where copies of a reference table stand. Names that begin with `_` are no table's; they are kept for what else goes this way. */
+/** Where copies of a reference table stand. Names that begin with `_` are no actor's to declare: `_schemas`, and what else will go this way. */
 export function referenceSubject(log: string, partition: number, table: string): string {
   return `${log}.p${partition}.r.${table}`;
 }

@@ -1,5 +1,6 @@
 /** Reference data: the records of a table, the versions of one, and putting a version. */
 import { Type } from "typebox";
+import { SCHEMA_TABLE } from "../../actors/fold/activated-schemas.ts";
 import { isName } from "../../actors/model/actor.ts";
 import { readKey, writeKey } from "../../actors/model/key.ts";
 import type { ReferenceTable } from "../../actors/model/reference.ts";
@@ -8,9 +9,10 @@ import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
+import { checkActivatedType } from "../../runtime/reference/activation.ts";
 import { awaitCopies, type Copies } from "../../runtime/reference/copies.ts";
 import { NatsReferenceLog } from "../../runtime/reference/reference-log.ts";
-import { putRecord, type RecordDraft, readRecords } from "../../runtime/reference/reference-writer.ts";
+import { type PutResult, putRecord, type RecordDraft, readRecords } from "../../runtime/reference/reference-writer.ts";
 import { isCount, readCursor, writeCursor } from "./cursor.ts";
 import { badRequest, HttpProblem, notFound } from "./problem.ts";
 import { listOf, PAGE_QUERY, readLimit } from "./query.ts";
@@ -23,9 +25,12 @@ const WAIT_MAX_MS = 30_000;
 const BODY_MAX_BYTES = 512 * 1024;
 
 const Name = Type.String({ description: "`[a-z][a-z0-9-]{0,30}`" });
+const Table = Type.String({
+  description: "As an actor declares it, or `_schemas`: schemas that are activated, by the type of the events.",
+});
 const Id = Type.String({ description: "The record's id: 1 to 256 bytes as written, well-formed Unicode." });
 const Version = Type.Integer({ minimum: 1, description: "Each version of an id is higher than those put before it." });
-const Data = Type.Unknown({ description: "As the table's schema says; null ends the record." });
+const Data = Type.Unknown({ description: "As the table's schema says, in `_schemas` a JSON Schema; null ends the record." });
 const Count = Type.Integer({ minimum: 0 });
 
 const InForce = Type.Object({ id: Id, version: Version, effectiveFrom: Instant, data: Data, versions: Count });
@@ -37,7 +42,7 @@ const Stored = Type.Object({
   storedAt: Instant,
 });
 const Put = Type.Object({
-  table: Name,
+  table: Table,
   id: Id,
   version: Version,
   sequence: Type.Union([Count, Type.Null()], { description: "In the stream `<log>-reference`; null for a dry run of a new version." }),
@@ -48,8 +53,8 @@ const Put = Type.Object({
 });
 
 export function referenceRoutes(node: Node): readonly Route[] {
-  const table = Type.Object({ log: Name, table: Name });
-  const record = Type.Object({ log: Name, table: Name, id: Id });
+  const table = Type.Object({ log: Name, table: Table });
+  const record = Type.Object({ log: Name, table: Table, id: Id });
   return [
     {
       method: "GET",
@@ -107,6 +112,9 @@ interface Found {
 }
 
 function find(node: Node, { log = "", table = "" }: RouteRequest["params"]): Found {
+  // Schemas can be activated for every log.
+  const ofLog = node.jobs.find(({ job }) => job.log === log);
+  if (table === SCHEMA_TABLE.name && ofLog !== undefined) return { log, table, declared: [SCHEMA_TABLE], running: ofLog };
   const readers = node.jobs.filter(({ job }) => job.log === log && job.tables.has(table));
   const [running] = readers;
   if (running === undefined) {
@@ -154,7 +162,14 @@ async function put(node: Node, { params, query, body, signal }: RouteRequest): P
   const waitMs = readWait(query.wait);
   const dryRun = query.dryRun === "true";
   const stream = new NatsReferenceLog(node.nc, log);
-  const result = await putRecord(stream, declared, { log, table, id }, draft, dryRun).catch(refuse);
+  const write = (dry: boolean): Promise<PutResult> => putRecord(stream, declared, { log, table, id }, draft, dry).catch(refuse);
+  if (table === SCHEMA_TABLE.name) {
+    checkType(node, log, id);
+    // The stream is there when a table is read. It reserves room, so not for what would be refused.
+    await write(true);
+    if (!dryRun) await node.ensureReference(log);
+  }
+  const result = await write(dryRun);
   const partitions = Array.from({ length: running.map.partitions }, (_, partition) => new NatsPartitionLog(node.nc, log, partition));
   const copies =
     dryRun || result.sequence === undefined
@@ -162,6 +177,17 @@ async function put(node: Node, { params, query, body, signal }: RouteRequest): P
       : await awaitCopies({ log, table, source: result.sequence, partitions, clock: systemClock, waitMs, signal });
   const answer = { table, id, version: draft.version, sequence: result.sequence ?? null, written: result.written, dryRun, ...copies };
   return { status: copies.missing.length > 0 ? 202 : 200, body: answer };
+}
+
+function checkType(node: Node, log: string, type: string): void {
+  try {
+    checkActivatedType(
+      node.jobs.map(({ job }) => job).filter((job) => job.log === log),
+      type,
+    );
+  } catch (error) {
+    refuse(error);
+  }
 }
 
 const NO_COPIES: Copies = { positions: [], missing: [] };

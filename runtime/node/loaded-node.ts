@@ -112,7 +112,17 @@ export class LoadedNode {
     await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(natsUrl, dataDir.nodeId))));
     await assign(jobs, workers, dataDir);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
-    return new Node({ dataDir, jobs, nc, jsm, reader: this.#reader, workers, drainMs: config.drainMs, onDrained: this.#onDrained });
+    return new Node({
+      dataDir,
+      jobs,
+      nc,
+      jsm,
+      reader: this.#reader,
+      workers,
+      drainMs: config.drainMs,
+      streamMaxBytes: config.streamMaxBytes,
+      onDrained: this.#onDrained,
+    });
   }
 }
 

@@ -38,6 +38,7 @@ export interface NodeParts {
   readonly reader: Thread<StateReader>;
   readonly workers: readonly Thread<ShardWorker>[];
   readonly drainMs: number;
+  readonly streamMaxBytes: number;
   /** Called once everything is committed: from then on a thread may end. */
   readonly onDrained: () => void;
 }
@@ -59,6 +60,7 @@ export class Node {
   #asked: Promise<ShardReport[]> | undefined;
   #askedNext: Promise<ShardReport[]> | undefined;
   readonly #drainMs: number;
+  readonly #streamMaxBytes: number;
   readonly #onDrained: () => void;
   #stopping = false;
 
@@ -75,6 +77,7 @@ export class Node {
       parts.workers.map(({ worker }) => worker),
     );
     this.#drainMs = parts.drainMs;
+    this.#streamMaxBytes = parts.streamMaxBytes;
     this.#onDrained = parts.onDrained;
     void this.#followConnection();
   }
@@ -120,6 +123,11 @@ export class Node {
 
   shardFolder(job: string, partition: number): string {
     return this.#dataDir.shardFolder(job, partition);
+  }
+
+  /** Creates the stream `<log>-reference` when it is missing. */
+  async ensureReference(log: string): Promise<void> {
+    await NatsReferenceLog.ensure(this.nc, log, { maxBytes: this.#streamMaxBytes, replicas: REPLICAS });
   }
 
   get stopping(): boolean {
@@ -182,7 +190,7 @@ export async function ensureStreams(
       }
     }
     await SkipList.ensure(nc, job.name, REPLICAS);
-    // Reserves max_bytes, so only where a table is read.
+    // Reserves max_bytes, so only where a table is read; elsewhere it comes with the first schema that is activated.
     if (job.tables.size > 0) await NatsReferenceLog.ensure(nc, job.log, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
     for (let partition = 0; partition < map.partitions; partition++) {
       await ensureOutputStream(jsm, job.name, partition, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });

@@ -6,6 +6,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { writeKey } from "../../actors/model/key.ts";
+import { isTidemarkError } from "../errors.ts";
 import { askStream, storedMessage, streamInfo } from "../log/jetstream-api.ts";
 import { ensureStream, type LogStreamSettings } from "../log/log-streams.ts";
 import { NatsLogReader } from "../log/nats-log-reader.ts";
@@ -42,11 +43,31 @@ export class NatsReferenceLog implements ReferenceSource {
   }
 
   async firstOn(subject: string, fromSequence: number): Promise<LogEntry | undefined> {
-    return await storedMessage(this.#nc, this.stream, { next_by_subj: subject, seq: Math.max(1, fromSequence) });
+    return await this.#stored({ next_by_subj: subject, seq: Math.max(1, fromSequence) });
   }
 
   async lastOn(subject: string): Promise<LogEntry | undefined> {
-    return await storedMessage(this.#nc, this.stream, { last_by_subj: subject });
+    return await this.#stored({ last_by_subj: subject });
+  }
+
+  /** A stream that is not there holds nothing: it comes with the first record. */
+  async #stored(query: Parameters<typeof storedMessage>[2]): Promise<LogEntry | undefined> {
+    try {
+      return await storedMessage(this.#nc, this.stream, query);
+    } catch (error) {
+      if (isTidemarkError(error, "LOG_MISSING")) return undefined;
+      throw error;
+    }
+  }
+
+  async exists(): Promise<boolean> {
+    try {
+      await streamInfo(this.#nc, this.stream);
+      return true;
+    } catch (error) {
+      if (isTidemarkError(error, "LOG_MISSING")) return false;
+      throw error;
+    }
   }
 
   /** Messages on a subject, asked of the leader. */

@@ -54,6 +54,7 @@ interface Hosted {
 
 const WIPE_CHUNK_ROWS = 10_000;
 const START_RETRY_MS = 1_000;
+const REFERENCE_POLL_MS = 1_000;
 
 export class ShardHost {
   readonly #nc: NatsConnection;
@@ -61,6 +62,8 @@ export class ShardHost {
   readonly #beat: () => void;
   readonly #notice: (message: string) => void;
   readonly #hosted: Hosted[] = [];
+  /** By log: settled when its reference stream is there. */
+  readonly #referenceThere = new Map<string, Promise<void>>();
   #draining = false;
 
   constructor(nc: NatsConnection, options: HostOptions, beat: () => void, notice: (message: string) => void) {
@@ -148,7 +151,7 @@ export class ShardHost {
       const copier = this.#copierOf(shard);
       const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);
       await shard.run(this.#beat).finally(() => {
-        copier?.stop();
+        copier.stop();
         hide();
       });
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${shard.error.message}`);
@@ -159,9 +162,8 @@ export class ShardHost {
     }
   }
 
-  /** Reference data is copied into the partition of a shard that reads some; its stream exists only where one does. */
-  #copierOf({ fold, parts: { job, partition, log } }: Shard): ReferenceCopier | undefined {
-    if (job.tables.size === 0) return undefined;
+  /** Copies what is put for the log into the shard's partition, from when on there is something. */
+  #copierOf({ fold, parts: { job, partition, log } }: Shard): ReferenceCopier {
     const copier = new ReferenceCopier({
       logName: job.log,
       partition,
@@ -171,8 +173,23 @@ export class ShardHost {
       notice: this.#notice,
       folded: () => ({ next: fold.meta.cursor.sequence, source: fold.meta.referenceSource }),
     });
-    void copier.run();
+    let there = this.#referenceThere.get(job.log);
+    if (there === undefined) {
+      there = this.#untilReference(job.log);
+      this.#referenceThere.set(job.log, there);
+    }
+    void there.then(() => copier.run());
     return copier;
+  }
+
+  /** The stream comes with the first table that is read or the first schema that is activated: one question a moment for all shards of the log. */
+  async #untilReference(log: string): Promise<void> {
+    const stream = new NatsReferenceLog(this.#nc, log);
+    while (!this.#draining) {
+      // A server that does not answer is asked again.
+      if (await stream.exists().catch(() => false)) return;
+      await systemClock.sleep(REFERENCE_POLL_MS);
+    }
   }
 
   /** A server that is away is waited for: a shard that starts is no different from one that runs. `undefined` when drained meanwhile. */

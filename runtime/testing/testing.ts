@@ -198,9 +198,13 @@ export class JobTest<J extends Job> {
    * Throws REFERENCE_INVALID for data that the table's schema refuses, REFERENCE_CONFLICT for a version that was put
    * with other data or is below the highest one, TEST_INPUT when the job reads no such table.
    */
-  putReference<T>(table: ReferenceTable<T>, id: string, record: RecordVersion<NoInfer<T>>): Promise<PutResult> {
+  putReference<T>(table: ReferenceTable<T>, id: string, record: RecordVersion<NoInfer<T>>): Promise<PutResult>;
+  /** Activates a schema for the events of a type: those that are sent afterwards must satisfy it too, from its time on. */
+  putReference(table: "_schemas", type: string, record: RecordVersion<object>): Promise<PutResult>;
+  putReference(table: unknown, id: string, record: unknown): Promise<PutResult> {
     return this.#call(async () => {
-      const result = await this.#world.reference.put(table as ReferenceTable<unknown>, id, record, this.now);
+      const given = table as ReferenceTable<unknown> | "_schemas";
+      const result = await this.#world.reference.put(given, id, record as RecordVersion<unknown>, this.now);
       await this.#world.copyReference();
       return result;
     });

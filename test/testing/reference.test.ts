@@ -101,3 +101,37 @@ suite("a record that cannot be", () => {
     await assert.rejects(kit.putReference(limits, "x", record), rejected("TEST_INPUT", /no.*"limits".*"fees"/i));
   });
 });
+
+suite("a schema that is activated", () => {
+  const schema = { properties: { pair: { maxLength: 1 } } };
+
+  for (const crashBetweenEvents of [false, true]) {
+    test(`holds what is sent afterwards to it, from its time on, crashes between events: ${crashBetweenEvents}`, async () => {
+      const kit = await testJob(job, { partitions: 2, crashBetweenEvents });
+      const type = "rate.wanted";
+      await kit.putReference("_schemas", type, { version: 1, effectiveFrom: kit.now + HOUR, data: schema });
+      await kit.send("wanted", "ann", { pair: "eur" });
+      await kit.advanceClock("1h");
+      await kit.send("wanted", "ann", { pair: "eur" });
+      await kit.send("wanted", "bob", { pair: "x" });
+      assert.deepEqual(
+        kit.quarantined().map(({ data }) => [data.code, data.reason]),
+        [["schema", `data /pair must not have more than 1 characters (schema version 1 of ${type})`]],
+      );
+      await kit.putReference("_schemas", type, { version: 2, effectiveFrom: kit.now, data: null });
+      await kit.send("wanted", "ann", { pair: "eur" });
+      assert.equal(kit.quarantined().length, 1);
+      await kit.verifyReplay();
+    });
+  }
+
+  test("may be declared with Type, and is refused when it is not understood or nobody takes its type", async () => {
+    const kit = await testJob(job);
+    const put = (type: string, data: object) => kit.putReference("_schemas", type, { version: 1, effectiveFrom: FROM, data });
+    await assert.rejects(put("rate.wanted", { minimun: 1 }), rejected("REFERENCE_INVALID", /"minimun", which is not understood/));
+    await assert.rejects(put("rate.wnated", {}), rejected("REFERENCE_INVALID", /no job of the log takes.*"rate\.wanted"/));
+    await put("rate.wanted", Type.Object({ pair: Type.String({ pattern: "^[a-z]$" }) }));
+    await kit.send("wanted", "ann", { pair: "X" });
+    assert.equal(kit.quarantined().length, 1);
+  });
+});

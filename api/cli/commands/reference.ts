@@ -27,7 +27,7 @@ export const referenceGet = command({
   summary: "Records of a reference table in force at a time, or all versions of one",
   arguments: {
     log: required("the log, like meter"),
-    table: required("the table, as an actor declares it"),
+    table: required("the table, as an actor declares it, or _schemas"),
     id: optional("a record: shows its versions, in the order in which they were put"),
   },
   options: {
@@ -57,7 +57,7 @@ export const referencePut = command({
   ],
   arguments: {
     log: required("the log, like meter"),
-    table: required("the table, as an actor declares it"),
+    table: required("the table, as an actor declares it, or _schemas"),
     file: optional("the file; - or nothing is standard input", { file: true }),
   },
   options: { "dry-run": flag("check every record as the node would, and write nothing") },
