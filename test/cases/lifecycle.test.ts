@@ -120,7 +120,10 @@ suite("an inconsistency", () => {
     const [told] = office.told("case.inconsistency");
     const [alert] = office.outputs("case.alert");
     assert.deepEqual([told?.policyVersion, told?.effectiveTime, told?.eventType], [1, iso(T0), "CaseStatusChanged"]);
-    assert.deepEqual([alert?.data.alertType, alert?.data.severity, alert?.data.reasonCode], ["inconsistent-state", "medium", "transition-not-allowed"]);
+    assert.deepEqual(
+      [alert?.data.alertType, alert?.data.severity, alert?.data.reasonCode],
+      ["inconsistent-state", "medium", "transition-not-allowed"],
+    );
   });
 
   test("already-open: opened twice, or reopened while it is open", async () => {
@@ -144,7 +147,10 @@ suite("an inconsistency", () => {
     await office.send("InvestigationStarted", {});
     await office.send("EscalationRequested", {});
     await office.send("CaseEscalated", {});
-    assert.deepEqual(office.codes(), Array.from({ length: 8 }, () => "not-open"));
+    assert.deepEqual(
+      office.codes(),
+      Array.from({ length: 8 }, () => "not-open"),
+    );
     await office.send("AppealFiled", { appealId: "a" });
     await office.send("EvidenceReceived", { evidenceId: "e" });
     assert.equal(office.codes().length, 8);

@@ -135,10 +135,7 @@ test("a thousand and one held events let the lowest go, and a closed gap lets al
   await office.kit.advanceClock("10s");
   await ask(office, 1_003, minute(1));
   await office.kit.advanceClock("10s");
-  assert.deepEqual(
-    applied(office),
-    ["s1", ...Array.from({ length: 1_002 }, (_, i) => `s${i + 3}`)],
-  );
+  assert.deepEqual(applied(office), ["s1", ...Array.from({ length: 1_002 }, (_, i) => `s${i + 3}`)]);
   assert.deepEqual(office.codes(), ["sequence-gap"]);
   office.assertQuiet();
 });
