@@ -1,12 +1,32 @@
 /** The samples that ship: what `npm start` publishes, one per log. */
+import { caseTables } from "./cases/tables.ts";
+import type { ReferenceTable } from "./model/reference.ts";
 import { DAY_MS } from "./model/time.ts";
 
 export interface Sample {
   readonly log: string;
+  /** Put before the events: NDJSON, a record `{id, version, effectiveFrom, data}` a line. */
+  readonly reference: readonly SampleTable[];
   /** NDJSON: one CloudEvent a line, its `subject` the key. A line that is none goes to the log as it is. */
   readonly file: URL;
   /** The sample ends with a watermark so far beyond its greatest event time. */
   readonly beyondMs: number;
 }
 
-export const SAMPLES: readonly Sample[] = [{ log: "meter", file: new URL("./meter/sample.ndjson", import.meta.url), beyondMs: DAY_MS }];
+export interface SampleTable {
+  readonly table: ReferenceTable<unknown>;
+  readonly file: URL;
+}
+
+export const SAMPLES: readonly Sample[] = [
+  { log: "meter", reference: [], file: new URL("./meter/sample.ndjson", import.meta.url), beyondMs: DAY_MS },
+  {
+    log: "cases",
+    reference: Object.values(caseTables).map((table: ReferenceTable<unknown>) => ({
+      table,
+      file: new URL(`./cases/reference/${table.name}.ndjson`, import.meta.url),
+    })),
+    file: new URL("./cases/sample.ndjson", import.meta.url),
+    beyondMs: DAY_MS,
+  },
+];

@@ -1,4 +1,5 @@
 /** The jobs that ship: what `npm start` runs. */
+import cases from "./cases/cases.ts";
 import meter from "./meter/meter.ts";
 
-export default [meter];
+export default [meter, cases];

@@ -8,10 +8,15 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { writeWatermark } from "../../actors/fold/journal.ts";
 import { controlSubject } from "../../actors/fold/subject.ts";
 import { formatInstant, parseInstant } from "../../actors/model/time.ts";
-import type { Sample } from "../../actors/samples.ts";
+import type { Sample, SampleTable } from "../../actors/samples.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { TidemarkError } from "../../runtime/errors.ts";
 import { openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
-import { openSlotMap } from "../../runtime/log/slot-map.ts";
+import { openSlotMap, type SlotMap } from "../../runtime/log/slot-map.ts";
+import { awaitCopies } from "../../runtime/reference/copies.ts";
+import { NatsReferenceLog } from "../../runtime/reference/reference-log.ts";
+import { putRecord, type RecordDraft } from "../../runtime/reference/reference-writer.ts";
 import { ProgressBar } from "./progress-bar.ts";
 
 /** What was published of one sample. */
@@ -29,16 +34,16 @@ interface Line {
 }
 
 const FALLBACK_KEY = "sample";
+/** A node that was just started copies a few hundred records in about a second. */
+const COPIED_WITHIN_MS = 60_000;
 
 /** Publishes the sample, or tells what an earlier run published. */
 export async function publishSample(nc: NatsConnection, sample: Sample, dataDir: string, partitions: number): Promise<PublishedSample> {
   const record = join(dataDir, `sample-${sample.log}.json`);
   if (existsSync(record)) return JSON.parse(readFileSync(record, "utf8")) as PublishedSample;
-  const lines = readFileSync(sample.file, "utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map(readLine);
+  const lines = linesOf(sample.file).map(readLine);
   const { map } = await openSlotMap(nc, sample.log, partitions);
+  for (const table of sample.reference) await putTable(nc, sample.log, table, map);
   const publisher = openLogPublisher(nc, sample.log, map, { bytesAreCloudEvents: true });
   const bar = new ProgressBar(`publishing ${sample.log}`, lines.length, process.stderr);
   let done = 0;
@@ -59,6 +64,31 @@ export async function publishSample(nc: NatsConnection, sample: Sample, dataDir:
   writeFileSync(`${record}.new`, JSON.stringify(published), { flush: true });
   renameSync(`${record}.new`, record);
   return published;
+}
+
+/** Puts the records of a table; every partition has them when this returns, so that all events see them. */
+async function putTable(nc: NatsConnection, log: string, { table, file }: SampleTable, map: SlotMap): Promise<void> {
+  const stream = new NatsReferenceLog(nc, log);
+  let source = 0;
+  for (const line of linesOf(file)) {
+    const { id, ...draft } = JSON.parse(line) as { readonly id: string } & RecordDraft;
+    source = (await putRecord(stream, [table], { log, table: table.name, id }, draft)).sequence ?? source;
+  }
+  const logs = Array.from({ length: map.partitions }, (_, partition) => new NatsPartitionLog(nc, log, partition));
+  const copies = { log, table: table.name, source, partitions: logs, clock: systemClock, waitMs: COPIED_WITHIN_MS };
+  const { missing } = await awaitCopies(copies);
+  if (missing.length > 0) {
+    throw new TidemarkError(
+      "PUBLISH_TIMEOUT",
+      `The table ${table.name} of the sample has not reached the partitions ${missing.join(", ")} of ${log}. Give the command again.`,
+    );
+  }
+}
+
+function linesOf(file: URL): string[] {
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line !== "");
 }
 
 /**

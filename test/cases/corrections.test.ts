@@ -44,7 +44,7 @@ suite("an event that would have changed an alert", () => {
     const office = await breached("decide");
     await office.send("SlaClockCompleted", { slaId: "s", completedAt: iso(day(3)) }, { time: day(5), id: "done" });
     const [correction] = office.told("case.correction-required");
-    assert.equal((correction?.alertIds as string[]).length, 3, "the near breach, the breach, and the candidate that the near breach made");
+    assert.equal((correction!.alertIds as string[]).length, 3, "the near breach, the breach, and the candidate that the near breach made");
     assert.deepEqual(required(office), [["done", "clock-completed-before", "breached", "completed"]]);
   });
 

@@ -230,7 +230,7 @@ suite("a closed case", () => {
     await office.assigned();
     await office.send("CaseClosed", {}, { time: day(1) });
     await office.passed(day(91) - 1);
-    assert.equal((office.state()?.file as { status: string }).status, "closed");
+    assert.equal((office.state()!.file as { status: string }).status, "closed");
     await office.passed(day(91));
     assert.deepEqual(audits(office, "case.retention"), [
       { caseId: "c1", category: "enforcement", closedAt: iso(day(1)), removedAt: iso(day(91)) },
@@ -247,6 +247,6 @@ suite("a closed case", () => {
     await office.send("CaseReopened", {}, { time: day(2) });
     await office.passed(day(200));
     assert.deepEqual(audits(office, "case.retention"), []);
-    assert.equal((office.state()?.file as { status: string }).status, "open");
+    assert.equal((office.state()!.file as { status: string }).status, "open");
   });
 });
