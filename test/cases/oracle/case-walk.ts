@@ -218,9 +218,9 @@ export class CaseWalk {
   /** The entry in hand, or the one at which the watermark passed `at`: that with which it is told, or the next, if it had passed before. */
   readonly #revealedAt = (at: number | undefined): Between => {
     const rise = at === undefined ? undefined : this.#riseOver(at);
-    if (rise !== undefined && rise.ord > this.#ord) return { $between: [rise.logTime, rise.logTime] };
+    if (rise !== undefined && rise.ord > this.#ord) return { $between: [instant(rise.logTime), instant(rise.logTime)] };
     const { logTime, nextLogTime } = this.#world.logTimesOf(this.#ord);
-    return { $between: [logTime, at === undefined ? logTime : nextLogTime] };
+    return { $between: [instant(logTime), instant(at === undefined ? logTime : nextLogTime)] };
   };
 
   #riseOver(at: number): Rise {

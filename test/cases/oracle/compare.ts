@@ -148,9 +148,9 @@ function isLike(expected: Value, found: Value): boolean {
 
 function isValue(expected: unknown, found: unknown): boolean {
   if (typeof expected === "object" && expected !== null) {
-    const { $anyOf, $between } = expected as { $anyOf?: unknown[]; $between?: [number, number] };
+    const { $anyOf, $between } = expected as { $anyOf?: unknown[]; $between?: [string, string] };
     if ($anyOf !== undefined) return $anyOf.some((value) => isValue(value, found));
-    if ($between !== undefined) return typeof found === "string" && Date.parse(found) >= $between[0] && Date.parse(found) <= $between[1];
+    if ($between !== undefined) return typeof found === "string" && found >= $between[0] && found <= $between[1];
   }
   return canonical(expected) === canonical(found);
 }

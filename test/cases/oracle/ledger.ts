@@ -7,7 +7,7 @@ export interface AnyOf {
   readonly $anyOf: readonly unknown[];
 }
 export interface Between {
-  readonly $between: readonly [from: number, until: number];
+  readonly $between: readonly [from: string, until: string];
 }
 
 export interface Expectation {
