@@ -98,6 +98,16 @@ test("a clock that starts when it has run out may be told of as breached at once
   assert.deepEqual(findings(history, outputs), []);
 });
 
+test("states that come in another order than the events", () => {
+  const history = HISTORIES["gaps close, and gaps lapse"]!();
+  const [first, second] = history.outputs.flatMap(({ type }, nth) => (type === "case.current-state" ? [nth] : []));
+  const swapped = history.outputs.with(first!, history.outputs[second!]!).with(second!, history.outputs[first!]!);
+  assert.deepEqual(
+    findings(history, swapped).map(({ rule }) => rule),
+    [1],
+  );
+});
+
 test("a dead letter is always told of", () => {
   const history = HISTORIES["a clock runs out"]!();
   const letter = { ...history.outputs[0]!, type: "tidemark.dead-letter", data: { eventId: "opened", handler: "case.opened" } };

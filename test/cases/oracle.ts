@@ -60,7 +60,7 @@ function walkCases(db: DatabaseSync, records: Records, ledger: Ledger, refused: 
       logTimesOf: logTimes,
       quarantine({ ord, position }, code) {
         refused.add(ord);
-        ledger.expect({ caseId: "", rule: 4, kind: "quarantine", name: position, value: { code } });
+        ledger.expect({ caseId: "", rule: code === "unknown-reference" ? 4 : 25, kind: "quarantine", name: position, value: { code } });
       },
     });
     for (const event of arrivals) walk.arrive(event);

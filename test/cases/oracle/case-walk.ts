@@ -10,6 +10,19 @@ import { shift } from "./zone.ts";
 
 const HELD_MAX = 1_000;
 
+/** The rule that gives each code. */
+const RULE_OF: Readonly<Record<string, number>> = {
+  "sequence-gap": 1,
+  "sequence-conflict": 2,
+  "from-mismatch": 6,
+  "transition-not-allowed": 6,
+  "case-unknown": 7,
+  "already-open": 7,
+  "not-open": 7,
+  "overlapping-primary": 15,
+  "assignment-unknown": 17,
+};
+
 export interface World {
   readonly records: Records;
   readonly ledger: Ledger;
@@ -203,12 +216,13 @@ export class CaseWalk {
     const category = this.#facts.category ?? (event.type === "CaseOpened" ? (event.data.category as string) : undefined);
     const policyVersion = records.lifecycle(category, event.effective)?.version ?? 0;
     const value = { ...more, policyVersion, effectiveTime: instant(event.effective) };
-    this.#expect(code === "sequence-conflict" ? 2 : code === "sequence-gap" ? 1 : 7, "inconsistency", `${event.id}|${code}`, value);
+    this.#expect(RULE_OF[code] ?? 10, "inconsistency", `${event.id}|${code}`, value);
     ledger.alert({ caseId: this.#caseId, alertType: "inconsistent-state", reasonCode: code, policyVersion, at: event.effective });
   }
 
   #quality(rule: string, isOptional = false): void {
-    this.#world.ledger.expect({ caseId: this.#caseId, rule: 22, kind: "quality", name: rule, value: {}, isOptional });
+    const at = { "unknown-category": 5, "correction-target-unknown": 25 }[rule] ?? 22;
+    this.#world.ledger.expect({ caseId: this.#caseId, rule: at, kind: "quality", name: rule, value: {}, isOptional });
   }
 
   #expect(rule: number, kind: string, name: string, value: Readonly<Record<string, unknown>> = {}): void {

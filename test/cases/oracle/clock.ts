@@ -27,19 +27,22 @@ export interface Passing {
   readonly atOnce: boolean;
 }
 
-/** Due times in the order in which they held, each with the pauses that were begun until the next one held. */
-function dueTimes(clock: Clock): { dueAt: number; pauses: Pause[]; movedBy: Pause | undefined }[] {
-  const found = [];
+interface DueTime {
+  readonly dueAt: number;
+  /** The pause whose resume moved it on; nothing for the last one. */
+  readonly movedBy: Pause | undefined;
+}
+
+/** Due times in the order in which they held. */
+function dueTimes(clock: Clock): DueTime[] {
+  const found: DueTime[] = [];
   let dueAt = clock.terms.dueAt;
-  let begun = 0;
   for (const pause of clock.terms.policy.pauseExtends ? clock.pauses : []) {
-    begun++;
     if (pause.until === undefined) break;
-    found.push({ dueAt, pauses: clock.pauses.slice(0, begun), movedBy: pause });
+    found.push({ dueAt, movedBy: pause });
     dueAt += pause.until - pause.from;
   }
-  found.push({ dueAt, pauses: clock.pauses, movedBy: undefined });
-  return found;
+  return [...found, { dueAt, movedBy: undefined }];
 }
 
 export function dueAtOf(clock: Clock): number {
@@ -71,11 +74,11 @@ export function nearBreachesOf(clock: Clock): Passing[] {
 }
 
 /** Where the clock ran through `instant` while it was its due time, or came out of a pause behind it; nothing where it did neither. */
-function passedAt(clock: Clock, instant: number, due: { pauses: readonly Pause[]; movedBy: Pause | undefined }): number | undefined {
+function passedAt(clock: Clock, instant: number, { movedBy }: DueTime): number | undefined {
   // A due time that a resume moved held until that pause began.
-  if (due.movedBy !== undefined && due.movedBy.from <= instant) return undefined;
+  if (movedBy !== undefined && movedBy.from <= instant) return undefined;
   let at = instant;
-  for (let pause = covering(due.pauses, at); pause !== undefined; pause = covering(due.pauses, at)) {
+  for (let pause = covering(clock.pauses, at); pause !== undefined; pause = covering(clock.pauses, at)) {
     if (clock.terms.policy.pauseExtends || pause.until === undefined) return undefined;
     at = pause.until;
   }

@@ -36,6 +36,12 @@ const INVARIANTS = [
    FROM output WHERE type = 'case.alert' GROUP BY case_id, data ->> 'alertId' HAVING count(*) > 1`,
   `SELECT case_id AS caseId, 19 AS rule, 'alert id ' || alert_id(key) || ' of the key ' || key AS expected, data ->> 'alertId' AS found
    FROM output WHERE type = 'case.alert' AND data ->> 'alertId' <> alert_id(key)`,
+  `WITH state AS (
+     SELECT *, data ->> 'lastAggregateSequence' AS sequence, max(data ->> 'lastAggregateSequence') OVER (
+       PARTITION BY case_id ORDER BY nth ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
+     FROM output WHERE type = 'case.current-state')
+   SELECT case_id AS caseId, 1 AS rule, 'sequences in their order, ' || reached || ' being reached' AS expected, sequence AS found
+   FROM state WHERE sequence < reached AND case_id NOT IN (SELECT case_id FROM output WHERE data ->> 'what' = 'case.retention')`,
   `WITH held AS (
      SELECT nth, case_id, data ->> 'assignmentId' AS id, data ->> 'assignedFrom' AS since, data ->> 'assignedUntil' AS until
      FROM output WHERE type = 'case.assignment-interval-closed' AND data ->> 'primary')
