@@ -3,7 +3,6 @@ import type { CaseFacts, Fact } from "./case-facts.ts";
 import { breachOf, type Clock, nearBreachesOf } from "./clock.ts";
 import { holds, type Interval, union, without } from "./intervals.ts";
 import type { Records } from "./records.ts";
-import { shift } from "./zone.ts";
 
 export interface Dormancy {
   readonly at: number;
@@ -32,12 +31,11 @@ const WEIGHTS: Readonly<Record<string, string>> = {
 export function dormanciesOf(facts: CaseFacts, records: Records): Dormancy[] {
   const times = [...new Set(facts.activity)].sort((a, b) => a - b);
   return times.flatMap((time, nth) => {
-    const rules = records.rules(facts.category, time);
-    if (rules === undefined) return [];
-    const at = shift(time, rules.data.dormantAfter, rules.data.timeZone ?? "UTC", 1);
+    const dormancy = records.dormancyBehind(facts.category, time);
+    if (dormancy === undefined) return [];
     const next = times[nth + 1];
-    const isQuiet = next === undefined || next > at;
-    return isQuiet && !isClosedAt(facts, at) ? [{ at, policyVersion: rules.version }] : [];
+    const isQuiet = next === undefined || next > dormancy.at;
+    return isQuiet && !isClosedAt(facts, dormancy.at) ? [dormancy] : [];
   });
 }
 

@@ -53,6 +53,8 @@ export interface ClockTerms {
 export class Records {
   readonly #inForce: StatementSync;
   readonly #exact: StatementSync;
+  /** By category and activity; long cases ask for the same again and again. */
+  readonly #dormancies = new Map<string, Map<number, { at: number; policyVersion: number } | undefined>>();
   readonly #known = new Map<string, Version<unknown> | undefined>();
 
   constructor(db: DatabaseSync, reference: Readonly<Record<string, readonly ReferenceRecord[]>>) {
@@ -75,6 +77,19 @@ export class Records {
 
   rules(category: string | undefined, at: number): Version<CaseRules> | undefined {
     return category === undefined ? undefined : this.#look<CaseRules>("rules", category, at);
+  }
+
+  /** Rule 20: the instant that ends the quiet behind an activity. */
+  dormancyBehind(category: string | undefined, time: number): { at: number; policyVersion: number } | undefined {
+    if (category === undefined) return undefined;
+    const known = this.#dormancies.get(category) ?? new Map<number, { at: number; policyVersion: number } | undefined>();
+    this.#dormancies.set(category, known);
+    if (!known.has(time)) {
+      const rules = this.rules(category, time);
+      const at = rules === undefined ? 0 : shift(time, rules.data.dormantAfter, rules.data.timeZone ?? "UTC", 1);
+      known.set(time, rules === undefined ? undefined : { at, policyVersion: rules.version });
+    }
+    return known.get(time);
   }
 
   officerName(id: string, at: number): string | null {
