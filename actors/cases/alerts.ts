@@ -4,7 +4,7 @@
  */
 import { KEY_TOKEN_MAX_BYTES, writeKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
-import type { AlertRecord, Step } from "./case.ts";
+import { type AlertRecord, type Step, withId } from "./case.ts";
 
 const SEVERITY = {
   "sla-breached": "high",
@@ -46,8 +46,13 @@ export function alertFor({ ctx }: Step, facts: AlertFacts): Alert {
   return { ...facts, alertId, idempotencyKey, isNew };
 }
 
-/** Emits it. `outputIds`: of the outputs that tell the same fact at length. */
+/** Emits it, once. `outputIds`: of the outputs that tell the same fact at length. */
 export function raise({ ctx }: Step, alert: Alert, outputIds: readonly string[]): void {
+  if (!alert.isNew) {
+    const raised = ctx.state.alerts.get(alert.alertId);
+    if (raised !== undefined) ctx.state.alerts.set(alert.alertId, { ...raised, outputIds: outputIds.reduce(withId, raised.outputIds) });
+    return;
+  }
   const { alertId, idempotencyKey, type, reasonCode, policyVersion, at } = alert;
   const inputEventIds = [...alert.inputEventIds];
   const effectiveTime = formatInstant(at);

@@ -7,7 +7,7 @@ import { completeClock, pauseClock, resumeClock, slaSummary, startClock } from "
 import { correct, noteEvent } from "./corrections.ts";
 import { noteActivity } from "./dormancy.ts";
 import type { EventType, Received } from "./events.ts";
-import { recheckCandidates } from "./factors.ts";
+import { judgeAgain } from "./factors.ts";
 import { inconsistent } from "./inconsistencies.ts";
 import { changeStatus, closeCase, openCase, reopenCase } from "./lifecycle.ts";
 import { noteMatter } from "./matters.ts";
@@ -29,6 +29,7 @@ const NEED_OPEN: ReadonlySet<EventType> = new Set([
 export function apply(step: Step, event: Received, terms: Terms | undefined): void {
   const { ctx } = step;
   const before = ctx.state.file.get();
+  const factors = ctx.state.factors.get();
   const wasApplied = change(step, event, before, terms);
   const file = ctx.state.file.get();
   if (file === undefined) return;
@@ -36,7 +37,7 @@ export function apply(step: Step, event: Received, terms: Terms | undefined): vo
   if (!wasApplied) return;
   noteEvent(step, event);
   noteActivity(step, event);
-  recheckCandidates(step);
+  if (ctx.state.factors.get() !== factors) judgeAgain(step);
   if (before !== undefined) auditRules(step, event);
   if (event.type !== "EventCorrected") tellState(step, event);
   requireCorrections(step, event.id, event.effective);

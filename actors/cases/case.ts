@@ -111,8 +111,8 @@ export const state = {
 };
 
 export const timers = {
-  /** Lets a held event go; its data is the sequence. */
-  gap: timer("event", Type.Integer()),
+  /** Lets a held event go; its data is the sequence. Of the timers of one instant it is the first, by its name. */
+  catchUp: timer("event", Type.Integer()),
   /** Goes on with what one call could not apply: held events up to the sequence that is its data, and what follows. */
   release: timer("processing", Type.Integer()),
   near: timer("event"),

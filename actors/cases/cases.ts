@@ -10,7 +10,7 @@ import { clockFired } from "./clocks.ts";
 import { dormancyFired } from "./dormancy.ts";
 import { type EventType, receivedOf, streams } from "./events.ts";
 import { judge } from "./factors.ts";
-import { gapFired, receive, releaseFired } from "./intake.ts";
+import { catchUpFired, receive, releaseFired } from "./intake.ts";
 import { removeCase } from "./lifecycle.ts";
 import { outputs } from "./outputs.ts";
 import { caseTables } from "./tables.ts";
@@ -35,7 +35,7 @@ export const enforcementCase = actor("case", {
   reference: caseTables,
   on: {
     ...onEvents,
-    gap: (ctx, { data }) => gapFired(ctx, data),
+    catchUp: (ctx, { data }) => catchUpFired(ctx, data),
     release: (ctx, { data }) => releaseFired(ctx, data),
     near: (ctx, { id }) => clockFired(timerStep(ctx), "near", id),
     due: (ctx, { id }) => clockFired(timerStep(ctx), "breach", id),

@@ -172,8 +172,8 @@ function tell(step: Step, kind: "near" | "breach", slaId: string, at: number): v
   const detectedAt = formatInstant(at);
   const told = { caseId: ctx.key, slaId, dueAt: formatInstant(dueAt), detectedAt, policyId, policyVersion };
   const processingDetectedAt = formatInstant(ctx.processingTime);
-  if (alert.isNew)
-    raise(step, alert, [ctx.out[output]({ ...told, processingDetectedAt, inputEventIds: [...clock.eventIds] }, { time: at })]);
+  const id = ctx.out[output]({ ...told, processingDetectedAt, inputEventIds: [...clock.eventIds] }, { time: at });
+  raise(step, alert, [id]);
   ctx.state.clocks.set(slaId, { ...clock, [kind]: { at, dueAt, alertId: alert.alertId } });
   begin(step, { code: "near-breach", ref: slaId, at, eventIds: clock.eventIds });
 }

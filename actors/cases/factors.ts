@@ -4,7 +4,7 @@
  * late, and the answer does not depend on when it is asked.
  */
 import type { Value } from "../model/cells/value.ts";
-import { formatInstant } from "../model/time.ts";
+import { formatInstant, INSTANT_MIN } from "../model/time.ts";
 import { alertFor, raise } from "./alerts.ts";
 import { armAt, type FactorInterval, type Step, withId } from "./case.ts";
 
@@ -86,12 +86,16 @@ export function judge(step: Step, at: number): void {
   candidates.set([...candidates.get(), { at, alertId: alert.alertId }].slice(-CANDIDATES_MAX));
 }
 
-/** Candidates that would not have been, as the factors stand now. */
-export function recheckCandidates(step: Step): void {
-  for (const { at, alertId } of step.ctx.state.candidates.get()) {
+/** What was judged, as the factors stand now: candidates that would not have been, and instants that are some after all. */
+export function judgeAgain(step: Step): void {
+  const { state, watermark = INSTANT_MIN } = step.ctx;
+  for (const { at, alertId } of state.candidates.get()) {
     if (edgeAt(step, at) === undefined)
       step.affected.push({ alertId, reason: "factors-changed", was: "candidate", wouldBe: "no-candidate" });
   }
+  // The others are judged by their timers.
+  const begins = new Set(state.factors.get().map(({ from }) => from));
+  for (const at of begins) if (at + 1 < watermark) judge(step, at);
 }
 
 interface Edge {

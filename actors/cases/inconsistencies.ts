@@ -23,10 +23,12 @@ export type InconsistencyCode =
 /** Tells of it. `applied`: whether the event counts all the same. */
 export function inconsistent(step: Step, event: Received, code: InconsistencyCode, detail: string, applied = false): void {
   const { ctx } = step;
-  const policyVersion = ctx.state.file.get()?.lifecycleVersion ?? 0;
   const at = event.effective;
+  const category =
+    ctx.state.file.get()?.category ?? (event.type === "CaseOpened" ? (event as Received<"CaseOpened">).data.category : undefined);
+  const policyVersion = category === undefined ? 0 : (ctx.reference.lifecycle.asOf(category, at)?.version ?? 0);
   const told = { caseId: ctx.key, code, applied, eventId: event.id, eventType: event.type, detail, policyVersion };
   const id = ctx.out.inconsistency({ ...told, inputEventIds: [event.id], effectiveTime: formatInstant(at) }, { time: at });
   const alert = alertFor(step, { type: "inconsistent-state", reasonCode: code, policyVersion, inputEventIds: [event.id], at });
-  if (alert.isNew) raise(step, alert, [id]);
+  raise(step, alert, [id]);
 }

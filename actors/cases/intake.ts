@@ -44,7 +44,7 @@ function inOrder(step: Step, event: Received, sequence: number, terms: Terms | u
 }
 
 /** The watermark has passed the time of a held event. */
-export function gapFired(ctx: CaseContext, sequence: number): void {
+export function catchUpFired(ctx: CaseContext, sequence: number): void {
   if (ctx.state.held.has(sequence)) releaseThrough(timerStep(ctx), sequence);
 }
 
@@ -79,7 +79,7 @@ function applyHeld(step: Step, sequence: number): void {
   const { ctx } = step;
   const held = ctx.state.held.get(sequence)!;
   ctx.state.held.delete(sequence);
-  ctx.timers.gap.cancel(String(sequence));
+  ctx.timers.catchUp.cancel(String(sequence));
   const event = receivedOf(held, sequence);
   if (!follows(ctx, sequence)) {
     const last = lastSequence(ctx);
@@ -91,7 +91,7 @@ function applyHeld(step: Step, sequence: number): void {
 function hold(step: Step, event: Received, sequence: number, terms: Terms | undefined): void {
   const { id, type, data, time, effective } = event;
   step.ctx.state.held.set(sequence, { id, type, data, time, effective, terms: terms ?? null });
-  step.ctx.timers.gap.at(armAt(step, time), sequence, String(sequence));
+  step.ctx.timers.catchUp.at(armAt(step, time), sequence, String(sequence));
 }
 
 function receivedOf({ id, type, data, time, effective }: HeldEvent, sequence: number): Received {

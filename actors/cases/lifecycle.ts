@@ -59,6 +59,7 @@ export function closeCase(step: Step, event: Received<"CaseClosed">, file: CaseF
   setStatus(step, event, file, terminal.includes(file.status) ? file.status : (terminal[0] ?? CLOSED));
   const { file: cell } = step.ctx.state;
   cell.set({ ...cell.get()!, closedAt: at });
+  step.ctx.state.delays.delete();
   const rules = step.ctx.reference.rules.asOf(file.category, at)?.data;
   if (rules === undefined) return true;
   const removeAt = addDuration(at, rules.retentionAfterClose, rules.timeZone ?? "UTC");
@@ -79,7 +80,7 @@ export function reopenCase(step: Step, event: Received<"CaseReopened">, file: Ca
 export function removeCase(step: Step): void {
   const { ctx } = step;
   const { category, closedAt } = ctx.state.file.get()!;
-  for (const sequence of ctx.state.held.keys()) ctx.timers.gap.cancel(String(sequence));
+  for (const sequence of ctx.state.held.keys()) ctx.timers.catchUp.cancel(String(sequence));
   ctx.timers.dormancy.cancel();
   ctx.timers.release.cancel();
   for (const cell of Object.values(ctx.state)) {

@@ -139,7 +139,7 @@ function start(hand: Hand, event: Arrival): boolean {
     clockStart: instant(clock.start),
     dueAt: instant(dueAt),
     nearBreachAt: near === undefined ? null : instant(near),
-    calendar: terms.policy.calendar ?? null,
+    calendar: terms.calendar,
     calendarVersion: terms.calendarVersion,
   };
   ledger.expect({ caseId: facts.caseId, rule: 9, kind: "sla-started", name: slaId, value });

@@ -3,7 +3,7 @@ import { type CaseFacts, noFacts } from "./case-facts.ts";
 import { applyEvent, isOpen } from "./case-rules.ts";
 import { dueAtOf } from "./clock.ts";
 import type { Arrival, Rise } from "./input.ts";
-import { type AnyOf, type Between, instant, type Ledger } from "./ledger.ts";
+import { type AnyOf, type Between, hash32, instant, type Ledger, writeToken } from "./ledger.ts";
 import type { Records } from "./records.ts";
 import { Telling } from "./telling.ts";
 import { shift } from "./zone.ts";
@@ -207,7 +207,7 @@ export class CaseWalk {
       slaBreached: !isBreached && this.#telling.isBreachDue(this.#watermark) ? { $anyOf: [false, true] } : isBreached,
       currentSlaDueAt: dues.length === 0 ? null : instant(Math.min(...dues)),
       lastAggregateSequence: this.#last ?? null,
-      idempotencyKey: `${this.#caseId}|${event.sequence ?? event.id}`,
+      idempotencyKey: `${writeToken(this.#caseId)}|${event.sequence ?? hash32(event.id)}`,
     });
   }
 

@@ -29,6 +29,8 @@ export interface Passing {
 
 interface DueTime {
   readonly dueAt: number;
+  /** Since when it holds: the start of the clock, or the resume that gave it. */
+  readonly since: number;
   /** The pause whose resume moved it on; nothing for the last one. */
   readonly movedBy: Pause | undefined;
 }
@@ -37,21 +39,23 @@ interface DueTime {
 function dueTimes(clock: Clock): DueTime[] {
   const found: DueTime[] = [];
   let dueAt = clock.terms.dueAt;
+  let since = clock.start;
   for (const pause of clock.terms.policy.pauseExtends ? clock.pauses : []) {
     if (pause.until === undefined) break;
-    found.push({ dueAt, movedBy: pause });
+    found.push({ dueAt, since, movedBy: pause });
     dueAt += pause.until - pause.from;
+    since = pause.until;
   }
-  return [...found, { dueAt, movedBy: undefined }];
+  return [...found, { dueAt, since, movedBy: undefined }];
 }
 
 export function dueAtOf(clock: Clock): number {
   return dueTimes(clock).at(-1)!.dueAt;
 }
 
-export function nearBreachAt(clock: Clock, dueAt: number): number | undefined {
+export function nearBreachAt(clock: Clock, dueAt: number, since = clock.start): number | undefined {
   const { nearBreach, timeZone } = clock.terms.policy;
-  return nearBreach === undefined ? undefined : Math.max(shift(dueAt, nearBreach, timeZone, -1), clock.start);
+  return nearBreach === undefined ? undefined : Math.max(shift(dueAt, nearBreach, timeZone, -1), since);
 }
 
 /** The breach, as if nobody had been told of one. */
@@ -64,12 +68,16 @@ export function breachOf(clock: Clock): Passing | undefined {
 }
 
 export function nearBreachesOf(clock: Clock): Passing[] {
-  return dueTimes(clock).flatMap((due) => {
-    const near = nearBreachAt(clock, due.dueAt);
+  const dues = dueTimes(clock);
+  const breach = breachOf(clock);
+  // A breached clock has no near breach any more.
+  const until = dues.findIndex(({ dueAt }) => dueAt === breach?.dueAt);
+  return dues.slice(0, until === -1 ? dues.length : until + 1).flatMap((due) => {
+    const near = nearBreachAt(clock, due.dueAt, due.since);
     const at = near === undefined ? undefined : passedAt(clock, near, due);
     if (near === undefined || at === undefined) return [];
-    // Behind the due time a resume tells of the breach alone.
-    return at > near && at >= due.dueAt ? [] : [{ dueAt: due.dueAt, at, atOnce: isAtOnce(clock, near, at) }];
+    // At or behind the due time there is the breach alone.
+    return at >= due.dueAt ? [] : [{ dueAt: due.dueAt, at, atOnce: isAtOnce(clock, near, at) }];
   });
 }
 

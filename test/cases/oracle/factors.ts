@@ -89,14 +89,22 @@ function factorsOf(facts: CaseFacts, records: Records): Record<string, Interval[
   };
 }
 
-/** From a near breach, or from the breach where that is earlier, until the clock is paused or completed. */
+/** From a near breach, or from the breach where that is earlier, until the clock is paused or completed, and from a resume that leaves it near. */
 function nearIntervals(clock: Clock): Interval[] {
   const nears = nearBreachesOf(clock);
   const breach = breachOf(clock);
   const begins = nears.map(({ at }) => at);
   if (breach !== undefined && !nears.some(({ dueAt, at }) => dueAt === breach.dueAt && at <= breach.at)) begins.push(breach.at);
-  const ends = [...clock.pauses.map(({ from }) => from), clock.completedAt ?? Number.POSITIVE_INFINITY];
-  return begins.map((from) => ({ from, until: nextOf(ends, from) }));
+  const completedAt = clock.completedAt ?? Number.POSITIVE_INFINITY;
+  const ends = [...clock.pauses.map(({ from }) => from), completedAt];
+  const first = begins.map((from) => ({ from, until: nextOf(ends, from) }));
+  const stays = [...(clock.terms.policy.pauseExtends ? [] : nears), ...(breach === undefined ? [] : [breach])];
+  const again = clock.pauses.flatMap(({ from, until }, nth) =>
+    until !== undefined && stays.some(({ at }) => at < from)
+      ? [{ from: until, until: Math.min(clock.pauses[nth + 1]?.from ?? Number.POSITIVE_INFINITY, completedAt) }]
+      : [],
+  );
+  return [...first, ...again].filter(({ from, until }) => from < until);
 }
 
 /** From the n-th delay of a time that the case was open. */

@@ -77,10 +77,14 @@ export function alertKey({ caseId, alertType, reasonCode, policyVersion, at }: A
 }
 
 export function alertIdOf(key: string): string {
-  return createHash("sha256").update(key).digest("hex").slice(0, 32);
+  return hash32(key);
 }
 
-function writeToken(text: string): string {
+export function hash32(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+}
+
+export function writeToken(text: string): string {
   return [...Buffer.from(text)]
     .map((byte) => (/[A-Za-z0-9\-_:@+=,~]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${hex(byte)}`))
     .join("");

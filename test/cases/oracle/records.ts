@@ -47,6 +47,8 @@ export interface ClockTerms {
   readonly policyVersion: number;
   readonly policy: SlaPolicy;
   readonly dueAt: number;
+  /** That the due time was counted by. */
+  readonly calendar: string | null;
   readonly calendarVersion: number | null;
 }
 
@@ -103,13 +105,13 @@ export class Records {
     const found = this.#look<SlaPolicy>("sla-policy", policyId, start, policyVersion);
     if (found === undefined) return undefined;
     const { data: policy, version } = found;
-    const terms = { policyId, policyVersion: version, policy };
-    if (policy.calendar === undefined)
-      return { ...terms, dueAt: dueAt ?? shift(start, policy.duration, policy.timeZone, 1), calendarVersion: null };
+    const terms = { policyId, policyVersion: version, policy, calendar: null, calendarVersion: null };
+    if (dueAt !== undefined) return { ...terms, dueAt };
+    if (policy.calendar === undefined) return { ...terms, dueAt: shift(start, policy.duration, policy.timeZone, 1) };
     const calendar = this.#look<WorkingDays>("calendar", policy.calendar, start, policy.calendarVersion);
     if (calendar === undefined) return undefined;
-    const due = dueAt ?? afterWorkingDays(start, policy.duration, calendar.data);
-    return due === undefined ? undefined : { ...terms, dueAt: due, calendarVersion: calendar.version };
+    const due = afterWorkingDays(start, policy.duration, calendar.data);
+    return due === undefined ? undefined : { ...terms, dueAt: due, calendar: policy.calendar, calendarVersion: calendar.version };
   }
 
   #look<Data>(table: string, id: string, at: number, version?: number): Version<Data> | undefined {

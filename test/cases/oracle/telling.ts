@@ -19,7 +19,14 @@ export type RevealedAt = (at: number | undefined) => Between;
 
 const KINDS = {
   breach: { kind: "sla-breached", alertType: "sla-breached", reason: "due-passed", was: "breached", rule: 11 },
-  near: { kind: "sla-near-breach", alertType: "sla-near-breach", reason: "due-soon", was: "near-breach", rule: 14 },
+  /** Named together with a breach, a near breach is told of as that. */
+  near: {
+    kind: "sla-near-breach",
+    alertType: "sla-near-breach",
+    reason: "due-soon",
+    was: { $anyOf: ["near-breach", "breached"] },
+    rule: 14,
+  },
 } as const;
 
 export class Telling {
