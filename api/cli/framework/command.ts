@@ -116,13 +116,18 @@ export function whole<const F extends number | undefined>(
   };
 }
 
-export function choice<const C extends string>(choices: readonly C[], summary: string, fallback: C): Option<C> {
+/** One of a few words; without a fallback it is undefined when not given. */
+export function choice<const C extends string, const F extends C | undefined = undefined>(
+  choices: readonly C[],
+  summary: string,
+  fallback?: F,
+): Option<C | (F extends C ? never : undefined)> {
   return {
     summary,
     placeholder: choices.join("|"),
     choices,
-    fallback,
-    default: fallback,
+    fallback: fallback as F extends C ? never : undefined,
+    ...(fallback === undefined ? {} : { default: fallback }),
     read(written) {
       const found = choices.find((each) => each === written);
       if (found !== undefined) return found;
