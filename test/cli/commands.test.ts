@@ -93,13 +93,15 @@ suite("on a terminal", () => {
     ]);
   });
 
-  test("outputs are a table, side outputs too, the last column cut at the edge", async () => {
+  test("outputs are a table, side outputs too, in words, and what they hold is never cut", async () => {
     assert.deepEqual(await shown(["outputs", "--key", "a", "--type", "echo.seen"]), [
       "TIME                      ID        TYPE       KEY  DATA",
       '2026-01-15T12:00:00.000Z  echo.0.K  echo.seen  a    {"id":"said-0","data":{"n":0}}',
     ]);
     const { stdout } = await runOnTerminal(["outputs", "--key", "a", "--type", "echo.seen", "--url", url], { NO_COLOR: "1" }, 70);
-    assert.match(stdout.split("\n")[1]!, /^2026-01-15T12:00:00\.000Z {2}echo\.0\.\d+ {2}echo\.seen {2}a {4}\{"id":"said-0","d…$/);
+    assert.ok(stdout.endsWith('  echo.seen  a    {"id":"said-0","data":{"n":0}}\n'), stdout);
+    const [, letter] = await shown(["outputs", "--key", "a", "--type", "tidemark.dead-letter"]);
+    assert.match(letter!, / {2}a {4}echo\.echo\.failing: asked to fail {2}\{"key":"a",/);
   });
 
   test("dead letters are a table", async () => {

@@ -4,6 +4,7 @@ import { type ApiClient, segment } from "../client/api-client.ts";
 import { isApiProblem } from "../client/api-problem.ts";
 import { command, flag, required, rest, text, usageError, whole } from "../framework/command.ts";
 import { writeList } from "../terminal/list.ts";
+import { failureText } from "../terminal/output-text.ts";
 import { printable } from "../terminal/printable.ts";
 import type { Column } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -16,16 +17,13 @@ interface DeadLetter {
   readonly error: { readonly name: string; readonly message: string; readonly code: string };
 }
 
-/** What every handler's own error has as its code: it says nothing more. */
-const FAILED = "HANDLER_FAILED";
-
 const COLUMNS: readonly Column<DeadLetter>[] = [
   { title: "ID", of: ({ id }) => id },
   { title: "TIME", of: ({ time }) => time },
   { title: "KEY", of: ({ key }) => key },
   { title: "HANDLER", of: ({ handler }) => handler },
   // Its event or timer is left to `show`: on a narrow terminal an id took the place of what went wrong.
-  { title: "ERROR", of: ({ error }) => (error.code === FAILED ? error.message : `${error.code}: ${error.message}`), colour: () => "red" },
+  { title: "ERROR", of: ({ error }) => failureText(error), colour: () => "red" },
 ];
 
 export const deadLettersList = command({

@@ -2,6 +2,7 @@
 
 import { followOutputs } from "../client/follow.ts";
 import { choice, command, flag, text, usageError, whole } from "../framework/command.ts";
+import { dataText } from "../terminal/output-text.ts";
 import { type Column, Table } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -18,7 +19,7 @@ const COLUMNS: readonly Column<OutputItem>[] = [
   { title: "ID", of: ({ id }) => id },
   { title: "TYPE", of: ({ type }) => type, colour: ({ type }) => (type.startsWith("tidemark.") ? "yellow" : undefined) },
   { title: "KEY", of: ({ subject }) => subject ?? "-" },
-  { title: "DATA", of: ({ data }) => JSON.stringify(data) ?? "" },
+  { title: "DATA", of: ({ type, data }) => dataText(type, data) },
 ];
 
 export const outputs = command({
