@@ -4,7 +4,7 @@
  */
 import { TidemarkError } from "../../../runtime/errors.ts";
 import type { ApiClient } from "../client/api-client.ts";
-import type { Terminal } from "../terminal/terminal.ts";
+import type { ProgramStreams, Terminal } from "../terminal/terminal.ts";
 
 export interface Option<T> {
   readonly summary: string;
@@ -46,7 +46,7 @@ interface Call<A extends Arguments, O extends Options> {
   readonly options: OptionValues<O>;
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: ProgramStreams["stdin"];
   /** Aborted at Ctrl-C, SIGTERM, or when nobody reads stdout any more; its reason is a {@link Stop}. Only with `ends: "when-told"`. */
   readonly signal: AbortSignal;
   /** `--token-file`, for a command that looks at the file itself. */

@@ -7,15 +7,11 @@ import { isTidemarkError } from "../../../runtime/errors.ts";
 import { NodeRefused } from "../../../runtime/node/supervisor.ts";
 import { isApiProblem } from "../client/api-problem.ts";
 import { openApi } from "../client/open-api.ts";
-import { Terminal, type TerminalStreams } from "../terminal/terminal.ts";
+import { type ProgramStreams, Terminal } from "../terminal/terminal.ts";
 import type { Command, Stop } from "./command.ts";
 import { type Asked, readCommandLine } from "./command-line.ts";
 import { INTERRUPTED, USAGE } from "./exit-codes.ts";
 import { commandText, groupText, overviewText } from "./help-text.ts";
-
-export interface ProgramStreams extends TerminalStreams {
-  readonly stdin: NodeJS.ReadableStream;
-}
 
 /** How the process is told to end, and can be ended; a test has its own. */
 export interface Signals {
