@@ -109,8 +109,8 @@ suite("on a terminal", () => {
     assert.deepEqual(
       [title, ...rows],
       [
-        "ID        TIME                      KEY  HANDLER            ERROR",
-        "echo.0.K  2026-01-15T12:00:00.000Z  a    echo.echo.failing  asked to fail",
+        "ID        TIME                      KEY  HANDLER            REDRIVEN  ERROR",
+        "echo.0.K  2026-01-15T12:00:00.000Z  a    echo.echo.failing  -         asked to fail",
       ],
     );
   });
@@ -118,6 +118,19 @@ suite("on a terminal", () => {
   test("an empty list says so, on stderr", async () => {
     const { code, stdout, stderr } = await runOnTerminal(["dead-letters", "list", "--key", "nobody", "--url", url]);
     assert.deepEqual([code, stdout, stderr], [0, "", "tidemark: none\n"]);
+  });
+
+  test("outputs that there are none of are named, with the type that may have been meant", async () => {
+    for (const [words, says] of [
+      [["--type", "echo.sen"], "no outputs of type echo.sen, and no job declares it; did you mean echo.seen?"],
+      [["--type", "tidemark.audits"], "no outputs of type tidemark.audits, and no job declares it; did you mean tidemark.audit?"],
+      [["--type", "tidemark.late"], "no outputs of type tidemark.late"],
+      [["--type", "echo.seen", "--key", "nobody"], "no outputs of type echo.seen of key nobody"],
+    ] as const) {
+      const { code, stdout, stderr } = await runOnTerminal(["outputs", ...words, "--url", url]);
+      assert.deepEqual([code, stdout, stderr], [0, "", `tidemark: ${says}\n`]);
+    }
+    assert.equal((await runPiped(["outputs", "--type", "echo.sen", "--url", url])).stderr, "");
   });
 
   test("colours come, but not with NO_COLOR or a terminal that has none", async () => {
@@ -270,6 +283,14 @@ suite("a dead letter", () => {
     assert.match(stderr, /was redriven before/);
     const [letter] = await json("dead-letters", "show", id);
     assert.equal((letter!.redrives as unknown[]).length, 1);
+  });
+
+  test("is left out of those that are open once its redrive was folded", async () => {
+    const [id = ""] = await ids();
+    const open = async () => (await json("dead-letters", "list", "--job", "echo", "--open")).map((letter) => letter.id);
+    while ((await open()).includes(id)) await new Promise((resolve) => setTimeout(resolve, 25));
+    assert.ok((await ids()).includes(id));
+    assert.ok((await open()).length > 0);
   });
 
   test("is left out of --all when it was redriven before", async () => {

@@ -14,6 +14,7 @@ interface DeadLetter {
   readonly time: string;
   readonly key: string;
   readonly handler: string;
+  readonly redriven?: string | null;
   readonly error: { readonly name: string; readonly message: string; readonly code: string };
 }
 
@@ -22,6 +23,7 @@ const COLUMNS: readonly Column<DeadLetter>[] = [
   { title: "TIME", of: ({ time }) => time },
   { title: "KEY", of: ({ key }) => key },
   { title: "HANDLER", of: ({ handler }) => handler },
+  { title: "REDRIVEN", of: ({ redriven }) => (redriven === undefined ? "?" : (redriven ?? "-")) },
   // Its event or timer is left to `show`: on a narrow terminal an id took the place of what went wrong.
   { title: "ERROR", of: ({ error }) => failureText(error), colour: () => "red" },
 ];
@@ -29,16 +31,21 @@ const COLUMNS: readonly Column<DeadLetter>[] = [
 export const deadLettersList = command({
   name: "dead-letters list",
   summary: "Events and timers whose handler failed, oldest first in each shard",
+  details: [
+    "REDRIVEN says what became of one that was put back: applied, dead-lettered again, quarantined or refused; - when it was not, ? when the shard has too many audits to tell.",
+  ],
   arguments: {},
   options: {
     job: text("J", "only of this job"),
     key: text("K", "only of this key"),
     handler: text("H", "only of this handler, <actor>.<handler>"),
+    open: flag("only those that were not put back yet"),
     limit: whole("N", "at most so many; all when not given", { min: 1, max: 1_000_000_000 }),
   },
-  examples: [{ line: "tidemark dead-letters list --job meter", says: "Of one job" }],
-  async run({ options: { job, key, handler, limit }, api, terminal }) {
-    return await writeList(terminal, api().pages("/v1/dead-letters", { job, key, handler }, limit), COLUMNS);
+  examples: [{ line: "tidemark dead-letters list --job meter --open", says: "What is to be done about one job" }],
+  async run({ options: { job, key, handler, open, limit }, api, terminal }) {
+    const query = { job, key, handler, ...(open ? { open: "true" } : {}) };
+    return await writeList(terminal, api().pages("/v1/dead-letters", query, limit), COLUMNS);
   },
 });
 

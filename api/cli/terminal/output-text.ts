@@ -21,6 +21,9 @@ const TELL: Readonly<Record<string, (data: Data) => Told>> = {
   },
 };
 
+/** Types of the runtime's own outputs. */
+export const SIDE_OUTPUTS: readonly string[] = Object.keys(TELL);
+
 /** What every handler's own error has as its code: it says nothing more. */
 const FAILED = "HANDLER_FAILED";
 
