@@ -3,6 +3,7 @@
  * A parent that supervises it is told when it is ready; when that parent is gone, the node ends at once.
  */
 import { SHIPPED_APP } from "../../runtime/app.ts";
+import { messageWithPage } from "../../runtime/doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { LoadedNode } from "../../runtime/node/loaded-node.ts";
@@ -16,7 +17,7 @@ export async function nodeCommand(app: string, env: Readonly<Record<string, stri
     await runNode(app, env);
   } catch (error) {
     if (!isTidemarkError(error)) throw error;
-    process.stderr.write(`tidemark: ${error.message}\n`);
+    process.stderr.write(`tidemark: ${messageWithPage(error)}\n`);
     return REFUSED_EXIT_CODE;
   }
   return await new Promise<never>(() => {});

@@ -175,7 +175,7 @@ suite("the API", () => {
     assert.deepEqual([code, stdout], [1, ""]);
     assert.equal(
       stderr,
-      "tidemark: API_UNREACHABLE: http://127.0.0.1:9: bad port. The API does not answer. Start a node, or give its address with --url.\n",
+      "tidemark: API_UNREACHABLE: http://127.0.0.1:9: bad port. The API does not answer. Start a node, or say where it is with TIDEMARK_HTTP_PORT or --url. See docs/errors/API_UNREACHABLE.md\n",
     );
   });
 

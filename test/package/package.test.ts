@@ -100,6 +100,12 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
       items.map(({ subject, data }) => [subject, data]),
       [["alice", { orders: 2, total: 1050 }]],
     );
+    const unmapped = await startTestNats(t);
+    const elsewhere = { ...env, TIDEMARK_NATS_URL: unmapped.url, TIDEMARK_DATA_DIR: join(folder(t), "unmapped") };
+    const other = tidemark(installed, project, ["node", "app.ts"], elsewhere);
+    t.after(() => other.stop());
+    await other.said(/no mapping for orders\.\*: .*\(node_modules\/tidemark\/docs\/nats\.md\)/);
+    assert.ok(existsSync(join(project, "node_modules/tidemark/docs/nats.md")));
     const [stack] = await node.said(/planted\n(\s+at .*\n)+/);
     assert.ok(stack.includes(`at placed (`) && stack.includes("/node_modules/tidemark/dist/actors/fold/"), stack);
     assert.equal((await node.stop()).code, 0);

@@ -3,6 +3,7 @@
  * 2 the command line is not understood, 130 ended by Ctrl-C.
  */
 import { TIDEMARK_VERSION } from "../../../runtime/app.ts";
+import { messageWithPage } from "../../../runtime/doc-page.ts";
 import { isTidemarkError } from "../../../runtime/errors.ts";
 import { NodeRefused } from "../../../runtime/node/supervisor.ts";
 import { isApiProblem } from "../client/api-problem.ts";
@@ -76,6 +77,8 @@ function helpFor(asked: Exclude<Asked, { readonly kind: "call" }>, commands: rea
 
 /** What was foreseen has a code and says what to do; the rest shows where it happened. */
 function messageOf(error: unknown): string {
-  if (isTidemarkError(error) || isApiProblem(error) || error instanceof NodeRefused) return error.message;
+  // Whoever wrote the command line otherwise than it is reads the command's help, not a page.
+  if (isTidemarkError(error)) return error.code === "USAGE_INVALID" ? error.message : messageWithPage(error);
+  if (isApiProblem(error) || error instanceof NodeRefused) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
