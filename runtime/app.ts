@@ -76,9 +76,8 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
   try {
     exported = ((await import(pathToFileURL(file).href)) as { readonly default?: unknown }).default;
   } catch (error) {
-    throw new TidemarkError("APP_INVALID", `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}.`, {
-      cause: error,
-    });
+    const why = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+    throw new TidemarkError("APP_INVALID", `${path} cannot be loaded: ${why}.`, { cause: error });
   } finally {
     hooks.deregister();
   }

@@ -5,9 +5,11 @@
 export const ERRORS = {
   APP_INVALID: "The app cannot be loaded, or is none. Correct the file that the message names.",
   API_UNEXPECTED: "What answers is no Tidemark API, or one of another version. Check the address given with --url.",
-  API_UNREACHABLE: "The API does not answer. Start a node, or give its address with --url.",
-  CODE_UNAVAILABLE: "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names.",
-  CODE_VERSION_UNCHANGED: "The code changed and its version did not. Raise `version` of the job's actors.",
+  API_UNREACHABLE: "The API does not answer. Start a node, or say where it is with TIDEMARK_HTTP_PORT or --url.",
+  CODE_UNAVAILABLE:
+    "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names: in production no build hands over to the next one yet, so changed code needs a job of a new name.",
+  CODE_VERSION_UNCHANGED:
+    "The code changed and its version did not. Start the build that ran before: in production no build hands over to the next one yet, so changed code needs a job of a new name, whatever its version.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
   CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
@@ -16,14 +18,14 @@ export const ERRORS = {
     "This version makes no calls, so they would wait for ever. Test the job by answering its calls, and run it without effects: put out what is to be called for, and let an event come back.",
   EVENT_INVALID: "What was sent is no CloudEvent with a key. Correct what the message names and send it again.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
-  FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet: `tidemark init my-project`.",
+  FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet.",
   FOLDER_UNWRITABLE: "The project's folder cannot be written. Name one that you own, on a disk with space.",
   INPUT_INVALID: "The input cannot be read. Correct what the message names.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
   LOG_CONFLICT: "Another writer was first. Read again and decide anew.",
   LOG_FULL: "The log's stream has reached max_bytes. Raise it.",
   LOG_LAYOUT:
-    "A stream of the log is laid out otherwise than its slot map says. Compare the stream's subjects and limits with docs/errors/LOG_LAYOUT.md.",
+    "A stream of the log is laid out otherwise than its slot map says. Compare the stream's subjects and limits with the page of this code.",
   LOG_MISSING: "No stream takes this subject. Create the log by starting a job that reads it, or correct the log's name.",
   LOG_TRIMMED: "The log was trimmed past the shard's position. Restore the trimmed part of the log from a backup of its stream.",
   LOG_TRUNCATED: "The log ends before what the shard has folded. Restore the log's tail from a replica or a backup.",
@@ -37,7 +39,7 @@ export const ERRORS = {
     "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or delete it with the shard's state to fold again.",
   OUTPUTS_TRUNCATED:
     "The output stream ends before what the shard has committed. Delete the shard's state, and what is left of the stream, to fold again from the log.",
-  OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with docs/errors/OUTPUT_LAYOUT.md.",
+  OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with the page of this code.",
   OWNER_ACTIVE:
     "Another node folds this shard with other code, so nothing was deleted. Stop that node, or give this one a NATS server of its own; then start it again.",
   PORT_TAKEN: "The port is in use. Stop its owner or choose another with TIDEMARK_HTTP_PORT.",

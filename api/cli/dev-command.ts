@@ -10,6 +10,7 @@ import { SHIPPED_APP } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { DevSession } from "../../runtime/dev/dev-session.ts";
 import { BuildRefused, ChildEnded } from "../../runtime/dev/node-child.ts";
+import { messageWithPage } from "../../runtime/doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
@@ -118,7 +119,8 @@ function say(message: string): void {
 }
 
 function messageOf(error: unknown): string {
-  if (isTidemarkError(error) || error instanceof BuildRefused) return error.message;
+  if (isTidemarkError(error)) return messageWithPage(error);
+  if (error instanceof BuildRefused) return error.message;
   if (error instanceof ChildEnded) return `the node ended: ${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

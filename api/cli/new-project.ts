@@ -6,13 +6,14 @@
  */
 import { type Dirent, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
-import { PACKAGE_ROOT, TIDEMARK_VERSION } from "../../runtime/app.ts";
+import { PACKAGE_ROOT } from "../../runtime/app.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
+import { usageError } from "./framework/command.ts";
 
 export interface ProjectOptions {
   readonly folder: string;
-  /** The dependency as package.json names it. Default: this very version. A `file:` path is relative to where the command runs. */
-  readonly tidemark: string | undefined;
+  /** The dependency as package.json names it. A path, of a tarball or behind `file:`, is relative to where the command runs. */
+  readonly tidemark: string;
 }
 
 export interface Project {
@@ -28,7 +29,7 @@ const HALF = ".half";
 const LISTED_MAX = 5;
 const NAME_MAX = 64;
 
-/** Fails with FOLDER_NOT_EMPTY or FOLDER_UNWRITABLE. */
+/** Fails with FOLDER_NOT_EMPTY or FOLDER_UNWRITABLE, and with USAGE_INVALID when the dependency is a file that is not there. */
 export function createProject(options: ProjectOptions): Project {
   const folder = resolve(options.folder);
   const name = packageName(basename(folder));
@@ -63,13 +64,16 @@ function manifestOf(text: string, name: string, tidemark: string): string {
   return `${JSON.stringify({ ...manifest, name, dependencies: { ...manifest.dependencies, tidemark } }, null, 2)}\n`;
 }
 
-/** The exact version: another one may fold otherwise, so moving to it is a decision. */
-function dependency(given: string | undefined, folder: string): string {
-  if (given === undefined) return TIDEMARK_VERSION;
-  if (!given.startsWith("file:")) return given;
-  return `file:${relative(folder, resolve(given.slice("file:".length)))
-    .split(sep)
-    .join("/")}`;
+function dependency(given: string, folder: string): string {
+  const path = given.startsWith("file:") ? given.slice("file:".length) : isTarball(given) ? given : undefined;
+  if (path === undefined) return given;
+  if (!existsSync(path)) throw usageError(`--tidemark "${given}": there is no such file.`);
+  return `file:${relative(folder, resolve(path)).split(sep).join("/")}`;
+}
+
+/** On this machine: npm takes one with a scheme from elsewhere. */
+function isTarball(given: string): boolean {
+  return /\.(tgz|tar\.gz)$/.test(given) && !/^[a-z+]{2,}:/i.test(given);
 }
 
 /** What npm takes as a name, made of the folder's. */

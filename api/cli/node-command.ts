@@ -2,6 +2,8 @@
  * `tidemark node [app.ts]`: runs one node in this process: its shards, and the API. Drains on SIGTERM and SIGINT.
  * A parent that supervises it is told when it is ready; when that parent is gone, the node ends at once.
  */
+import { SHIPPED_APP } from "../../runtime/app.ts";
+import { messageWithPage } from "../../runtime/doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { LoadedNode } from "../../runtime/node/loaded-node.ts";
@@ -15,7 +17,7 @@ export async function nodeCommand(app: string, env: Readonly<Record<string, stri
     await runNode(app, env);
   } catch (error) {
     if (!isTidemarkError(error)) throw error;
-    process.stderr.write(`tidemark: ${error.message}\n`);
+    process.stderr.write(`tidemark: ${messageWithPage(error)}\n`);
     return REFUSED_EXIT_CODE;
   }
   return await new Promise<never>(() => {});
@@ -30,6 +32,11 @@ async function runNode(app: string, env: Readonly<Record<string, string | undefi
     throw new TidemarkError(
       "CONFIG_INVALID",
       "TIDEMARK_NATS_URL is not set; `tidemark start` and `tidemark dev` start a server of their own.",
+    );
+  // A node of `tidemark start` runs the jobs that ship, which nobody has changed.
+  if (config.profile === "development" && app !== SHIPPED_APP)
+    notice(
+      "profile development: a job that was changed deletes its outputs and state, and folds its log anew; --profile production refuses it",
     );
   const access = openAccess(config.apiTokens, notice);
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));

@@ -7,6 +7,8 @@ import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager } from "@na
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { outputStreamName } from "../../runtime/outputs/output-layout.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
+import { dataText } from "./terminal/output-text.ts";
+import { printable } from "./terminal/printable.ts";
 
 interface Tail {
   readonly job: string;
@@ -92,5 +94,6 @@ export class OutputTail {
 
 function lineForTheEye(text: string): string {
   const { id, type, subject = "%", time, data } = JSON.parse(text) as OutputEvent;
-  return `${time}  ${id}  ${type}  ${subject}  ${JSON.stringify(data)}`;
+  // A key and words of an event may hold escape sequences.
+  return printable(`${time}  ${id}  ${type}  ${subject}  ${dataText(type, data)}`);
 }

@@ -13,14 +13,24 @@ import { DEAD_LETTER_TYPE, DeadLetter, deadLetterOf, readOutputId } from "./dead
 import { isOutputCursor, type OutputCursor, type PageFilter, readPage } from "./outputs.ts";
 import { badRequest, notFound } from "./problem.ts";
 import { listOf, PAGE_QUERY, readLimit } from "./query.ts";
+import { RedriveOutcome, RedriveOutcomes } from "./redrive-outcomes.ts";
 import { RedriveNote, Redrives } from "./redrives.ts";
 import type { Route } from "./route.ts";
 import { CloudEvent, Key, Position } from "./shapes.ts";
 import { storedEvent } from "./stored-event.ts";
 
 const Text = Type.String();
-/** Pages of outputs that one request looks through for a handler. */
+/** Pages of outputs that one request looks through for those that are wanted. */
 const PAGES_MAX = 20;
+
+const Listed = Type.Object({
+  ...DeadLetter.properties,
+  redriven: Type.Optional(
+    Type.Union([RedriveOutcome, Type.Null()], {
+      description: "What became of it when it was put back; null when it was not; absent when the shard has too many audits to tell.",
+    }),
+  ),
+});
 
 const Shown = Type.Object({
   ...DeadLetter.properties,
@@ -46,15 +56,19 @@ export function deadLetterRoutes(node: Node): readonly Route[] {
         job: Type.Optional(Text),
         key: Type.Optional(Key),
         handler: Type.Optional(Type.String({ description: "`<actor>.<handler>`" })),
+        open: Type.Optional(Type.Literal("true", { description: "Only those that were not put back, as far as the audits tell." })),
         ...PAGE_QUERY,
       }),
-      answers: { 200: listOf(DeadLetter) },
-      handle: async ({ query: { job, key, handler, limit, cursor } }) => {
+      answers: { 200: listOf(Listed) },
+      handle: async ({ query: { job, key, handler, open, limit, cursor } }) => {
         if (job !== undefined) jobOf(node, job);
         const token = key === undefined ? undefined : writeKey(key);
         if (key !== undefined && token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
         const filter = { type: DEAD_LETTER_TYPE, ...(job === undefined ? {} : { job }), ...(token === undefined ? {} : { key: token }) };
-        return { status: 200, body: await list(node, filter, handler, readLimit(limit), readCursor(cursor, isOutputCursor)) };
+        return {
+          status: 200,
+          body: await list(node, filter, { handler, open: open === "true" }, readLimit(limit), readCursor(cursor, isOutputCursor)),
+        };
       },
     },
     {
@@ -90,14 +104,25 @@ export function deadLetterRoutes(node: Node): readonly Route[] {
   ];
 }
 
-/** Whole pages, as long as there is room: how many of one are of the handler is known only when it was read. */
-async function list(node: Node, filter: PageFilter, handler: string | undefined, limit: number, cursor: OutputCursor | undefined) {
-  const items: DeadLetter[] = [];
+/** Whole pages, as long as there is room: how many of one are wanted is known only when it was read. */
+async function list(
+  node: Node,
+  filter: PageFilter,
+  { handler, open }: { readonly handler: string | undefined; readonly open: boolean },
+  limit: number,
+  cursor: OutputCursor | undefined,
+) {
+  const items: Static<typeof Listed>[] = [];
+  const outcomes = new RedriveOutcomes(node);
   let from = cursor;
   for (let pages = 0; pages < PAGES_MAX; pages++) {
     const page = await readPage(node, filter, limit - items.length, from);
     const letters = page.items.flatMap((output) => deadLetterOf(output) ?? []);
-    items.push(...letters.filter((letter) => handler === undefined || letter.handler === handler));
+    for (const letter of letters) {
+      if (handler !== undefined && letter.handler !== handler) continue;
+      const redriven = await outcomes.of(letter.id);
+      if (!open || redriven === null || redriven === undefined) items.push(redriven === undefined ? letter : { ...letter, redriven });
+    }
     if (page.next === null || items.length === limit) return { items, next: page.next };
     from = readCursor(page.next, isOutputCursor);
   }

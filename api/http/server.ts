@@ -76,7 +76,9 @@ export function buildServer(routes: readonly Route[], options: ServerOptions): F
     for (const visit of platform.visits) visit.abort();
   });
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, notFound(`There is no ${request.method} ${request.url.split("?")[0]}.`)));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, notFound(`There is no ${request.method} ${request.url.split("?")[0]}. /docs shows what there is.`)),
+  );
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   for (const route of routes) serve(app, route, platform);

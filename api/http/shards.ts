@@ -39,6 +39,7 @@ const Job = Type.Object({
   version: Count,
   partitions: Count,
   actors: Type.Array(Text),
+  outputs: Type.Array(Type.String({ description: "A type that its actors declare." })),
   settings: Type.Record(Text, Type.Union([Type.Number(), Type.String(), Type.Array(Text)])),
 });
 
@@ -48,7 +49,7 @@ export function shardRoutes(node: Node): readonly Route[] {
       method: "GET",
       path: "/v1/jobs",
       role: "viewer",
-      summary: "Jobs with log, version, partitions, actor types and settings",
+      summary: "Jobs with log, version, partitions, actor and output types, and settings",
       answers: { 200: listOf(Job) },
       handle: async () => ({ status: 200, body: { items: jobsOf(node), next: null } }),
     },
@@ -88,6 +89,7 @@ function jobsOf(node: Node): Static<typeof Job>[] {
     version: job.version,
     partitions: map.partitions,
     actors: job.actors.map((actor) => actor.name),
+    outputs: [...new Set(job.actors.flatMap(({ outputs }) => outputs.map(({ type }) => type)))].sort(),
     settings: { ...job.settings, otherTypes: [...job.settings.otherTypes] },
   }));
 }

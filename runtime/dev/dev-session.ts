@@ -76,7 +76,8 @@ export class DevSession {
       }
     } finally {
       this.#watcher.close();
-      await this.#running?.child.stop();
+      const drained = await this.#running?.child.stop();
+      if (drained === true) this.#options.notice("drained; the next start goes on from here");
     }
   }
 

@@ -93,17 +93,18 @@ export class NodeChild {
     return (await this.#ask({ kind: "hand-over", jobs }, "handed-over")).reports;
   }
 
-  /** Waits for the end of a process that was asked to end; kills it when that takes too long. */
-  async end(): Promise<void> {
+  /** Waits for the end of a process that was asked to end; kills it when that takes too long. Gives how it ended. */
+  async end(): Promise<string> {
     const timer = setTimeout(() => this.kill(), KILL_AFTER_MS);
-    await this.exited;
+    const how = await this.exited;
     clearTimeout(timer);
+    return how;
   }
 
-  /** Drains and ends. */
-  async stop(): Promise<void> {
+  /** Drains and ends: true when all that was folded is stored and committed. */
+  async stop(): Promise<boolean> {
     this.#child.kill("SIGTERM");
-    await this.end();
+    return (await this.end()) === "exit code 0";
   }
 
   kill(): void {

@@ -8,6 +8,7 @@ import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { App } from "../app.ts";
 import { systemClock } from "../clock.ts";
+import { docPage } from "../doc-page.ts";
 import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
 import { ensureOutputStream } from "../outputs/output-layout.ts";
@@ -185,7 +186,7 @@ export async function ensureStreams(
       await ensureLogStreams(nc, job.log, map, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
       if (!(await probeMapping(nc, job.log))) {
         notice(
-          `The NATS account has no mapping for ${job.log}.*: publish to ${job.log}.<slot>.e.<key>, through the API, or add it (docs/nats.md).`,
+          `The NATS account has no mapping for ${job.log}.*: publish to ${job.log}.<slot>.e.<key>, through the API, or add it (${docPage("nats.md")}).`,
         );
       }
     }

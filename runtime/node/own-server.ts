@@ -29,7 +29,7 @@ export async function startOwnServer(dataDir: string, logs: readonly string[]): 
       cause: error,
     });
   }
-  const holder = { pid: process.pid, startedAt: new Date().toISOString(), nodeId: "its nats-server" };
+  const holder = { pid: process.pid, startedAt: new Date().toISOString() };
   const lock = await lockDataDir(storeDir, () => holder);
   const server = await onUsualPort({ binary, storeDir, logs });
   return {

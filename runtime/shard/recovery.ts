@@ -57,7 +57,7 @@ async function clearVoid(parts: ShardParts, plan: EpochPlan, voidState: boolean,
   if (voidOutputs) await refuseBesideAnother(parts);
   const why = otherLog === undefined ? "the code changed" : `it reads the log ${job.log} now, not ${otherLog}`;
   const what = voidOutputs ? "outputs and state are deleted" : "its state here is deleted";
-  parts.notice(`${job.name}/${partition}: ${why}; ${what} and the log is folded again from ${plan.from}`);
+  parts.notice(`${job.name}/${partition}: ${why}; ${what} and the log is folded again from its first entry`);
   if (voidOutputs) await parts.deleteOutputs();
   await parts.clearState();
 }

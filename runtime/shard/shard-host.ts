@@ -9,6 +9,7 @@ import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
+import { messageWithPage } from "../doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
@@ -154,11 +155,11 @@ export class ShardHost {
         copier.stop();
         hide();
       });
-      if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${shard.error.message}`);
+      if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${messageWithPage(shard.error)}`);
     } catch (error) {
       if (!isTidemarkError(error)) throw error;
       hosted.error = error;
-      this.#notice(`${job.name}/${place.partition} did not start: ${error.message}`);
+      this.#notice(`${job.name}/${place.partition} did not start: ${messageWithPage(error)}`);
     }
   }
 

@@ -25,7 +25,8 @@ export interface LockHolder {
   readonly pid: number;
   /** RFC 3339. */
   readonly startedAt: string;
-  readonly nodeId: string;
+  /** Absent for the one that keeps a nats-server. */
+  readonly nodeId?: string;
 }
 
 export interface DataDirLock {
@@ -131,7 +132,10 @@ function refuseOwner(found: Probe): void {
 function locked(found: Probe): TidemarkError {
   if (typeof found === "object") {
     const { pid, startedAt, nodeId } = found;
-    return new TidemarkError("DATA_DIR_LOCKED", `Process ${pid} (node ${nodeId}), started at ${startedAt}, holds the lock.`);
+    return new TidemarkError(
+      "DATA_DIR_LOCKED",
+      `Process ${pid} (${nodeId === undefined ? "it runs the nats-server" : `node ${nodeId}`}), started at ${startedAt}, holds the lock.`,
+    );
   }
   return new TidemarkError("DATA_DIR_LOCKED", "A process that does not answer holds the lock.");
 }

@@ -7,7 +7,7 @@
  */
 import { actor, counter, DAY_MS, output, stream, Type, timer, value } from "tidemark";
 
-const LIMIT = 1000;
+export const LIMIT = 1000;
 
 const Order = Type.Object({ amount: Type.Number({ minimum: 0 }) });
 const BigSpender = Type.Object({ orders: Type.Integer(), total: Type.Number() });

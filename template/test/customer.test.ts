@@ -2,27 +2,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testJob } from "tidemark/testing";
-import { customer } from "../actors/customer.ts";
+import { customer, LIMIT } from "../actors/customer.ts";
 import orders from "../app.ts";
 
 test("a customer is told of once, when the orders reach the limit", async () => {
   const kit = await testJob(orders);
-  for (const amount of [400, 599, 1, 500]) await kit.send("placed", "alice", { amount });
-  await kit.send("placed", "bob", { amount: 999 });
+  for (const amount of [LIMIT - 1, 1, 500]) await kit.send("placed", "alice", { amount });
+  await kit.send("placed", "bob", { amount: LIMIT - 1 });
   assert.deepEqual(
     kit.outputs("bigSpender").map(({ key, data }) => [key, data]),
-    [["alice", { orders: 3, total: 1000 }]],
+    [["alice", { orders: 2, total: LIMIT }]],
   );
-  assert.deepEqual(kit.actor(customer, "alice")?.state, { orders: 4, total: 1500 });
+  // One cell at a time: a cell that is added later is none of this test's business.
+  const alice = kit.actor(customer, "alice");
+  assert.equal(alice?.state.orders, 3);
+  assert.equal(alice?.state.total, LIMIT + 500);
 });
 
 test("after a day without an order a customer starts over", async () => {
   const kit = await testJob(orders, { start: "2026-03-03T00:00:00Z" });
-  await kit.send("placed", "alice", { amount: 900 }, { time: "2026-03-01T09:00:00Z" });
+  await kit.send("placed", "alice", { amount: LIMIT - 1 }, { time: "2026-03-01T09:00:00Z" });
   await kit.advanceWatermark("2026-03-02T09:00:00.001Z");
-  await kit.send("placed", "alice", { amount: 100 }, { time: "2026-03-02T10:00:00Z" });
+  await kit.send("placed", "alice", { amount: 1 }, { time: "2026-03-02T10:00:00Z" });
   assert.deepEqual(kit.outputs("bigSpender"), []);
-  assert.deepEqual(kit.actor(customer, "alice")?.state, { orders: 1, total: 100 });
+  assert.equal(kit.actor(customer, "alice")?.state.total, 1);
 });
 
 test("an order without an amount goes to quarantine, and the next one is applied", async () => {

@@ -93,13 +93,15 @@ suite("on a terminal", () => {
     ]);
   });
 
-  test("outputs are a table, side outputs too, the last column cut at the edge", async () => {
+  test("outputs are a table, side outputs too, in words, and what they hold is never cut", async () => {
     assert.deepEqual(await shown(["outputs", "--key", "a", "--type", "echo.seen"]), [
       "TIME                      ID        TYPE       KEY  DATA",
       '2026-01-15T12:00:00.000Z  echo.0.K  echo.seen  a    {"id":"said-0","data":{"n":0}}',
     ]);
     const { stdout } = await runOnTerminal(["outputs", "--key", "a", "--type", "echo.seen", "--url", url], { NO_COLOR: "1" }, 70);
-    assert.match(stdout.split("\n")[1]!, /^2026-01-15T12:00:00\.000Z {2}echo\.0\.\d+ {2}echo\.seen {2}a {4}\{"id":"said-0","d…$/);
+    assert.ok(stdout.endsWith('  echo.seen  a    {"id":"said-0","data":{"n":0}}\n'), stdout);
+    const [, letter] = await shown(["outputs", "--key", "a", "--type", "tidemark.dead-letter"]);
+    assert.match(letter!, / {2}a {4}echo\.echo\.failing: asked to fail {2}\{"key":"a",/);
   });
 
   test("dead letters are a table", async () => {
@@ -107,8 +109,8 @@ suite("on a terminal", () => {
     assert.deepEqual(
       [title, ...rows],
       [
-        "ID        TIME                      KEY  HANDLER            ERROR",
-        "echo.0.K  2026-01-15T12:00:00.000Z  a    echo.echo.failing  asked to fail",
+        "ID        TIME                      KEY  HANDLER            REDRIVEN  ERROR",
+        "echo.0.K  2026-01-15T12:00:00.000Z  a    echo.echo.failing  -         asked to fail",
       ],
     );
   });
@@ -116,6 +118,19 @@ suite("on a terminal", () => {
   test("an empty list says so, on stderr", async () => {
     const { code, stdout, stderr } = await runOnTerminal(["dead-letters", "list", "--key", "nobody", "--url", url]);
     assert.deepEqual([code, stdout, stderr], [0, "", "tidemark: none\n"]);
+  });
+
+  test("outputs that there are none of are named, with the type that may have been meant", async () => {
+    for (const [words, says] of [
+      [["--type", "echo.sen"], "no outputs of type echo.sen, and no job declares it; did you mean echo.seen?"],
+      [["--type", "tidemark.audits"], "no outputs of type tidemark.audits, and no job declares it; did you mean tidemark.audit?"],
+      [["--type", "tidemark.late"], "no outputs of type tidemark.late"],
+      [["--type", "echo.seen", "--key", "nobody"], "no outputs of type echo.seen of key nobody"],
+    ] as const) {
+      const { code, stdout, stderr } = await runOnTerminal(["outputs", ...words, "--url", url]);
+      assert.deepEqual([code, stdout, stderr], [0, "", `tidemark: ${says}\n`]);
+    }
+    assert.equal((await runPiped(["outputs", "--type", "echo.sen", "--url", url])).stderr, "");
   });
 
   test("colours come, but not with NO_COLOR or a terminal that has none", async () => {
@@ -160,7 +175,7 @@ suite("the API", () => {
     assert.deepEqual([code, stdout], [1, ""]);
     assert.equal(
       stderr,
-      "tidemark: API_UNREACHABLE: http://127.0.0.1:9: bad port. The API does not answer. Start a node, or give its address with --url.\n",
+      "tidemark: API_UNREACHABLE: http://127.0.0.1:9: bad port. The API does not answer. Start a node, or say where it is with TIDEMARK_HTTP_PORT or --url. See docs/errors/API_UNREACHABLE.md\n",
     );
   });
 
@@ -268,6 +283,14 @@ suite("a dead letter", () => {
     assert.match(stderr, /was redriven before/);
     const [letter] = await json("dead-letters", "show", id);
     assert.equal((letter!.redrives as unknown[]).length, 1);
+  });
+
+  test("is left out of those that are open once its redrive was folded", async () => {
+    const [id = ""] = await ids();
+    const open = async () => (await json("dead-letters", "list", "--job", "echo", "--open")).map((letter) => letter.id);
+    while ((await open()).includes(id)) await new Promise((resolve) => setTimeout(resolve, 25));
+    assert.ok((await ids()).includes(id));
+    assert.ok((await open()).length > 0);
   });
 
   test("is left out of --all when it was redriven before", async () => {

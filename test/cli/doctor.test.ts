@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
+import { ApiClient } from "../../api/cli/client/api-client.ts";
+import { checkApi } from "../../api/cli/doctor/api-checks.ts";
 import type { Check } from "../../api/cli/doctor/check.ts";
 import { checkClock, leastSkewMs } from "../../api/cli/doctor/clock-skew.ts";
 import { checkDataDir, checkNode, checkSecretFile } from "../../api/cli/doctor/machine-checks.ts";
@@ -171,6 +173,15 @@ suite("a node and its server", async () => {
     assert.match(stdout, /^fail {2}api: http:\/\/127\.0\.0\.1:9: .*\n {6}Start a node \(/m);
   });
 
+  test("of which the API is away are told of `tidemark dev` first where an app lies", async (t) => {
+    const before = process.cwd();
+    t.after(() => process.chdir(before));
+    process.chdir(folder);
+    writeFileSync("app.ts", "");
+    const [check] = await checkApi(new ApiClient("http://127.0.0.1:9", undefined));
+    assert.match(check!.mend!, /^Start a node \(`tidemark dev`, which runs app\.ts here, .* TIDEMARK_HTTP_PORT or --url\.$/);
+  });
+
   test("of which the token file may be read by others fail there", async () => {
     const file = join(folder, "token");
     writeFileSync(file, "t");
@@ -185,6 +196,7 @@ suite("a node and its server", async () => {
     const { code, found } = await checks();
     await jsm.streams.delete("plain-0");
     assert.deepEqual([code, found.get("mapping of plain")?.status], [0, "warn"]);
+    assert.match(found.get("mapping of plain")!.mend!, /\(docs\/nats\.md\)/);
   });
 
   test("of which the server is away fail there, and the API is looked at all the same", async () => {

@@ -4,6 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import type { ApiClient } from "../../api/cli/client/api-client.ts";
+import { ApiProblem } from "../../api/cli/client/api-problem.ts";
+import { followOutputs } from "../../api/cli/client/follow.ts";
 import { SHIPPED_APP } from "../../runtime/app.ts";
 import { runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
@@ -35,6 +38,25 @@ interface Quarantined {
   readonly id: string;
   readonly type: string;
 }
+
+test("a cursor that is ahead of outputs which began anew is said to be a job that was folded anew", async () => {
+  let asked = 0;
+  const api = {
+    url,
+    async events() {
+      if (asked++ === 0) return [{ id: "c", event: "e", data: "{}" }];
+      throw new ApiProblem({ status: 400, code: "BAD_REQUEST", detail: "cursor: meter/0 has 1 outputs, fewer than it says." });
+    },
+  } as unknown as ApiClient;
+  const pages: unknown[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const page of followOutputs(api, {}, new AbortController().signal, () => {})) pages.push(page);
+    },
+    { status: 400, detail: "The job was folded anew, and its outputs begin anew: give the command again." },
+  );
+  assert.equal(pages.length, 1);
+});
 
 for (const from of ["start", "end"] as const) {
   test(`from the ${from}, each output is shown once, though the node is killed twice meanwhile`, { timeout: 120_000 }, async (t) => {

@@ -126,13 +126,38 @@ suite("a file of events", () => {
       assert.equal(code, 1);
       assert.match(stderr, says);
     }
-    const { code, stdout, stderr } = await runPiped(["publish", "other", "--url", url], {}, eventsOf(1)[0]);
-    assert.equal(code, 1);
-    assert.match(stderr, /NOT_FOUND: There is no log "other"/);
-    assert.equal(JSON.parse(stdout).complete, false);
+    const { code, stdout, stderr } = await runPiped(["publish", "metre", "--url", url], {}, eventsOf(1)[0]);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /LOG_MISSING: There is no log "metre" on http:\S+; did you mean "meter"\. /);
     const array = await publish([], "[1,,2]");
     assert.equal(array.code, 1);
     assert.match(array.stderr, /INPUT_INVALID: Line 1 of the JSON array: /);
+  });
+});
+
+suite("who publishes", () => {
+  test("and forgot the log, is told what was meant, and nothing is read", async () => {
+    const file = join(folder, "readings.ndjson");
+    writeFileSync(file, eventsOf(1)[0]!);
+    const { code, stdout, stderr } = await runOnTerminal(["publish", file, "--url", url]);
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.equal(stderr.includes(`is no name of a log: those are of a-z, 0-9 and -; did you mean: tidemark publish <log> ${file}. `), true);
+    const swapped = await runOnTerminal(["publish", file, "meter", "--url", url]);
+    assert.ok(swapped.stderr.includes(`did you mean: tidemark publish meter ${file}. `), swapped.stderr);
+    const none = await runOnTerminal(["publish", "No_Log", "--url", url]);
+    assert.match(none.stderr, /"No_Log" is no name of a log: those are of a-z, 0-9 and -\. /);
+  });
+
+  test("on a terminal and names no file, is told that it is read, and how that ends", async () => {
+    const { code, stderr } = await runOnTerminal(["publish", "meter", "--url", url]);
+    assert.equal(code, 0);
+    assert.match(stderr, /^tidemark: reads standard input, one JSON document a line; Ctrl-D at the start of a line ends it\n/);
+    assert.equal((await publish([])).stderr, "");
+  });
+
+  test("a document over several lines is told to write one a line", async () => {
+    const { stderr } = await publish([], JSON.stringify(JSON.parse(eventsOf(1)[0]!), null, 2));
+    assert.match(stderr, /^tidemark: line 1: INPUT_INVALID: A document that goes over several lines: write one a line, /);
   });
 });
 

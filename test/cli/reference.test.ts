@@ -1,6 +1,7 @@
 /** `tidemark reference put|get` against a live node. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { startBilling } from "../support/billing-node.ts";
 import { runOnTerminal, runPiped } from "../support/cli-run.ts";
 
@@ -92,6 +93,30 @@ suite("a file of records", () => {
     );
     assert.deepEqual([code, stdout], [1, ""]);
     assert.match(stderr, /^tidemark: NOT_FOUND: [^\n]*\n$/);
+  });
+});
+
+suite("who puts records", () => {
+  const file = fileURLToPath(import.meta.url);
+
+  test("and forgot the table or the log, is told what was meant, and nothing is read", async () => {
+    for (const [words, meant] of [
+      [[log, file], `tidemark reference put ${log} <table> ${file}`],
+      [[file, table], `tidemark reference put <log> <table> ${file}`],
+    ] as const) {
+      const { code, stderr } = await runOnTerminal(["reference", "put", ...words, "--url", url]);
+      assert.equal(code, 2);
+      assert.ok(stderr.includes(`did you mean: ${meant}. `), stderr);
+    }
+    assert.match(
+      (await runOnTerminal(["reference", "put", "other", table, "--url", url])).stderr,
+      /^tidemark: LOG_MISSING: There is no log/,
+    );
+  });
+
+  test("on a terminal and names no file, is told that it is read", async () => {
+    const { stderr } = await runOnTerminal(["reference", "put", log, table, "--url", url]);
+    assert.match(stderr, /^tidemark: reads standard input/);
   });
 });
 

@@ -39,6 +39,7 @@ suite("an app that is edited while events flow", () => {
     await assertBoundaries(world, each, 3);
     assert.doesNotMatch(dev.log, /deleted/);
     assert.equal(await dev.stop(), 0, dev.log);
+    assert.match(dev.log, /tidemark: drained; the next start goes on from here\n$/);
     assert.deepEqual(
       dev.printedIds.sort(),
       each
@@ -92,7 +93,7 @@ suite("an app that is edited while events flow", () => {
     const pid = await dev.nodePid();
     const BROKEN: Readonly<Record<string, RegExp>> = {
       "export const EDIT: number = ;": /APP_INVALID.*\n.*edit\.ts:1\n/,
-      "throw new Error('not today'); export const EDIT = 0;": /APP_INVALID.*not today/,
+      "throw new Error('not today.'); export const EDIT = 0;": /APP_INVALID.*not today\. The app/,
       'import "./nowhere.ts";': /APP_INVALID.*nowhere/,
       "process.exit(3); export const EDIT = 0;": /the new build ended: exit code 3/,
       "export const OTHER = 1;": /APP_INVALID.*EDIT/,
@@ -179,7 +180,7 @@ suite("an app that is edited while dev is stopped", () => {
     await world.hit(20);
     world.app.edit(2);
     const second = world.dev();
-    await second.says(/counts\/0: the code changed; outputs and state are deleted/);
+    await second.says(/counts\/0: the code changed; outputs and state are deleted and the log is folded again from its first entry\n/);
     const each = await world.untilOutputs(40, (all) => !editsOf(all).has(1));
     assertExactlyOnce(each, 40);
   });

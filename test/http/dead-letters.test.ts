@@ -19,6 +19,7 @@ interface Letter {
   readonly excerpt: string;
   readonly eventId?: string;
   readonly timer?: object;
+  readonly redriven?: string | null;
   readonly error: { readonly message: string; readonly code: string };
 }
 interface Shown extends Letter {
@@ -105,6 +106,7 @@ suite("dead letters", () => {
       jobVersion: 1,
       error: { name: "Error", message: "asked to fail", code: "HANDLER_FAILED" },
       eventId: "f-käse / 1",
+      redriven: null,
     });
     assert.match(handler, /^echo\..*failing$/);
     assert.ok(excerpt.includes(JSON.stringify(event("käse / 1"))));
@@ -238,6 +240,22 @@ suite("what was redriven", () => {
     const again = await redrive(second.id, { reason: "mended" });
     assert.deepEqual(await outcomeOf(again.body.position), { deadLetter: second.id, outcome: "applied", reason: "mended" });
     assert.deepEqual((await seenBy("key-6")).at(-1), { id: "f-key-6", data: { n: 1.5 } });
+  });
+
+  test("shows in the list with what became of it, and is not among those that are open", async () => {
+    const { id } = await letterOf("key-8");
+    assert.ok((await all("&open=true", 3)).some((letter) => letter.id === id));
+    const { body } = await redrive(id);
+    assert.equal((await outcomeOf(body.position)).outcome, "dead-lettered");
+    const [first, second] = await all("&key=key-8");
+    assert.deepEqual([first?.id, first?.redriven, second?.redriven], [id, "dead-lettered", null]);
+    assert.deepEqual(
+      (await all("&key=key-8&open=true")).map((letter) => letter.id),
+      [second?.id],
+    );
+    await outcomeOf((await redrive(id)).body.position);
+    assert.equal((await all("&key=key-8"))[0]?.redriven, "dead-lettered");
+    assert.equal((await fetch(`${url}/v1/dead-letters?open=yes`)).status, 400);
   });
 
   test("once is refused by the shard when it is redriven again", async () => {

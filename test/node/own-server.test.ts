@@ -21,6 +21,17 @@ test("where port 4222 is taken it listens on another, and serves", async (t) => 
   await nc.close();
 });
 
+test("of a directory whose server is kept by another process is refused, with what that process does", async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), "tidemark-own-server-"));
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const { stop } = await startOwnServer(dataDir, ["orders"]);
+  t.after(stop);
+  await assert.rejects(startOwnServer(dataDir, ["orders"]), {
+    code: "DATA_DIR_LOCKED",
+    detail: new RegExp(`^Process ${process.pid} \\(it runs the nats-server\\), started at \\S+, holds the lock\\.$`),
+  });
+});
+
 /** By this test, or by whoever has it already. */
 async function takeUsualPort(t: TestContext): Promise<void> {
   const taker = createServer();

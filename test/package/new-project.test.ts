@@ -16,9 +16,9 @@ interface Manifest {
 }
 
 suite("a new project", () => {
-  test("has the name of its folder, and depends on this version", (t) => {
+  test("has the name of its folder, and depends on what it is told", (t) => {
     const place = join(folder(t), "My Shop_2");
-    const project = createProject({ folder: place, tidemark: undefined });
+    const project = createProject({ folder: place, tidemark: TIDEMARK_VERSION });
     assert.deepEqual([project.folder, project.name], [place, "my-shop-2"]);
     const { name, dependencies } = readManifest(place);
     assert.deepEqual([name, dependencies], ["my-shop-2", { tidemark: TIDEMARK_VERSION }]);
@@ -37,14 +37,31 @@ suite("a new project", () => {
     assert.deepEqual(allowScripts, readManifest(ROOT).allowScripts);
   });
 
-  test("depends on a tarball by its place as seen from the project", (t) => {
+  test("depends on a tarball by its place as seen from the project, with file: and without", (t) => {
     const place = folder(t);
-    createProject({ folder: join(place, "a/b"), tidemark: `file:${relative(process.cwd(), join(place, "tidemark.tgz"))}` });
-    assert.equal(readManifest(join(place, "a/b")).dependencies.tidemark, "file:../../tidemark.tgz");
+    writeFileSync(join(place, "tidemark.tgz"), "");
+    const tarball = relative(process.cwd(), join(place, "tidemark.tgz"));
+    for (const [name, tidemark] of [
+      ["a", `file:${tarball}`],
+      ["b", tarball],
+      ["c", join(place, "tidemark.tgz")],
+    ] as const) {
+      createProject({ folder: join(place, name, "b"), tidemark });
+      assert.equal(readManifest(join(place, name, "b")).dependencies.tidemark, "file:../../tidemark.tgz");
+    }
+    createProject({ folder: join(place, "d"), tidemark: "https://example.com/tidemark.tgz" });
+    assert.equal(readManifest(join(place, "d")).dependencies.tidemark, "https://example.com/tidemark.tgz");
+  });
+
+  test("is refused a file that is not there, and nothing is written", (t) => {
+    const place = join(folder(t), "shop");
+    for (const tidemark of ["file:none.tgz", "none.tgz", "file:../none"])
+      assert.throws(() => createProject({ folder: place, tidemark }), { code: "USAGE_INVALID", message: /there is no such file/ });
+    assert.ok(!existsSync(place));
   });
 
   test("in a folder whose name is none for npm is called my-project", (t) => {
-    assert.equal(createProject({ folder: join(folder(t), "_"), tidemark: undefined }).name, "my-project");
+    assert.equal(createProject({ folder: join(folder(t), "_"), tidemark: TIDEMARK_VERSION }).name, "my-project");
   });
 });
 
@@ -52,7 +69,7 @@ suite("the folder of a new project", () => {
   test("may be under version control already", (t) => {
     const place = folder(t);
     mkdirSync(join(place, ".git"));
-    createProject({ folder: place, tidemark: undefined });
+    createProject({ folder: place, tidemark: TIDEMARK_VERSION });
     assert.ok(existsSync(join(place, "app.ts")) && existsSync(join(place, ".gitignore")));
   });
 
@@ -62,7 +79,7 @@ suite("the folder of a new project", () => {
       mkdirSync(join(place, path, path.endsWith("/") ? "." : ".."), { recursive: true });
       if (!path.endsWith("/")) writeFileSync(join(place, path), "mine");
       const before = readdirSync(place, { recursive: true });
-      assert.throws(() => createProject({ folder: place, tidemark: undefined }), {
+      assert.throws(() => createProject({ folder: place, tidemark: TIDEMARK_VERSION }), {
         code: "FOLDER_NOT_EMPTY",
         detail: `${place} holds ${path.replace(/\/$/, "")}.`,
       });
@@ -72,18 +89,24 @@ suite("the folder of a new project", () => {
 
   test("that an interrupted run left is finished", (t) => {
     const place = folder(t);
-    const all = createProject({ folder: place, tidemark: undefined }).written;
+    const all = createProject({ folder: place, tidemark: TIDEMARK_VERSION }).written;
     for (const path of ["package.json", "actors/customer.ts"]) rmSync(join(place, path));
     writeFileSync(join(place, "package.json.half"), '{ "na');
-    assert.deepEqual([...createProject({ folder: place, tidemark: undefined }).written].sort(), ["actors/customer.ts", "package.json"]);
-    assert.deepEqual(createProject({ folder: place, tidemark: undefined }).written, []);
+    assert.deepEqual([...createProject({ folder: place, tidemark: TIDEMARK_VERSION }).written].sort(), [
+      "actors/customer.ts",
+      "package.json",
+    ]);
+    assert.deepEqual(createProject({ folder: place, tidemark: TIDEMARK_VERSION }).written, []);
     assert.deepEqual(allFiles(place), [...all].sort());
   });
 
   test("that is a file is refused with the system's reason", (t) => {
     const file = join(folder(t), "file");
     writeFileSync(file, "");
-    assert.throws(() => createProject({ folder: file, tidemark: undefined }), { code: "FOLDER_UNWRITABLE", message: /not a directory/ });
+    assert.throws(() => createProject({ folder: file, tidemark: TIDEMARK_VERSION }), {
+      code: "FOLDER_UNWRITABLE",
+      message: /not a directory/,
+    });
   });
 });
 
@@ -92,7 +115,7 @@ suite("the command", () => {
   const init = (cwd: string, ...args: string[]) => run(words[0], [...words.slice(1), ...args], cwd).ended;
 
   test("says what to do next on a terminal", { skip: NO_TERMINAL }, async (t) => {
-    const line = [...words, "my shop"].map((word) => `'${word}'`).join(" ");
+    const line = [...words, "my shop", "--tidemark", TIDEMARK_VERSION].map((word) => `'${word}'`).join(" ");
     const { code, stdout } = await run("script", ["-qec", line, "/dev/null"], folder(t)).ended;
     const said = stdout.replaceAll("\r", "");
     assert.equal(code, 0, said);
@@ -104,7 +127,7 @@ suite("the command", () => {
 
   test("gives a record to a program", async (t) => {
     const place = folder(t);
-    const { code, stdout } = await init(place, "shop");
+    const { code, stdout } = await init(place, "shop", "--tidemark", TIDEMARK_VERSION);
     const { name, written } = JSON.parse(stdout) as { name: string; written: string[] };
     assert.deepEqual([code, name, written.includes("package.json")], [0, "shop", true]);
   });
@@ -112,11 +135,19 @@ suite("the command", () => {
   test("fails with the code when the folder is in use, and with usage when it is called wrongly", async (t) => {
     const place = folder(t);
     writeFileSync(join(place, "mine"), "");
-    const refused = await init(place);
+    const refused = await init(place, "--tidemark", TIDEMARK_VERSION);
     assert.deepEqual([refused.code, refused.stdout], [1, ""]);
     assert.match(refused.stderr, /FOLDER_NOT_EMPTY: .* holds mine\./);
     const usage = await init(place, "a", "b");
     assert.equal(usage.code, 2);
+  });
+
+  test("says which option to give, for npm would find the package on no registry", async (t) => {
+    const place = folder(t);
+    const { code, stderr } = await init(place, "shop");
+    assert.equal(code, 2);
+    assert.match(stderr, /on no registry yet.*`npm pack` in a clone, and add --tidemark tidemark-\d+\.\d+\.\d+\.tgz\./);
+    assert.ok(!existsSync(join(place, "shop")));
   });
 });
 

@@ -8,6 +8,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { connect } from "@nats-io/transport-node";
+import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { folder, natsFolder } from "../support/clone.ts";
 import { startTestNats } from "../support/nats.ts";
 import { installedProject, npm, pack, ROOT, run, strangersPath, tidemark } from "../support/packed.ts";
@@ -99,12 +100,19 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
       items.map(({ subject, data }) => [subject, data]),
       [["alice", { orders: 2, total: 1050 }]],
     );
+    const unmapped = await startTestNats(t);
+    const elsewhere = { ...env, TIDEMARK_NATS_URL: unmapped.url, TIDEMARK_DATA_DIR: join(folder(t), "unmapped") };
+    const other = tidemark(installed, project, ["node", "app.ts"], elsewhere);
+    t.after(() => other.stop());
+    await other.said(/no mapping for orders\.\*: .*\(node_modules\/tidemark\/docs\/nats\.md\)/);
+    assert.ok(existsSync(join(project, "node_modules/tidemark/docs/nats.md")));
     const [stack] = await node.said(/planted\n(\s+at .*\n)+/);
     assert.ok(stack.includes(`at placed (`) && stack.includes("/node_modules/tidemark/dist/actors/fold/"), stack);
     assert.equal((await node.stop()).code, 0);
   });
 
   test("runs as its README and the quick start say: publishes in three ways, and follows a change", async (t) => {
+    const quickStart = readFileSync(join(ROOT, "docs/quick-start.md"), "utf8");
     const lines = shellLines("docs/quick-start.md");
     assert.deepEqual(lines.splice(0, MAKE.length), MAKE);
     const path = strangersPath(natsFolder(t));
@@ -131,21 +139,39 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     await answered<Shards>(`http://localhost:${port}/v1/shards`, (shards) => duplicates(shards) === 3);
     await inTerminal("npm run order nats://127.0.0.1:4222 alice 10 2026-03-02T10:00:00Z");
     await answered<Customer>(`http://localhost:${port}/v1/actors/customer/alice`, ({ state }) => state?.total === 10);
-    const [, , stored, outputs, alice, quarantined, shards, aliceOverHttp] = said;
+    const [, , stored, outputs, alice, quarantined, late, shards, aliceOverHttp] = said;
     assert.match(stored!, /"stream":"orders-\d"/);
     assert.equal(outputs!.trimEnd().split("\n").length, 3);
     assert.deepEqual((JSON.parse(alice!) as { state: unknown }).state, { orders: 2, total: 1050 });
     assert.deepEqual((JSON.parse(aliceOverHttp!) as { state: unknown }).state, { orders: 2, total: 1050 });
-    assert.equal(quarantined, "");
+    assert.deepEqual([quarantined, late], ["", ""]);
     assert.match(shards!, /"status":"running"/);
 
     const actorFile = join(project, "actors/customer.ts");
     writeFileSync(actorFile, readFileSync(actorFile, "utf8").replace("LIMIT = 1000", "LIMIT = 10"));
     await dev.said(/ready on[\s\S]*ready on/);
-    await inTerminal("npm run order nats://127.0.0.1:4222 erin 20");
-    await dev.said(/"customer.big-spender","subject":"erin"/);
+    // The default time is late for everybody in alice's partition; the one that the page gives is not, whoever the customer.
+    assert.match(quickStart, /erin 20 2026-03-02T11:00:00Z/);
+    const beside = ["frank", "grace", "heidi", "ivan", "judy", "mallory"].find(
+      (customer) => partitionOf(customer) === partitionOf("alice"),
+    );
+    for (const customer of ["erin", beside]) {
+      await inTerminal(`npm run order nats://127.0.0.1:4222 ${customer} 20 2026-03-02T11:00:00Z`);
+      await dev.said(new RegExp(`"customer.big-spender","subject":"${customer}"`));
+    }
+    await inTerminal(`npm run order nats://127.0.0.1:4222 ${beside}`);
+    await dev.said(new RegExp(`"tidemark.late","subject":"${beside}"`));
+    await npm(project, ["test"]);
     assert.equal((await dev.stop()).code, 0);
     assert.ok(existsSync(join(project, "node_modules/.cache/tidemark/setup.json")), "remembers the server that it found");
+  });
+
+  test("says what to do when nobody takes an order", async (t) => {
+    const { url } = await startTestNats(t);
+    const { code, stdout, stderr } = await run("npm", ["run", "order", url], project, { PATH: projectsPath(project) }).ended;
+    assert.equal(code, 1, stdout);
+    assert.match(stderr, /no responders.*\. No log takes orders\.dave there\. Start the job, with npm run dev; .* README\.md/);
+    assert.doesNotMatch(stderr, /^\s+at /m);
   });
 
   test("has a README whose commands are those of the quick start", () => {
@@ -161,6 +187,11 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     assert.ok(summary.published > 1000 && summary.deadLetters === 0, JSON.stringify(summary));
   });
 });
+
+/** Of the log orders, by the partitions that a log has by default. */
+function partitionOf(customer: string): number {
+  return slotOf(writeKey(customer)!) % 4;
+}
 
 /** The lines of the shell blocks of a page. */
 function shellLines(page: string): string[] {

@@ -97,7 +97,11 @@ async function runHere(
     });
     return Object.assign(writable, terminal);
   };
-  const streams = { stdin: Readable.from(stdin === "" ? [] : [Buffer.from(stdin)]), stdout: stream("stdout"), stderr: stream("stderr") };
+  const streams = {
+    stdin: Object.assign(Readable.from(stdin === "" ? [] : [Buffer.from(stdin)]), terminal),
+    stdout: stream("stdout"),
+    stderr: stream("stderr"),
+  };
   const code = await runProgram(args, COMMANDS, streams, env, { listen: () => {}, exit: () => {} });
   return { code, ...said };
 }

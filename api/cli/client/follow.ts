@@ -33,6 +33,9 @@ export async function* followOutputs(
       }
     } catch (error) {
       if (signal.aborted) return;
+      // Outputs that were followed are fewer now: a cursor of ours that is ahead of its stream, though nobody gave one.
+      if (last !== undefined && error instanceof ApiProblem && error.status === 400)
+        throw new ApiProblem({ ...error, detail: "The job was folded anew, and its outputs begin anew: give the command again." });
       // A wrong address or a refusal is told at once; only what was there once can be lost.
       if (!everConnected || !isPassing(error)) throw error;
     }

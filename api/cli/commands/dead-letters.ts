@@ -4,6 +4,7 @@ import { type ApiClient, segment } from "../client/api-client.ts";
 import { isApiProblem } from "../client/api-problem.ts";
 import { command, flag, required, rest, text, usageError, whole } from "../framework/command.ts";
 import { writeList } from "../terminal/list.ts";
+import { failureText } from "../terminal/output-text.ts";
 import { printable } from "../terminal/printable.ts";
 import type { Column } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -13,34 +14,38 @@ interface DeadLetter {
   readonly time: string;
   readonly key: string;
   readonly handler: string;
+  readonly redriven?: string | null;
   readonly error: { readonly name: string; readonly message: string; readonly code: string };
 }
-
-/** What every handler's own error has as its code: it says nothing more. */
-const FAILED = "HANDLER_FAILED";
 
 const COLUMNS: readonly Column<DeadLetter>[] = [
   { title: "ID", of: ({ id }) => id },
   { title: "TIME", of: ({ time }) => time },
   { title: "KEY", of: ({ key }) => key },
   { title: "HANDLER", of: ({ handler }) => handler },
+  { title: "REDRIVEN", of: ({ redriven }) => (redriven === undefined ? "?" : (redriven ?? "-")) },
   // Its event or timer is left to `show`: on a narrow terminal an id took the place of what went wrong.
-  { title: "ERROR", of: ({ error }) => (error.code === FAILED ? error.message : `${error.code}: ${error.message}`), colour: () => "red" },
+  { title: "ERROR", of: ({ error }) => failureText(error), colour: () => "red" },
 ];
 
 export const deadLettersList = command({
   name: "dead-letters list",
   summary: "Events and timers whose handler failed, oldest first in each shard",
+  details: [
+    "REDRIVEN says what became of one that was put back: applied, dead-lettered again, quarantined or refused; - when it was not, ? when the shard has too many audits to tell.",
+  ],
   arguments: {},
   options: {
     job: text("J", "only of this job"),
     key: text("K", "only of this key"),
     handler: text("H", "only of this handler, <actor>.<handler>"),
+    open: flag("only those that were not put back yet"),
     limit: whole("N", "at most so many; all when not given", { min: 1, max: 1_000_000_000 }),
   },
-  examples: [{ line: "tidemark dead-letters list --job meter", says: "Of one job" }],
-  async run({ options: { job, key, handler, limit }, api, terminal }) {
-    return await writeList(terminal, api().pages("/v1/dead-letters", { job, key, handler }, limit), COLUMNS);
+  examples: [{ line: "tidemark dead-letters list --job meter --open", says: "What is to be done about one job" }],
+  async run({ options: { job, key, handler, open, limit }, api, terminal }) {
+    const query = { job, key, handler, ...(open ? { open: "true" } : {}) };
+    return await writeList(terminal, api().pages("/v1/dead-letters", query, limit), COLUMNS);
   },
 });
 

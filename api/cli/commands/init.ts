@@ -1,19 +1,33 @@
 /** `tidemark init [folder]`: a small project that works, and what to do next. It installs nothing itself. */
 import { relative } from "node:path";
-import { command, optional, text } from "../framework/command.ts";
+import { TIDEMARK_VERSION } from "../../../runtime/app.ts";
+import { command, optional, text, usageError } from "../framework/command.ts";
 import { createProject, type Project } from "../new-project.ts";
 
 export const init = command({
   name: "init",
   summary: "A small project of your own: a job with an actor, its test, a README",
-  details: ["The folder is empty, or not there yet. What an interrupted run has left is finished."],
+  details: [
+    "The folder is empty, or not there yet. What an interrupted run has left is finished.",
+    "The package is on no registry yet: `npm pack` in a clone makes it, and --tidemark names it.",
+  ],
   arguments: { folder: optional("where to make it; the current folder when not given", { file: true }) },
   options: {
-    tidemark: text("SPEC", "the dependency as package.json names it, like file:../tidemark-0.1.0.tgz; this version when not given"),
+    tidemark: text("SPEC", "the package: its tarball, or what package.json may have as a dependency"),
   },
-  examples: [{ line: "tidemark init my-project", says: "Then: cd my-project, npm install, npm test, npm run dev" }],
+  examples: [
+    {
+      line: "tidemark init ../my-project --tidemark tidemark-0.1.0.tgz",
+      says: "In the clone, after npm pack. Then: cd ../my-project, npm install, npm test, npm run dev",
+    },
+  ],
   async run({ args, options, terminal }) {
-    const project = createProject({ folder: args.folder ?? ".", tidemark: options.tidemark });
+    const { tidemark } = options;
+    if (tidemark === undefined)
+      throw usageError(
+        `init: the package is on no registry yet, so npm could not install it. Make it with \`npm pack\` in a clone, and add --tidemark tidemark-${TIDEMARK_VERSION}.tgz.`,
+      );
+    const project = createProject({ folder: args.folder ?? ".", tidemark });
     await (terminal.json ? terminal.record(project) : terminal.line(nextSteps(project)));
     return 0;
   },

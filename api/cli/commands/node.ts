@@ -1,19 +1,28 @@
 /** `tidemark node [app.ts]`: one node in this process. What it does is in `node-command.ts`, loaded when it runs. */
 import { SHIPPED_APP } from "../../../runtime/app.ts";
-import { command, optional } from "../framework/command.ts";
+import { choice, command, optional } from "../framework/command.ts";
 
 export const node = command({
   name: "node",
   summary: "One node of an app, on the NATS server that TIDEMARK_NATS_URL names",
   details: [
     "It drains on SIGTERM and SIGINT. It ends with 78 when it cannot start and says why: a supervisor need not start it again. docs/configuration.md has its settings.",
+    "In the profile development a job whose code changed deletes its outputs and state and folds its log anew; in production it is refused.",
   ],
   arguments: { app: optional("module whose default export is a job or an array of jobs; the shipped jobs when not given", { file: true }) },
-  options: {},
-  examples: [{ line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts", says: "Serves until SIGTERM" }],
+  options: {
+    profile: choice(
+      ["development", "production"],
+      "what becomes of a job whose code changed; TIDEMARK_PROFILE, else development, when not given",
+    ),
+  },
+  examples: [
+    { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts", says: "Serves until SIGTERM" },
+    { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts --profile production", says: "Deletes nothing" },
+  ],
   ends: "by-itself",
-  async run({ args, env }) {
+  async run({ args, options: { profile }, env }) {
     const { nodeCommand } = await import("../node-command.ts");
-    return await nodeCommand(args.app ?? SHIPPED_APP, env);
+    return await nodeCommand(args.app ?? SHIPPED_APP, profile === undefined ? env : { ...env, TIDEMARK_PROFILE: profile });
   },
 });

@@ -1,7 +1,12 @@
 /** `tidemark outputs`: what the jobs put out, as published. */
 
+import type { ApiClient } from "../client/api-client.ts";
 import { followOutputs } from "../client/follow.ts";
+import { knownJobs } from "../client/known-jobs.ts";
 import { choice, command, flag, text, usageError, whole } from "../framework/command.ts";
+import { nearest } from "../framework/suggestion.ts";
+import { dataText, SIDE_OUTPUTS } from "../terminal/output-text.ts";
+import { printable } from "../terminal/printable.ts";
 import { type Column, Table } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -18,7 +23,7 @@ const COLUMNS: readonly Column<OutputItem>[] = [
   { title: "ID", of: ({ id }) => id },
   { title: "TYPE", of: ({ type }) => type, colour: ({ type }) => (type.startsWith("tidemark.") ? "yellow" : undefined) },
   { title: "KEY", of: ({ subject }) => subject ?? "-" },
-  { title: "DATA", of: ({ data }) => JSON.stringify(data) ?? "" },
+  { title: "DATA", of: ({ type, data }) => dataText(type, data) },
 ];
 
 export const outputs = command({
@@ -26,6 +31,7 @@ export const outputs = command({
   summary: "Outputs as CloudEvents, oldest first in each shard",
   details: [
     "With --follow it goes on with what comes, until Ctrl-C, and takes up where it was after a lost connection: nothing is left out and nothing shown twice.",
+    "On a terminal side outputs have what matters first, in words; their JSON is complete.",
   ],
   arguments: {},
   options: {
@@ -42,22 +48,37 @@ export const outputs = command({
   async run({ options, api, terminal, signal }) {
     const { type, key, limit, follow, from } = options;
     if (from === "end" && !follow) throw usageError("--from end shows nothing without --follow.");
+    const client = api();
     const pages = follow
-      ? followOutputs(api(), { type, key, from }, signal, (what) => terminal.notice(what))
-      : api().pages("/v1/outputs", { type, key }, limit);
-    await writeOutputs(terminal, pages, limit ?? Number.POSITIVE_INFINITY);
+      ? followOutputs(client, { type, key, from }, signal, (what) => terminal.notice(what))
+      : client.pages("/v1/outputs", { type, key }, limit);
+    const any = await writeOutputs(terminal, pages, limit ?? Number.POSITIVE_INFINITY);
+    if (!any && !follow && !terminal.json) terminal.notice(await emptyText(client, type, key));
     return 0;
   },
 });
 
-async function writeOutputs(terminal: Terminal, pages: AsyncIterable<readonly unknown[]>, limit: number): Promise<void> {
+async function writeOutputs(terminal: Terminal, pages: AsyncIterable<readonly unknown[]>, limit: number): Promise<boolean> {
   const table = new Table(terminal, COLUMNS);
   let left = limit;
+  let any = false;
   for await (const page of pages) {
     const shown = page.slice(0, left);
+    any ||= shown.length > 0;
     if (terminal.json) for (const item of shown) await terminal.record(item);
     else await table.write(shown as readonly OutputItem[]);
     left -= shown.length;
-    if (left === 0) return;
+    if (left === 0) break;
   }
+  return any;
+}
+
+/** A type that no job declares was not meant. */
+async function emptyText(api: ApiClient, type: string | undefined, key: string | undefined): Promise<string> {
+  const what = `no outputs${type === undefined ? "" : ` of type ${type}`}${key === undefined ? "" : ` of key ${printable(key)}`}`;
+  const jobs = type === undefined ? undefined : await knownJobs(api);
+  const types = (jobs ?? []).flatMap(({ outputs }) => outputs ?? []);
+  if (type === undefined || types.length === 0 || [...types, ...SIDE_OUTPUTS].includes(type)) return what;
+  const near = nearest(type, [...types, ...SIDE_OUTPUTS]);
+  return `${what}, and no job declares it${near === undefined ? "" : `; did you mean ${near}?`}`;
 }

@@ -5,7 +5,7 @@ import { isApiProblem } from "../client/api-problem.ts";
 import { command, optional, required, whole } from "../framework/command.ts";
 import { INTERRUPTED } from "../framework/exit-codes.ts";
 import { openInput } from "../publish/input.ts";
-import { partitionsOf } from "../publish/partitions.ts";
+import { checkName, findLog } from "../publish/known-log.ts";
 import { PublishProgress } from "../publish/publish-progress.ts";
 import { type PublishReport, publish as publishInput, REFUSALS_SHOWN } from "../publish/publish-run.ts";
 import { printable } from "../terminal/printable.ts";
@@ -33,13 +33,16 @@ export const publish = command({
   ],
   ends: "when-told",
   async run({ args, options, api, terminal, stdin, signal }) {
-    const input = openInput(args.file, stdin);
-    const progress = new PublishProgress(args.log, input.size, terminal.stderr, systemClock);
+    const meant = `tidemark publish ${args.file ?? "<log>"} ${args.log}`;
+    checkName("log", args.log, meant);
     const client = api();
+    const { partitions } = await findLog(client, args.log, meant);
+    const input = openInput(args.file, stdin, terminal);
+    const progress = new PublishProgress(args.log, input.size, terminal.stderr, systemClock);
     const report = await publishInput(input.bytes, {
       api: client,
       log: args.log,
-      partitions: await partitionsOf(client, args.log),
+      partitions,
       batchEvents: options.batch,
       rate: options.rate,
       clock: systemClock,

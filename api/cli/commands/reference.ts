@@ -4,6 +4,7 @@ import { systemClock } from "../../../runtime/clock.ts";
 import { segment } from "../client/api-client.ts";
 import { command, flag, optional, parsed, required, text, whole } from "../framework/command.ts";
 import { openInput } from "../publish/input.ts";
+import { checkName, findLog } from "../publish/known-log.ts";
 import { putRecords } from "../reference/record-puts.ts";
 import { writeList } from "../terminal/list.ts";
 import { printable } from "../terminal/printable.ts";
@@ -67,8 +68,13 @@ export const referencePut = command({
   ],
   async run({ args: { log, table, file }, options, api, terminal, stdin }) {
     const dryRun = options["dry-run"];
-    const report = await putRecords(openInput(file, stdin).bytes, {
-      api: api(),
+    const meant = (word: string): string => `tidemark reference put ${word === log ? "<log>" : log} <table> ${word}`;
+    checkName("log", log, meant(log));
+    checkName("table", table, meant(table));
+    const client = api();
+    await findLog(client, log, meant(log));
+    const report = await putRecords(openInput(file, stdin, terminal).bytes, {
+      api: client,
       path: `/v1/logs/${segment(log)}/reference/${segment(table)}`,
       dryRun,
       clock: systemClock,

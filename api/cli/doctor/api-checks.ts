@@ -1,5 +1,7 @@
 /** Checks of a node's API: whether it answers, is ready, and what time it has. */
+import { existsSync } from "node:fs";
 import { systemClock } from "../../../runtime/clock.ts";
+import { docPage } from "../../../runtime/doc-page.ts";
 import { isTidemarkError } from "../../../runtime/errors.ts";
 import type { Answer, ApiClient } from "../client/api-client.ts";
 import { isApiProblem } from "../client/api-problem.ts";
@@ -17,7 +19,11 @@ export async function checkApi(api: ApiClient): Promise<Check[]> {
     alive = await api.ask("GET", "/healthz", { timeoutMs: TIMEOUT_MS });
   } catch (error) {
     if (!isTidemarkError(error) && !isApiProblem(error)) throw error;
-    return [fail("api", error.detail, "Start a node (`tidemark start` or `tidemark node`), or give its address with --url.")];
+    // Where an app lies, its own node is meant and not the jobs that ship.
+    const starts = existsSync("app.ts")
+      ? "`tidemark dev`, which runs app.ts here, or `tidemark node`"
+      : "`tidemark start` or `tidemark node`";
+    return [fail("api", error.detail, `Start a node (${starts}), or say where it is with TIDEMARK_HTTP_PORT or --url.`)];
   }
   const after = systemClock.now();
   const checks = [ok("api", `${api.url} answers`), await checkReady(api)];
@@ -33,7 +39,11 @@ async function checkReady(api: ApiClient): Promise<Check> {
     const { body } = await api.ask("GET", "/readyz", { timeoutMs: TIMEOUT_MS, alsoOk: [503] });
     const { ready, reasons } = body as { readonly ready?: unknown; readonly reasons?: readonly string[] };
     if (ready === true) return ok("ready", "every shard runs");
-    return fail("ready", (reasons ?? []).join("; "), "`tidemark shards` shows each shard; docs/errors has a page for each code.");
+    return fail(
+      "ready",
+      (reasons ?? []).join("; "),
+      `\`tidemark shards\` shows each shard; ${docPage("errors")} has a page for each code.`,
+    );
   } catch (error) {
     return fail("ready", error instanceof Error ? error.message : String(error), "Look at the node's log.");
   }

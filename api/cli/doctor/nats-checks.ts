@@ -1,6 +1,7 @@
 /** Checks of the NATS server and of what lies on it. They only ask; the probe of a mapping is a message that no stream stores. */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { systemClock } from "../../../runtime/clock.ts";
+import { docPage } from "../../../runtime/doc-page.ts";
 import { isTidemarkError } from "../../../runtime/errors.ts";
 import { askApi, type StreamInfo } from "../../../runtime/log/jetstream-api.ts";
 import { probeMapping } from "../../../runtime/log/log-streams.ts";
@@ -72,7 +73,7 @@ export function checkPayload(bytes: number): Check {
 }
 
 async function checkJetStream(nc: NatsConnection): Promise<Check[]> {
-  const mend = "Enable JetStream for the server and the account (docs/nats.md).";
+  const mend = `Enable JetStream for the server and the account (${docPage("nats.md")}).`;
   try {
     const { error } = await askApi(nc, "INFO", undefined, { giveUpAfterMs: 0 });
     if (error !== undefined) return [fail("jetstream", error.description, mend)];
@@ -108,7 +109,7 @@ async function checkMapping(nc: NatsConnection, log: string): Promise<Check> {
   return warn(
     `mapping of ${log}`,
     `the account does not map ${log}.*`,
-    `Add the mapping (docs/nats.md), or publish through the API or to ${log}.<slot>.e.<key>.`,
+    `Add the mapping (${docPage("nats.md")}), or publish through the API or to ${log}.<slot>.e.<key>.`,
   );
 }
 

@@ -4,7 +4,7 @@
  */
 import { TidemarkError } from "../../../runtime/errors.ts";
 import type { ApiClient } from "../client/api-client.ts";
-import type { Terminal } from "../terminal/terminal.ts";
+import type { ProgramStreams, Terminal } from "../terminal/terminal.ts";
 
 export interface Option<T> {
   readonly summary: string;
@@ -46,7 +46,7 @@ interface Call<A extends Arguments, O extends Options> {
   readonly options: OptionValues<O>;
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: ProgramStreams["stdin"];
   /** Aborted at Ctrl-C, SIGTERM, or when nobody reads stdout any more; its reason is a {@link Stop}. Only with `ends: "when-told"`. */
   readonly signal: AbortSignal;
   /** `--token-file`, for a command that looks at the file itself. */
@@ -116,13 +116,18 @@ export function whole<const F extends number | undefined>(
   };
 }
 
-export function choice<const C extends string>(choices: readonly C[], summary: string, fallback: C): Option<C> {
+/** One of a few words; without a fallback it is undefined when not given. */
+export function choice<const C extends string, const F extends C | undefined = undefined>(
+  choices: readonly C[],
+  summary: string,
+  fallback?: F,
+): Option<C | (F extends C ? never : undefined)> {
   return {
     summary,
     placeholder: choices.join("|"),
     choices,
-    fallback,
-    default: fallback,
+    fallback: fallback as F extends C ? never : undefined,
+    ...(fallback === undefined ? {} : { default: fallback }),
     read(written) {
       const found = choices.find((each) => each === written);
       if (found !== undefined) return found;

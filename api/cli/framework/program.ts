@@ -3,19 +3,16 @@
  * 2 the command line is not understood, 130 ended by Ctrl-C.
  */
 import { TIDEMARK_VERSION } from "../../../runtime/app.ts";
+import { messageWithPage } from "../../../runtime/doc-page.ts";
 import { isTidemarkError } from "../../../runtime/errors.ts";
 import { NodeRefused } from "../../../runtime/node/supervisor.ts";
 import { isApiProblem } from "../client/api-problem.ts";
 import { openApi } from "../client/open-api.ts";
-import { Terminal, type TerminalStreams } from "../terminal/terminal.ts";
+import { type ProgramStreams, Terminal } from "../terminal/terminal.ts";
 import type { Command, Stop } from "./command.ts";
 import { type Asked, readCommandLine } from "./command-line.ts";
 import { INTERRUPTED, USAGE } from "./exit-codes.ts";
 import { commandText, groupText, overviewText } from "./help-text.ts";
-
-export interface ProgramStreams extends TerminalStreams {
-  readonly stdin: NodeJS.ReadableStream;
-}
 
 /** How the process is told to end, and can be ended; a test has its own. */
 export interface Signals {
@@ -80,6 +77,8 @@ function helpFor(asked: Exclude<Asked, { readonly kind: "call" }>, commands: rea
 
 /** What was foreseen has a code and says what to do; the rest shows where it happened. */
 function messageOf(error: unknown): string {
-  if (isTidemarkError(error) || isApiProblem(error) || error instanceof NodeRefused) return error.message;
+  // Whoever wrote the command line otherwise than it is reads the command's help, not a page.
+  if (isTidemarkError(error)) return error.code === "USAGE_INVALID" ? error.message : messageWithPage(error);
+  if (isApiProblem(error) || error instanceof NodeRefused) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

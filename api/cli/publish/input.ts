@@ -1,6 +1,7 @@
 /** A file or standard input, as bytes. */
 import { createReadStream, type Stats, statSync } from "node:fs";
 import { TidemarkError } from "../../../runtime/errors.ts";
+import type { ProgramStreams, Terminal } from "../terminal/terminal.ts";
 
 export interface Input {
   readonly bytes: AsyncIterable<Uint8Array>;
@@ -10,9 +11,12 @@ export interface Input {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** `-` and nothing are standard input. Fails with INPUT_INVALID, here or while it is read. */
-export function openInput(file: string | undefined, stdin: NodeJS.ReadableStream): Input {
-  if (file === undefined || file === "-") return { bytes: stdin as unknown as AsyncIterable<Uint8Array>, size: undefined };
+/** `-` and nothing are standard input; whoever types it is told that it is read. Fails with INPUT_INVALID, here or while it is read. */
+export function openInput(file: string | undefined, stdin: ProgramStreams["stdin"], terminal: Terminal): Input {
+  if (file === undefined || file === "-") {
+    if (stdin.isTTY === true) terminal.notice("reads standard input, one JSON document a line; Ctrl-D at the start of a line ends it");
+    return { bytes: stdin as unknown as AsyncIterable<Uint8Array>, size: undefined };
+  }
   let stats: Stats;
   try {
     stats = statSync(file);

@@ -18,9 +18,12 @@ export function readObject({ line, bytes }: DocumentText, tooLong: { readonly co
   if (bytes === undefined) return refuse(tooLong.code, tooLong.detail);
   if (!isUtf8(bytes)) return refuse("INPUT_INVALID", "The text is not UTF-8.");
   let value: unknown;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
   try {
-    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+    value = JSON.parse(text);
   } catch (error) {
+    if (text.trim() === "{")
+      return refuse("INPUT_INVALID", "A document that goes over several lines: write one a line, or a JSON array of them.");
     return refuse("INPUT_INVALID", `This is no JSON: ${error instanceof Error ? error.message : String(error)}.`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return refuse("INPUT_INVALID", "This is no JSON object.");
