@@ -23,6 +23,8 @@ export function assign(step: Step, event: Received<"CaseAssigned">): boolean {
     if (!makeRoom(step, event)) return false;
     ctx.state.primary.set(assignment);
     end(step, "unassigned", undefined, from);
+    // What is planned is known: a term that is over already leaves nothing to tell of but itself.
+    if (until !== undefined) begin(step, { code: "unassigned", at: until, eventIds: [event.id] });
   } else {
     const before = ctx.state.helpers.get(assignmentId);
     if (before !== undefined) close(step, before, false, { at: from, reason: "superseded", eventId: event.id });

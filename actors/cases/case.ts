@@ -72,7 +72,7 @@ const Factor = Type.Object({ code: Text, ref: Text, from: At, until: Type.Option
 const Run = Type.Object({ from: At, until: At, lastEventId: Text, judged: Type.Boolean() });
 
 const Dormancy = Type.Object({ since: At, at: At, alertId: Text });
-const Candidate = Type.Object({ at: At, alertId: Text });
+const Candidate = Type.Object({ at: At, alertId: Text, reasonCode: Text });
 
 const Alert = Type.Object({
   type: AlertType,

@@ -88,7 +88,7 @@ export function resumeClock(step: Step, event: Received<"SlaClockResumed">): boo
   if (clock.near?.dueAt === moved || clock.breach !== undefined)
     begin(step, { code: "near-breach", ref: slaId, at: event.effective, eventIds: resumed.eventIds });
   if (moved < event.effective) tell(step, "breach", slaId, event.effective);
-  else if (nearBreachOf(resumed) === event.effective && moved > event.effective) tell(step, "near", slaId, event.effective);
+  else if (!clock.pauseExtends && passedBy(clock, event.effective) && moved > event.effective) tell(step, "near", slaId, event.effective);
   arm(step, slaId, step.ctx.state.clocks.get(slaId)!);
   return true;
 }
@@ -181,6 +181,12 @@ function tell(step: Step, kind: "near" | "breach", slaId: string, at: number): v
 /** Of `dueAt`, but not before the clock ran. */
 function nearBreachOf({ dueAt, nearBreach, timeZone, runningSince }: ClockState): number | undefined {
   return nearBreach === undefined ? undefined : Math.max(subtractDuration(dueAt, nearBreach, timeZone), runningSince);
+}
+
+/** Its near breach lies before `at`. */
+function passedBy(clock: ClockState, at: number): boolean {
+  const nearAt = nearBreachOf(clock);
+  return nearAt !== undefined && nearAt < at;
 }
 
 function arm(step: Step, slaId: string, clock: ClockState): void {

@@ -79,20 +79,23 @@ export function judge(step: Step, at: number): void {
   if (edge === undefined) return;
   const { score, reasonCode, inputEventIds, policyVersion } = edge;
   const alert = alertFor(step, { type: "escalation-candidate", reasonCode, policyVersion, inputEventIds, at });
-  if (!alert.isNew) return;
   const told = { caseId: ctx.key, reasonCode, policyVersion, riskScore: score, inputEventIds: [...inputEventIds] };
   const id = ctx.out.candidate({ ...told, detectedAt: formatInstant(at), recommendedQueue: queueOf(step, at) }, { time: at });
   raise(step, alert, [id]);
-  candidates.set([...candidates.get(), { at, alertId: alert.alertId }].slice(-CANDIDATES_MAX));
+  candidates.set([...candidates.get(), { at, alertId: alert.alertId, reasonCode }].slice(-CANDIDATES_MAX));
 }
 
 /** What was judged, as the factors stand now: candidates that would not have been, and instants that are some after all. */
 export function judgeAgain(step: Step): void {
   const { state, watermark = INSTANT_MIN } = step.ctx;
-  for (const { at, alertId } of state.candidates.get()) {
-    if (edgeAt(step, at) === undefined)
-      step.affected.push({ alertId, reason: "factors-changed", was: "candidate", wouldBe: "no-candidate" });
-  }
+  const stand = state.candidates.get().flatMap((candidate) => {
+    const reasonCode = edgeAt(step, candidate.at)?.reasonCode;
+    if (reasonCode === candidate.reasonCode) return [candidate];
+    const wouldBe = reasonCode === undefined ? "no-candidate" : "candidate-for-other-factors";
+    step.affected.push({ alertId: candidate.alertId, reason: "factors-changed", was: "candidate", wouldBe });
+    return reasonCode === undefined ? [] : [{ ...candidate, reasonCode }];
+  });
+  state.candidates.set(stand);
   // The others are judged by their timers.
   const begins = new Set(state.factors.get().map(({ from }) => from));
   for (const at of begins) if (at + 1 < watermark) judge(step, at);

@@ -17,30 +17,32 @@ const RELEASED_MAX = 20;
 const NO_MORE = -1;
 
 export function receive(ctx: CaseContext, event: Received, isLate: boolean): void {
-  const terms = checked(ctx, event);
   const step = eventStep(ctx);
+  const { sequence } = event;
   if (isLate) ctx.quality("late-event", { type: event.type, behindMs: (ctx.watermark ?? INSTANT_MIN) - event.time });
-  if (event.sequence === undefined) apply(step, event, terms);
-  else inOrder(step, event, event.sequence, terms);
-}
-
-function inOrder(step: Step, event: Received, sequence: number, terms: Terms | undefined): void {
-  const { ctx } = step;
-  const last = lastSequence(ctx);
-  const isApplied = last !== undefined && sequence <= last;
-  if (isApplied || ctx.state.held.has(sequence)) {
-    const before = isApplied ? `sequence ${last} was applied` : `sequence ${sequence} is held`;
-    inconsistent(step, event, "sequence-conflict", `${before}, and ${sequence} came again with another id`);
-    return;
-  }
-  if (!follows(ctx, sequence) && ctx.state.held.size >= HELD_MAX) releaseThrough(step, sequencesHeld(ctx)[0]!);
-  if (follows(ctx, sequence)) {
+  if (sequence !== undefined && conflicts(step, event, sequence)) return;
+  const isBehindGap = sequence !== undefined && !follows(ctx, sequence);
+  const isHeld = isBehindGap && !(ctx.watermark !== undefined && event.time < ctx.watermark);
+  const terms = checked(ctx, event, isHeld);
+  if (!isBehindGap) {
     apply(step, event, terms);
     release(step);
     return;
   }
   hold(step, event, sequence, terms);
-  if (ctx.watermark !== undefined && event.time < ctx.watermark) releaseThrough(step, sequence);
+  if (!isHeld) releaseThrough(step, sequence);
+  else if (ctx.state.held.size > HELD_MAX) releaseThrough(step, sequencesHeld(ctx)[0]!);
+}
+
+/** Tells of a sequence that was applied or is held. */
+function conflicts(step: Step, event: Received, sequence: number): boolean {
+  const { ctx } = step;
+  const last = lastSequence(ctx);
+  const isApplied = last !== undefined && sequence <= last;
+  if (!isApplied && !ctx.state.held.has(sequence)) return false;
+  const before = isApplied ? `sequence ${last} was applied` : `sequence ${sequence} is held`;
+  inconsistent(step, event, "sequence-conflict", `${before}, and ${sequence} came again with another id`);
+  return true;
 }
 
 /** The watermark has passed the time of a held event. */
@@ -98,17 +100,16 @@ function receivedOf({ id, type, data, time, effective }: HeldEvent, sequence: nu
   return { id, type: type as EventType, data: data as never, time, effective, sequence };
 }
 
-/** Sends to quarantine what can never be applied as it is. Gives the terms of a clock that starts. */
-function checked(ctx: CaseContext, event: Received): Terms | undefined {
+/** Sends to quarantine what cannot be applied as it is. Gives the terms of a clock that starts. */
+function checked(ctx: CaseContext, event: Received, isHeld: boolean): Terms | undefined {
   if (event.type === "SlaClockStarted") return termsOf(ctx, event as Received<"SlaClockStarted">);
   if (event.type === "CaseAssigned") {
     const until = instantOf((event as Received<"CaseAssigned">).data.assignedUntil);
     if (until !== undefined && until < event.effective) ctx.quarantine("bad-interval", "assignedUntil is before assignedFrom");
   }
-  if (event.type === "EventCorrected") {
+  if (event.type === "EventCorrected" && !isHeld && ctx.state.file.get() !== undefined) {
     const { correctedEventId } = (event as Received<"EventCorrected">).data;
-    const mayFollow = event.sequence !== undefined && !follows(ctx, event.sequence);
-    if (!mayFollow && !knowsEvent(ctx, correctedEventId))
+    if (!knowsEvent(ctx, correctedEventId))
       ctx.quarantine("correction-target-unknown", `the case has applied no event "${correctedEventId}"`);
   }
   return undefined;

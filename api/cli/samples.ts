@@ -13,7 +13,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
 import { openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
-import { openSlotMap, type SlotMap } from "../../runtime/log/slot-map.ts";
+import { openSlotMap } from "../../runtime/log/slot-map.ts";
 import { awaitCopies } from "../../runtime/reference/copies.ts";
 import { NatsReferenceLog } from "../../runtime/reference/reference-log.ts";
 import { putRecord, type RecordDraft } from "../../runtime/reference/reference-writer.ts";
@@ -43,7 +43,7 @@ export async function publishSample(nc: NatsConnection, sample: Sample, dataDir:
   if (existsSync(record)) return JSON.parse(readFileSync(record, "utf8")) as PublishedSample;
   const lines = linesOf(sample.file).map(readLine);
   const { map } = await openSlotMap(nc, sample.log, partitions);
-  for (const table of sample.reference) await putTable(nc, sample.log, table, map);
+  for (const table of sample.reference) await putTable(nc, sample.log, table, map.partitions);
   const publisher = openLogPublisher(nc, sample.log, map, { bytesAreCloudEvents: true });
   const bar = new ProgressBar(`publishing ${sample.log}`, lines.length, process.stderr);
   let done = 0;
@@ -67,14 +67,14 @@ export async function publishSample(nc: NatsConnection, sample: Sample, dataDir:
 }
 
 /** Puts the records of a table; every partition has them when this returns, so that all events see them. */
-async function putTable(nc: NatsConnection, log: string, { table, file }: SampleTable, map: SlotMap): Promise<void> {
+export async function putTable(nc: NatsConnection, log: string, { table, file }: SampleTable, partitions: number): Promise<void> {
   const stream = new NatsReferenceLog(nc, log);
   let source = 0;
   for (const line of linesOf(file)) {
     const { id, ...draft } = JSON.parse(line) as { readonly id: string } & RecordDraft;
     source = (await putRecord(stream, [table], { log, table: table.name, id }, draft)).sequence ?? source;
   }
-  const logs = Array.from({ length: map.partitions }, (_, partition) => new NatsPartitionLog(nc, log, partition));
+  const logs = Array.from({ length: partitions }, (_, partition) => new NatsPartitionLog(nc, log, partition));
   const copies = { log, table: table.name, source, partitions: logs, clock: systemClock, waitMs: COPIED_WITHIN_MS };
   const { missing } = await awaitCopies(copies);
   if (missing.length > 0) {

@@ -51,6 +51,10 @@ suite("generated cases", () => {
       t.diagnostic(`${folded.outputs.length} outputs`);
     });
 
+    test(`some of which come days behind the others (CASES_SEED=${seed})`, () => {
+      assertAgrees(foldCases(delayed(generated(seed), seed), PARTITIONS, DAY_MS));
+    });
+
     test(`in another order within the out-of-orderness, with duplicates, give the same facts (CASES_SEED=${seed})`, () => {
       const lines = generated(seed, { disorder: false, unsequenced: 0, outOfOrdernessMs: MINUTE_MS });
       const plain = foldCases(lines, PARTITIONS, 60 * DAY_MS);
@@ -85,6 +89,18 @@ function reordered(lines: readonly Line[], seed: number): Line[] {
   const arrivals = lines.flatMap((line) => {
     const once = { line, at: line.time + random() * WITHIN_MS };
     return random() < 0.1 ? [once, { line, at: line.time + random() * WITHIN_MS }] : [once];
+  });
+  return arrivals.sort((a, b) => a.at - b.at).map(({ line }) => line);
+}
+
+/** Each case's lines in their order, each up to three days late: most of a log that was filled by a crowd of sources. */
+function delayed(lines: readonly Line[], seed: number): Line[] {
+  const random = mulberry32(seed);
+  const arrived = new Map<string, number>();
+  const arrivals = lines.map((line) => {
+    const at = Math.max((arrived.get(line.key) ?? 0) + 1, line.time + random() * 3 * DAY_MS);
+    arrived.set(line.key, at);
+    return { line, at };
   });
   return arrivals.sort((a, b) => a.at - b.at).map(({ line }) => line);
 }

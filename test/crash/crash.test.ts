@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { storedOutputs } from "../../runtime/replay/stored-history.ts";
+import { assertOracleAgrees, CASES } from "../support/crash-cases.ts";
 import { CELLS } from "../support/crash-cells.ts";
 import { assertEqualsUndisturbedRun, assertSumsAgree, METER } from "../support/crash-meter.ts";
 import { assertEqualsFreshFold, assertReplays, assertStateEqualsFreshFold, crashRun, PARTITIONS } from "../support/crash-run.ts";
@@ -26,6 +27,21 @@ test(`the meter: ${WHAT}`, async (t) => {
   await t.test("key by key they are those of an undisturbed run", () => assertEqualsUndisturbedRun(t, run));
   await t.test("plain SQL agrees with the sums", async (s) => {
     s.diagnostic(`${await assertSumsAgree(run)} totals`);
+  });
+});
+
+test(`cases: ${WHAT}`, async (t) => {
+  const run = await crashRun(t, CASES, OPTIONS);
+  const [job] = CASES.jobs;
+  await run.stop();
+  await t.test("the outputs are what a fresh fold of the same log gives, byte for byte", async (s) => {
+    s.diagnostic(`${await assertEqualsFreshFold(run.nc, job!)} outputs`);
+  });
+  await t.test("the rows in LMDB are those of a fresh fold in memory", async (s) => {
+    s.diagnostic(`${await assertStateEqualsFreshFold(run, job!)} rows`);
+  });
+  await t.test("the oracle, which knows the rules alone, finds nothing", async (s) => {
+    s.diagnostic(`${await assertOracleAgrees(run.nc)} outputs`);
   });
 });
 

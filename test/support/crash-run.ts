@@ -47,6 +47,8 @@ export interface CrashScenario<L> {
   readonly payloadOf: (line: L) => EventPayload;
   /** Behind every event time: the log ends with a watermark there. */
   readonly endMs: number;
+  /** Done once, before the first event. */
+  readonly before?: (nc: NatsConnection) => Promise<void>;
   /** Done between two kills. */
   readonly between?: (nc: NatsConnection) => Promise<void>;
 }
@@ -76,6 +78,7 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
   });
   await node.ready;
 
+  await scenario.before?.(nc);
   const lines = [...scenario.lines(options.seed, options.events)];
   const slices = sliced(lines, options.kills + 1);
   const publisher = openLogPublisher(nc, log, (await readSlotMap(nc, log))!, { tries: 100 });

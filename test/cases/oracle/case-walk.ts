@@ -127,10 +127,7 @@ export class CaseWalk {
 
   #turn(event: Arrival): void {
     const isGap = this.#leavesGap(event);
-    if (event.sequence !== undefined) {
-      this.#held.delete(event.sequence);
-      this.#last = event.sequence;
-    }
+    if (event.sequence !== undefined) this.#held.delete(event.sequence);
     const { records, ledger } = this.#world;
     const isApplied = applyEvent(
       {
@@ -144,6 +141,8 @@ export class CaseWalk {
       },
       event,
     );
+    // Of a case that nobody has opened no sequence counts.
+    if (event.sequence !== undefined && this.#facts.isKnown) this.#last = event.sequence;
     if (isGap) this.#inconsistency(event, "sequence-gap", isApplied ? { applied: true } : {});
     if (event.isLate) this.#quality("late-event", !isApplied);
     if (isApplied && (event.type !== "EventCorrected" || this.#corrects(event))) this.#settle(event);

@@ -108,8 +108,11 @@ function extendedByPause(): History {
     .state()
     .event("e3", "SlaClockResumed", near + 30 + 90, { slaId: "sla" })
     .state({ currentSlaDueAt: at(due + 90) });
-  // The near breach of the new due time lies inside the pause, and is not told of.
-  return history.watermark(due + 91).passed("breached", due + 90, due + 90, "extended", 1);
+  // The near breach of the new due time is not before the resume that gave it.
+  return history
+    .watermark(due + 91)
+    .passed("near-breach", due + 90, near + 120, "extended", 1)
+    .passed("breached", due + 90, due + 90, "extended", 1);
 }
 
 function pausedLate(): History {

@@ -1,7 +1,9 @@
 /** Writes tiny histories by hand: events of one case, and beside each what the rules make the job publish there. */
+
 import { createHash } from "node:crypto";
 import type { ReadOutput } from "../../support/entries.ts";
 import type { LogRow } from "./input.ts";
+import { hash32, writeToken } from "./ledger.ts";
 import type { ReferenceRecord } from "./records.ts";
 
 /** Monday, 08:00 UTC; histories count minutes from here. */
@@ -117,7 +119,7 @@ export class History {
   state(change: Data = {}, about = this.#last): this {
     this.#state = { ...this.#state, ...change };
     if (about.sequence !== undefined) this.#state.lastAggregateSequence = about.sequence;
-    const key = `${this.caseId}|${about.sequence ?? about.id}`;
+    const key = `${writeToken(this.caseId)}|${about.sequence ?? hash32(about.id)}`;
     return this.out("case.current-state", { ...this.#state, lastEventId: about.id, updatedAt: at(0) }, key);
   }
 
