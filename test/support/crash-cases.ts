@@ -4,7 +4,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import cases from "../../actors/cases/cases.ts";
 import { type CaseLine, caseEvents } from "../../actors/cases/generate.ts";
 import { readSubject } from "../../actors/fold/subject.ts";
-import { HOUR_MS } from "../../actors/model/time.ts";
+import { HOUR_MS, MINUTE_MS } from "../../actors/model/time.ts";
 import { SAMPLES } from "../../actors/samples.ts";
 import { putTable } from "../../api/cli/samples.ts";
 import { storedHistory, storedOutputs } from "../../runtime/replay/stored-history.ts";
@@ -19,7 +19,8 @@ const START = Date.UTC(2026, 0, 5);
 export const CASES: CrashScenario<CaseLine> = {
   app: new URL("../../actors/cases/cases.ts", import.meta.url).pathname,
   jobs: [cases],
-  lines: (seed, events) => caseEvents({ seed, cases: Math.ceil(events / 25), events, start: START, everyMs: HOUR_MS }),
+  // Many cases in a short time: sources that overtake each other do so by hours, not by more than ids are remembered.
+  lines: (seed, events) => caseEvents({ seed, cases: Math.ceil(events / 5), events, start: START, everyMs: 10 * MINUTE_MS }),
   keyOf: ({ key }) => key,
   payloadOf: ({ text }) => Buffer.from(text),
   endMs: START + 10_000 * HOUR_MS,
