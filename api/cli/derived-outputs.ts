@@ -14,20 +14,24 @@ export interface Summary {
 
 const PAGE = 1_000;
 
+/** As far as it is looked at here; the whole CloudEvent. */
 interface OutputEvent {
   readonly type: string;
+  readonly subject?: string;
+  readonly time: string;
   readonly position: string;
+  readonly data: Readonly<Record<string, unknown>>;
 }
 
 export class DerivedOutputs {
   readonly #reader: OutputReader;
-  readonly #write: (line: string) => void;
+  readonly #write: (line: string, output: OutputEvent) => void;
   readonly #next = new Map<string, number>();
   readonly #counts = new Map<string, number>();
   /** By job: sequence of the entry that ends the sample, by partition. */
   readonly #ends: ReadonlyMap<string, readonly number[]>;
 
-  constructor(reader: OutputReader, ends: ReadonlyMap<string, readonly number[]>, write: (line: string) => void) {
+  constructor(reader: OutputReader, ends: ReadonlyMap<string, readonly number[]>, write: (line: string, output: OutputEvent) => void) {
     this.#reader = reader;
     this.#ends = ends;
     this.#write = write;
@@ -43,8 +47,9 @@ export class DerivedOutputs {
           this.#next.set(name, output.k + 1);
           if (output.chain === "") continue; // Not Tidemark's: the shard halts for it.
           const text = Buffer.from(output.payload).toString();
-          this.#count(job, shard, JSON.parse(text) as OutputEvent);
-          this.#write(`${text}\n`);
+          const event = JSON.parse(text) as OutputEvent;
+          this.#count(job, shard, event);
+          this.#write(`${text}\n`, event);
         }
         if (page.next === undefined) break;
       }

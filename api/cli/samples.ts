@@ -7,13 +7,14 @@ import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { writeWatermark } from "../../actors/fold/journal.ts";
 import { controlSubject } from "../../actors/fold/subject.ts";
+import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { formatInstant, parseInstant } from "../../actors/model/time.ts";
 import type { Sample, SampleTable } from "../../actors/samples.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
 import { openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
-import { openSlotMap } from "../../runtime/log/slot-map.ts";
+import { openSlotMap, partitionOf, type SlotMap } from "../../runtime/log/slot-map.ts";
 import { awaitCopies } from "../../runtime/reference/copies.ts";
 import { NatsReferenceLog } from "../../runtime/reference/reference-log.ts";
 import { putRecord, type RecordDraft } from "../../runtime/reference/reference-writer.ts";
@@ -47,11 +48,13 @@ export async function publishSample(nc: NatsConnection, sample: Sample, dataDir:
   const publisher = openLogPublisher(nc, sample.log, map, { bytesAreCloudEvents: true });
   const bar = new ProgressBar(`publishing ${sample.log}`, lines.length, process.stderr);
   let done = 0;
-  for (const round of roundsOf(lines)) {
-    await Promise.all(round.map(({ key, bytes }) => publisher.publish(key, bytes)));
-    done += round.length;
-    bar.update(done);
-  }
+  const publishAll = async (part: readonly Line[]): Promise<void> => {
+    for (const { key, bytes } of part) {
+      await publisher.publish(key, bytes);
+      bar.update(++done);
+    }
+  };
+  await Promise.all(byPartition(lines, map).map(publishAll));
   bar.end();
   await publisher.close();
   const end = Math.max(...lines.map((line) => line.time)) + sample.beyondMs;
@@ -91,23 +94,11 @@ function linesOf(file: URL): string[] {
     .filter((line) => line !== "");
 }
 
-/**
- * Runs of lines with different keys. The events of a run go out together, the runs one after the other: so the log has
- * the order of the file, but for neighbours, and the sample's late events are late in every run.
- */
-function* roundsOf(lines: readonly Line[]): Generator<Line[]> {
-  let round: Line[] = [];
-  const keys = new Set<string>();
-  for (const line of lines) {
-    if (keys.has(line.key)) {
-      yield round;
-      round = [];
-      keys.clear();
-    }
-    keys.add(line.key);
-    round.push(line);
-  }
-  if (round.length > 0) yield round;
+/** Lines by partition, in the order of the file: the log has that order too, so a sample gives the same outputs in every run. */
+function byPartition(lines: readonly Line[], map: SlotMap): Line[][] {
+  const parts: Line[][] = Array.from({ length: map.partitions }, () => []);
+  for (const line of lines) parts[partitionOf(map, slotOf(writeKey(line.key)!))]!.push(line);
+  return parts;
 }
 
 function readLine(text: string): Line {
@@ -115,7 +106,8 @@ function readLine(text: string): Line {
   try {
     const { subject, time } = JSON.parse(text) as { readonly subject?: unknown; readonly time?: unknown };
     const at = typeof time === "string" ? (parseInstant(time) ?? 0) : 0;
-    return { key: typeof subject === "string" && subject !== "" ? subject : FALLBACK_KEY, bytes, time: at };
+    const isKey = typeof subject === "string" && writeKey(subject) !== undefined;
+    return { key: isKey ? subject : FALLBACK_KEY, bytes, time: at };
   } catch {
     return { key: FALLBACK_KEY, bytes, time: 0 };
   }

@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { CaseDigest } from "../../actors/cases/digest.ts";
 import { SAMPLES } from "../../actors/samples.ts";
 import { loadApp, SHIPPED_APP } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -74,7 +75,11 @@ async function start(
 async function follow(nc: NatsConnection, api: ApiClient, samples: readonly PublishedSample[], exit: boolean, stopped: Promise<void>) {
   const jsm = await jetstreamManager(nc, { checkAPI: false });
   const ends = new Map(samples.map((sample) => [sample.log, sample.ends]));
-  const outputs = new DerivedOutputs(new OutputReader(jsm), ends, (line) => process.stdout.write(line));
+  const digest = new CaseDigest();
+  const outputs = new DerivedOutputs(new OutputReader(jsm), ends, (line, output) => {
+    digest.add(output);
+    process.stdout.write(line);
+  });
   const published = samples.reduce((sum, sample) => sum + sample.events, 0);
   let running = true;
   void stopped.then(() => {
@@ -94,10 +99,11 @@ async function follow(nc: NatsConnection, api: ApiClient, samples: readonly Publ
       });
       if (!seen) continue;
       if (!told && outputs.complete(shards)) {
+        for (const line of digest.lines()) process.stderr.write(`tidemark: ${line}\n`);
         if (exit) break;
         told = true;
         process.stderr.write(`tidemark: samples drained: ${JSON.stringify(outputs.summary(published))}\n`);
-        process.stderr.write(`tidemark: look at ${api.url}/v1/shards or ${api.url}/v1/actors/meter; Ctrl-C ends it\n`);
+        process.stderr.write(`tidemark: look at ${api.url}/v1/shards or ${api.url}/v1/actors/case; Ctrl-C ends it\n`);
       }
     }
   }

@@ -135,7 +135,10 @@ suite("the disorder of the sample", () => {
   });
 
   test("is counted right where the sample is described", () => {
-    const page = readFileSync(new URL("../../actors/cases/SAMPLE.md", import.meta.url), "utf8");
+    const [, page] = readFileSync(new URL("../../actors/cases/README.md", import.meta.url), "utf8").split("### What goes wrong") as [
+      string,
+      string,
+    ];
     const rows = [...page.matchAll(/^\| (`.+?`) \| (\d.*?) \|/gm)].flatMap(([, kinds, counts]) => {
       const count = counts!.split(" · ").map(Number);
       return kinds!.split(" · ").map((kind, i) => [kind.slice(1, -1), count[i]] as const);

@@ -9,6 +9,8 @@ import { runningServerUrl } from "../../runtime/node/nats-server.ts";
 import { runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
 
+/** Lines of the samples: 1,972 readings and 3,600 events of cases. */
+const SAMPLE_EVENTS = 5_572;
 const dataDir = mkdtempSync(join(tmpdir(), "tidemark-start-"));
 after(() => rmSync(dataDir, { recursive: true, force: true }));
 const env = { TIDEMARK_DATA_DIR: dataDir, TIDEMARK_HTTP_PORT: "0", TIDEMARK_NATS_URL: "" };
@@ -17,9 +19,16 @@ test("when nobody reads its outputs any more", { timeout: 60_000 }, async (t) =>
   const running = startCli(t, ["start"], env);
   await running.saying("samples drained");
   assert.ok(runningServerUrl(join(dataDir, "nats")) !== undefined);
+  // It must have written all of them: what a pipe still holds would find nobody at once.
+  await running.saying("look at http");
+  const [, summary = ""] = /samples drained: (.*)/.exec(running.said.stderr) ?? [];
+  const outputs = Object.values((JSON.parse(summary) as { outputs: Record<string, number> }).outputs).reduce(
+    (sum, count) => sum + count,
+    0,
+  );
+  await running.until("all outputs", ({ stdout }) => stdout.split("\n").length > outputs);
   running.child.stdout.destroy();
   // As with any pipe it is the next write that finds nobody: this goes to quarantine, and so is an output.
-  await running.saying("look at http");
   const [, url = ""] = /look at (http:\S+?)\/v1/.exec(running.said.stderr) ?? [];
   const event = JSON.stringify(cloudEvent({ type: "meter.unknown" }));
   assert.equal((await runPiped(["publish", "meter", "--url", url], {}, event)).code, 0);
@@ -33,7 +42,7 @@ test("at Ctrl-C, with the summary as its last line", { timeout: 60_000 }, async 
   running.child.kill("SIGINT");
   const { code, stdout } = await running.ended;
   assert.equal(code, 0);
-  assert.equal((JSON.parse(stdout.trim().split("\n").at(-1)!) as { published: number }).published, 1_972);
+  assert.equal((JSON.parse(stdout.trim().split("\n").at(-1)!) as { published: number }).published, SAMPLE_EVENTS);
   assert.equal(runningServerUrl(join(dataDir, "nats")), undefined);
 });
 
@@ -48,7 +57,7 @@ suite("with tokens for the API", () => {
   test("and one for itself it follows its node to the end of the samples", { timeout: 60_000 }, async (t) => {
     const { code, stdout, stderr } = await startCli(t, ["start", "--exit"], { ...withTokens, TIDEMARK_TOKEN: "a-viewer" }).ended;
     assert.equal(code, 0, stderr);
-    assert.equal((JSON.parse(stdout.trim().split("\n").at(-1)!) as { published: number }).published, 1_972);
+    assert.equal((JSON.parse(stdout.trim().split("\n").at(-1)!) as { published: number }).published, SAMPLE_EVENTS);
   });
 
   for (const [what, token, says] of [

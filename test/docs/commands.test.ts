@@ -37,11 +37,14 @@ for (const [name, script] of [
 
 mkdirSync(join(folder, "node"));
 const jobs = JOBS.map((path, i) => `import job${i} from ${JSON.stringify(path)};\n`).join("");
-const meter = `import meter from ${JSON.stringify(join(ROOT, "actors/meter/meter.ts"))};\n`;
-writeFileSync(join(folder, "node/app.ts"), `${meter}${jobs}export default [meter, ${JOBS.map((_, i) => `job${i}`).join(", ")}];\n`);
+const shipped = `import shipped from ${JSON.stringify(join(ROOT, "actors/shipped.ts"))};\n`;
+writeFileSync(join(folder, "node/app.ts"), `${shipped}${jobs}export default [...shipped, ${JOBS.map((_, i) => `job${i}`).join(", ")}];\n`);
 const { url, nats, nc } = await startApiNode(join(folder, "node/app.ts"), "meter", { TIDEMARK_PARTITIONS: String(PARTITIONS) });
-const sample = await publishSample(nc, SAMPLES[0]!, folder, PARTITIONS);
-await untilFolded(url, sample.events);
+const [sample, cases] = [
+  await publishSample(nc, SAMPLES[0]!, folder, PARTITIONS),
+  await publishSample(nc, SAMPLES[1]!, folder, PARTITIONS),
+];
+await untilFolded(url, sample.events + cases.events);
 // The API shows what is committed: the devices that the pages ask for, each in its partition.
 for (const [device, partition] of [
   ["device-0001", 1],

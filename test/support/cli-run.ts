@@ -21,6 +21,8 @@ export interface CliProcess {
   readonly said: { readonly stdout: string; readonly stderr: string };
   /** Resolves once stderr or stdout has the text. Rejects when the process ends without. */
   saying(text: string): Promise<void>;
+  /** Resolves once what it wrote fulfils the condition. Rejects when the process ends without. */
+  until(what: string, holds: (said: { readonly stdout: string; readonly stderr: string }) => boolean): Promise<void>;
 }
 
 /** Killed at the end of the test, if it still runs. */
@@ -44,21 +46,23 @@ function spawnCli(args: readonly string[], env: Readonly<Record<string, string>>
     });
   }
   const ended = once(child, "close").then(([code]) => ({ code: code as number | null, ...said }));
+  const until: CliProcess["until"] = (what, holds) =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (!holds(said)) return;
+        wake.delete(look);
+        resolve();
+      };
+      wake.add(look);
+      look();
+      void ended.then(() => reject(new Error(`it ended without ${what}: ${said.stdout}${said.stderr}`)));
+    });
   return {
     child,
     ended,
     said,
-    saying: (text) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (!said.stdout.includes(text) && !said.stderr.includes(text)) return;
-          wake.delete(look);
-          resolve();
-        };
-        wake.add(look);
-        look();
-        void ended.then(() => reject(new Error(`it ended without saying "${text}": ${said.stdout}${said.stderr}`)));
-      }),
+    until,
+    saying: (text) => until(`saying "${text}"`, ({ stdout, stderr }) => stdout.includes(text) || stderr.includes(text)),
   };
 }
 

@@ -1,4 +1,5 @@
 /** `tidemark reference put|get`: the records of a reference table. */
+import { SCHEMA_TABLE } from "../../../actors/fold/activated-schemas.ts";
 import { formatInstant, parseInstant } from "../../../actors/model/time.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { segment } from "../client/api-client.ts";
@@ -70,7 +71,7 @@ export const referencePut = command({
     const dryRun = options["dry-run"];
     const meant = (word: string): string => `tidemark reference put ${word === log ? "<log>" : log} <table> ${word}`;
     checkName("log", log, meant(log));
-    checkName("table", table, meant(table));
+    if (table !== SCHEMA_TABLE.name) checkName("table", table, meant(table));
     const client = api();
     await findLog(client, log, meant(log));
     const report = await putRecords(openInput(file, stdin, terminal).bytes, {
