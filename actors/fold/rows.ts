@@ -56,6 +56,11 @@ export class Rows {
     return { keys: [...found].sort(), end };
   }
 
+  /** Rows in [from, to) as the store has them, ascending, at most `limit`. */
+  stored(from: string, to: string, limit: number): ReturnType<CommittedRows["scan"]> {
+    return this.#committed.scan(from, to, limit);
+  }
+
   /** Closes the open overlay and gives its changes sorted by key. */
   seal(): { readonly key: string; readonly value: Uint8Array | null }[] {
     if (this.#sealed !== undefined) throw new Error("sealed twice without a commit between");

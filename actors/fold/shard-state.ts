@@ -144,20 +144,25 @@ export class ShardState {
     return entry;
   }
 
-  /** Ids of all entries of a cell, ascending. */
+  /**
+   * Ids of all entries of a cell, ascending. What changed since the last commit is in memory, whatever else was let go:
+   * so the overlays, which hold the rows of all keys, are not looked through.
+   */
   entryIds(row: KeyRow, place: { readonly actorName: string; readonly cellName: string }, table: EntryTable): string[] {
-    const prefix = entryRow(row.slot, row.token, place.actorName, place.cellName, "");
     const ids = new Set<string>();
-    for (let from = prefix, to = tableEnd(prefix); from < to; ) {
-      const { keys, end } = this.#rows.keys(from, to, SCAN_ROWS);
-      for (const key of keys) ids.add(key.slice(prefix.length));
-      from = end;
+    for (const [id, { value }] of table.rows) if (value !== undefined) ids.add(id);
+    if (ids.size === table.count) return [...ids].sort();
+    const prefix = entryRow(row.slot, row.token, place.actorName, place.cellName, "");
+    const to = tableEnd(prefix);
+    for (let from = prefix; ; ) {
+      const stored = this.#rows.stored(from, to, SCAN_ROWS);
+      for (const { key } of stored) {
+        const id = key.slice(prefix.length);
+        if (!table.rows.has(id)) ids.add(id);
+      }
+      if (stored.length < SCAN_ROWS) return [...ids].sort();
+      from = `${stored.at(-1)!.key}\0`;
     }
-    for (const [id, { value }] of table.rows) {
-      if (value === undefined) ids.delete(id);
-      else ids.add(id);
-    }
-    return [...ids].sort();
   }
 
   /** Notes how much a handler kept: what an overlay holds is bounded in bytes too. */
