@@ -25,22 +25,23 @@ const NEED_OPEN: ReadonlySet<EventType> = new Set([
   "CaseClosed",
 ]);
 
-/** `terms`: of a clock that starts. */
-export function apply(step: Step, event: Received, terms: Terms | undefined): void {
+/** Whether it was applied. `terms`: of a clock that starts. */
+export function apply(step: Step, event: Received, terms: Terms | undefined): boolean {
   const { ctx } = step;
   const before = ctx.state.file.get();
   const factors = ctx.state.factors.get();
   const wasApplied = change(step, event, before, terms);
   const file = ctx.state.file.get();
-  if (file === undefined) return;
+  if (file === undefined) return false;
   if (event.sequence !== undefined) ctx.state.file.set({ ...file, lastSequence: event.sequence });
-  if (!wasApplied) return;
+  if (!wasApplied) return false;
   noteEvent(step, event);
   noteActivity(step, event);
-  if (ctx.state.factors.get() !== factors) judgeAgain(step);
+  judgeAgain(step, factors);
   if (before !== undefined) auditRules(step, event);
   if (event.type !== "EventCorrected") tellState(step, event);
   requireCorrections(step, event.id, event.effective);
+  return true;
 }
 
 /** Whether the event was applied. What it says that cannot be is told of. */

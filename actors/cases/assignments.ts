@@ -60,10 +60,11 @@ export function unassign(step: Step, event: Received<"CaseUnassigned">): boolean
   return true;
 }
 
-/** A fixed term is over. */
-export function intervalFired(step: Step, assignmentId: string): void {
+/** A fixed term is over. Gives the event that began it. */
+export function intervalFired(step: Step, assignmentId: string): string | undefined {
   const { open, isPrimary } = openAssignment(step, assignmentId);
   if (open?.until !== undefined) close(step, open, isPrimary, { at: open.until, reason: "ended", eventId: open.eventId });
+  return open?.eventId;
 }
 
 /** What a closing does: ends what is open at its effective time. */

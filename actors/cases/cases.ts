@@ -4,12 +4,13 @@
  */
 import { actor, type EventInfo } from "../model/actor.ts";
 import { job } from "../model/job.ts";
+import { requireCorrections } from "./alerts.ts";
 import { intervalFired } from "./assignments.ts";
-import { type CaseContext, state, timerStep, timers } from "./case.ts";
+import { type CaseContext, type Step, state, timerStep, timers } from "./case.ts";
 import { clockFired } from "./clocks.ts";
 import { dormancyFired } from "./dormancy.ts";
 import { type EventType, receivedOf, streams } from "./events.ts";
-import { judge } from "./factors.ts";
+import { judge, judgeAgain } from "./factors.ts";
 import { catchUpFired, receive, releaseFired } from "./intake.ts";
 import { removeCase } from "./lifecycle.ts";
 import { outputs } from "./outputs.ts";
@@ -21,6 +22,15 @@ function onEvent(ctx: CaseContext, data: unknown, info: EventInfo, isLate = fals
   const event = receivedOf(data, info);
   if (event === undefined) ctx.quarantine("sequence-range", "a sequence is at most 9007199254740991");
   receive(ctx, event, isLate);
+}
+
+/** What time reveals may change what was judged before; the event that it rests on is named. */
+function onTimer(ctx: CaseContext, fire: (step: Step) => string | undefined): void {
+  const step = timerStep(ctx);
+  const factors = ctx.state.factors.get();
+  const eventId = fire(step);
+  judgeAgain(step, factors);
+  if (eventId !== undefined) requireCorrections(step, eventId, ctx.now);
 }
 
 const onEvents = Object.fromEntries(
@@ -37,10 +47,10 @@ export const enforcementCase = actor("case", {
     ...onEvents,
     catchUp: (ctx, { data }) => catchUpFired(ctx, data),
     release: (ctx, { data }) => releaseFired(ctx, data),
-    near: (ctx, { id }) => clockFired(timerStep(ctx), "near", id),
-    due: (ctx, { id }) => clockFired(timerStep(ctx), "breach", id),
-    interval: (ctx, { id }) => intervalFired(timerStep(ctx), id),
-    dormancy: (ctx, { data }) => dormancyFired(timerStep(ctx), data),
+    near: (ctx, { id }) => onTimer(ctx, (step) => clockFired(step, "near", id)),
+    due: (ctx, { id }) => onTimer(ctx, (step) => clockFired(step, "breach", id)),
+    interval: (ctx, { id }) => onTimer(ctx, (step) => intervalFired(step, id)),
+    dormancy: (ctx, { data }) => onTimer(ctx, (step) => dormancyFired(step, data)),
     judge: (ctx, { data }) => judge(timerStep(ctx), data),
     retention: (ctx) => removeCase(timerStep(ctx)),
   },

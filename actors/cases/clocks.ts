@@ -116,11 +116,12 @@ export function noteDecision(step: Step, event: Received): void {
   }
 }
 
-/** The watermark has passed the due time, or the near breach. */
-export function clockFired(step: Step, kind: "near" | "breach", slaId: string): void {
+/** The watermark has passed the due time, or the near breach. Gives the event that the clock rests on. */
+export function clockFired(step: Step, kind: "near" | "breach", slaId: string): string | undefined {
   const clock = step.ctx.state.clocks.get(slaId);
-  if (clock === undefined || clock.completedAt !== undefined || clock.pausedAt !== undefined) return;
+  if (clock === undefined || clock.completedAt !== undefined || clock.pausedAt !== undefined) return undefined;
   tell(step, kind, slaId, kind === "near" ? nearBreachOf(clock)! : clock.dueAt);
+  return clock.eventIds.at(-1);
 }
 
 /** The earliest due time that still counts, and whether any was missed. */

@@ -39,13 +39,13 @@ export function noteActivity(step: Step, event: Received): void {
   arm(step);
 }
 
-/** The watermark has passed the end of the patience with the silence behind `since`. */
-export function dormancyFired(step: Step, since: number): void {
+/** The watermark has passed the end of the patience with the silence behind `since`. Gives the event before it. */
+export function dormancyFired(step: Step, since: number): string | undefined {
   const { ctx } = step;
   const runs = ctx.state.activity.get();
   const at = runs.findIndex((run) => run.until === since && !run.judged);
   const file = ctx.state.file.get();
-  if (file === undefined || at === -1) return;
+  if (file === undefined || at === -1) return undefined;
   put(
     step,
     runs.map((run, i) => (i === at ? { ...run, judged: true } : run)),
@@ -54,6 +54,7 @@ export function dormancyFired(step: Step, since: number): void {
   const isClosed = file.closedAt !== undefined && file.closedAt <= dormantAt;
   if (!isClosed && dormantAt !== Number.POSITIVE_INFINITY) tellDormant(step, runs[at]!, runs[at + 1], dormantAt);
   arm(step);
+  return runs[at]!.lastEventId;
 }
 
 function tellDormant(step: Step, { until, lastEventId }: ActivityRun, next: ActivityRun | undefined, at: number): void {

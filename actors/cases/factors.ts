@@ -85,9 +85,10 @@ export function judge(step: Step, at: number): void {
   candidates.set([...candidates.get(), { at, alertId: alert.alertId, reasonCode }].slice(-CANDIDATES_MAX));
 }
 
-/** What was judged, as the factors stand now: candidates that would not have been, and instants that are some after all. */
-export function judgeAgain(step: Step): void {
+/** What was judged, as the factors stand now: candidates that would not have been, and instants that are some after all. `before`: the factors as they were. */
+export function judgeAgain(step: Step, before: readonly FactorInterval[]): void {
   const { state, watermark = INSTANT_MIN } = step.ctx;
+  if (state.factors.get() === before) return;
   const stand = state.candidates.get().flatMap((candidate) => {
     const reasonCode = edgeAt(step, candidate.at)?.reasonCode;
     if (reasonCode === candidate.reasonCode) return [candidate];

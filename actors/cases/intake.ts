@@ -41,7 +41,7 @@ function conflicts(step: Step, event: Received, sequence: number): boolean {
   const isApplied = last !== undefined && sequence <= last;
   if (!isApplied && !ctx.state.held.has(sequence)) return false;
   const before = isApplied ? `sequence ${last} was applied` : `sequence ${sequence} is held`;
-  inconsistent(step, event, "sequence-conflict", `${before}, and ${sequence} came again with another id`);
+  inconsistent(step, event, "sequence-conflict", `${before} when ${sequence} came with another id`);
   return true;
 }
 
@@ -83,11 +83,11 @@ function applyHeld(step: Step, sequence: number): void {
   ctx.state.held.delete(sequence);
   ctx.timers.catchUp.cancel(String(sequence));
   const event = receivedOf(held, sequence);
-  if (!follows(ctx, sequence)) {
-    const last = lastSequence(ctx);
-    inconsistent(step, event, "sequence-gap", `${sequence} follows ${last ?? "nothing"}`, true);
-  }
-  apply({ ...step, affected: [] }, event, held.terms as Terms | undefined);
+  const leavesGap = !follows(ctx, sequence);
+  const last = lastSequence(ctx);
+  const wasApplied = apply({ ...step, affected: [] }, event, held.terms as Terms | undefined);
+  if (leavesGap && ctx.state.file.get() !== undefined)
+    inconsistent(step, event, "sequence-gap", `${sequence} follows ${last ?? "nothing"}`, wasApplied);
 }
 
 function hold(step: Step, event: Received, sequence: number, terms: Terms | undefined): void {

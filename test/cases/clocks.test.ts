@@ -266,6 +266,17 @@ suite("a near breach", () => {
     ]);
   });
 
+  test("is not told of when the clock is completed at the very resume that moved it", async () => {
+    const office = await Office.open();
+    await office.withClock();
+    await pause(office, day(4) + 2 * HOUR_MS);
+    assert.equal(nears(office).length, 1, "the pause lies behind the near breach of the first due time");
+    await resume(office, day(9));
+    await complete(office, day(9));
+    await office.passed(day(20));
+    assert.deepEqual([nears(office).length, office.told("case.correction-required")], [1, []]);
+  });
+
   test("is not before the start of a clock that is shorter", async () => {
     const office = await Office.open();
     await office.withClock("decide", { dueAt: iso(T0 + HOUR_MS) });

@@ -1,8 +1,8 @@
 /** What comes late, and what was wrong (rules 22 to 25). */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { HOUR_MS } from "../../actors/model/time.ts";
-import { day, iso, Office, T0 } from "./office.ts";
+import { DAY_MS, HOUR_MS } from "../../actors/model/time.ts";
+import { day, iso, Office, RULES, T0 } from "./office.ts";
 
 const required = (office: Office) =>
   office.told("case.correction-required").map(({ eventId, reason, was, wouldBe }) => [eventId, reason, was, wouldBe]);
@@ -106,6 +106,23 @@ suite("an event that would have changed an alert", () => {
     assert.equal(office.told("case.escalation-candidate").length, 1);
     await office.assigned({ assignedFrom: iso(T0) }, { time: T0 + 1, id: "had" });
     assert.deepEqual(required(office), [["had", "factors-changed", "candidate", "no-candidate"]]);
+  });
+
+  test("a clock that becomes known late and was near before: its near breach moves the candidate, without any event behind it", async () => {
+    const office = await Office.open();
+    await office.put("rules", "enforcement", { ...RULES, escalationThreshold: 55 }, 2);
+    await office.opened({ riskCategory: undefined }, { effectiveTime: T0 - 20 * DAY_MS });
+    const start = (slaId: string, days: number, id: string) =>
+      office.send("SlaClockStarted", { slaId, policyId: "decide", clockStart: iso(T0 - days * DAY_MS) }, { id });
+    await start("a", 10, "first");
+    await start("b", 11, "second");
+    await office.passed(T0);
+    const candidate = office.told("case.escalation-candidate");
+    assert.deepEqual(
+      candidate.map(({ detectedAt }) => detectedAt),
+      [iso(T0 - 6 * DAY_MS), iso(T0 - 7 * DAY_MS)],
+    );
+    assert.deepEqual(required(office), [["second", "factors-changed", "candidate", "no-candidate"]]);
   });
 
   test("asks once for each alert and reason", async () => {

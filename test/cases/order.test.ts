@@ -99,6 +99,30 @@ suite("events with a sequence", () => {
     assert.deepEqual(office.codes(), ["sla-unknown"]);
   });
 
+  test("of a case that nobody has opened leave no gap, and do not stand in the way of its opening", async () => {
+    const office = await Office.open();
+    await office.passed(minute(10));
+    await ask(office, 3);
+    await ask(office, 2);
+    assert.deepEqual(office.codes(), ["case-unknown", "case-unknown"]);
+    await office.opened({}, { id: "s1", sequence: "1", time: minute(5) });
+    assert.deepEqual(applied(office), ["s1"]);
+  });
+
+  test("behind a gap say whether they were applied all the same", async () => {
+    const office = await Office.open();
+    await office.opened({}, { id: "s1", sequence: "1" });
+    await office.passed(minute(10));
+    await office.send("SlaClockPaused", { slaId: "none" }, { sequence: "3", time: minute(3) });
+    assert.deepEqual(
+      office.told("case.inconsistency").map(({ code, applied: was }) => [code, was]),
+      [
+        ["sla-unknown", false],
+        ["sequence-gap", false],
+      ],
+    );
+  });
+
   test("beyond what a number holds are quarantined", async () => {
     const office = await Office.open();
     await office.send("EvidenceRequested", evidence(1), { sequence: "9007199254740993" });

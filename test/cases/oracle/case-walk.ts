@@ -143,7 +143,7 @@ export class CaseWalk {
     );
     // Of a case that nobody has opened no sequence counts.
     if (event.sequence !== undefined && this.#facts.isKnown) this.#last = event.sequence;
-    if (isGap) this.#inconsistency(event, "sequence-gap", isApplied ? { applied: true } : {});
+    if (isGap && this.#facts.isKnown) this.#inconsistency(event, "sequence-gap", isApplied ? { applied: true } : {});
     if (event.isLate) this.#quality("late-event", !isApplied);
     if (isApplied && (event.type !== "EventCorrected" || this.#corrects(event))) this.#settle(event);
   }
