@@ -129,7 +129,7 @@ export class CaseWalk {
     const isGap = this.#leavesGap(event);
     if (event.sequence !== undefined) this.#held.delete(event.sequence);
     const { records, ledger } = this.#world;
-    const isApplied = applyEvent(
+    const isTaken = applyEvent(
       {
         facts: this.#facts,
         records,
@@ -143,9 +143,10 @@ export class CaseWalk {
     );
     // Of a case that nobody has opened no sequence counts.
     if (event.sequence !== undefined && this.#facts.isKnown) this.#last = event.sequence;
-    if (isGap && this.#facts.isKnown) this.#inconsistency(event, "sequence-gap", isApplied ? { applied: true } : {});
+    const isApplied = isTaken && (event.type !== "EventCorrected" || this.#corrects(event));
+    if (isGap && this.#facts.isKnown) this.#inconsistency(event, "sequence-gap", { applied: isApplied });
     if (event.isLate) this.#quality("late-event", !isApplied);
-    if (isApplied && (event.type !== "EventCorrected" || this.#corrects(event))) this.#settle(event);
+    if (isApplied) this.#settle(event);
   }
 
   #settle(event: Arrival): void {

@@ -305,7 +305,7 @@ function corrections(): History {
   return history
     .event("e3", "EventCorrected", 7, { ...data, correctedEventId: "nobody" }, { sequence: 3 })
     .watermark(8)
-    .inconsistency("e3", "EventCorrected", "sequence-gap", true, 7)
+    .inconsistency("e3", "EventCorrected", "sequence-gap", false, 7)
     .out("tidemark.quality", { rule: "correction-target-unknown" });
 }
 
