@@ -41,6 +41,11 @@ const Clock = Type.Object({
   timeZone: Text,
   pauseExtends: Type.Boolean(),
   nearBreach: Type.Optional(Text),
+  startedAt: At,
+  /** Lengths of its pauses that are over. */
+  pausedMs: Type.Integer(),
+  /** The event that started it gave the due time. */
+  hasOwnDue: Type.Boolean(),
   /** Since when it runs, or ran before its pause. */
   runningSince: At,
   dueAt: At,

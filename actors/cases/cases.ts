@@ -14,6 +14,7 @@ import { judge, judgeAgain } from "./factors.ts";
 import { catchUpFired, receive, releaseFired } from "./intake.ts";
 import { removeCase } from "./lifecycle.ts";
 import { outputs } from "./outputs.ts";
+import { policyChange } from "./policy-change.ts";
 import { caseTables } from "./tables.ts";
 
 type OnEvent = (ctx: CaseContext, data: unknown, info: EventInfo) => void;
@@ -54,6 +55,7 @@ export const enforcementCase = actor("case", {
     judge: (ctx, { data }) => judge(timerStep(ctx), data),
     retention: (ctx) => removeCase(timerStep(ctx)),
   },
+  queries: { policyChange },
   late: (ctx, data, info) => onEvent(ctx, data, info, true),
 });
 

@@ -35,6 +35,9 @@ export function startClock(step: Step, event: Received<"SlaClockStarted">, terms
     timeZone,
     pauseExtends,
     nearBreach,
+    startedAt: event.effective,
+    pausedMs: 0,
+    hasOwnDue: event.data.dueAt !== undefined,
     runningSince: event.effective,
     dueAt,
     pausedAt: undefined,
@@ -82,8 +85,15 @@ export function resumeClock(step: Step, event: Received<"SlaClockResumed">): boo
   const { pausedAt, ...rest } = clock;
   if (pausedAt === undefined || event.effective < pausedAt)
     return refuse(step, event, "not-paused", `the clock ${slaId} was not paused at ${formatInstant(event.effective)}`);
-  const moved = clock.pauseExtends ? clock.dueAt + event.effective - pausedAt : clock.dueAt;
-  const resumed = { ...rest, dueAt: moved, runningSince: event.effective, eventIds: withId(clock.eventIds, event.id) };
+  const lengthMs = event.effective - pausedAt;
+  const moved = clock.pauseExtends ? clock.dueAt + lengthMs : clock.dueAt;
+  const resumed = {
+    ...rest,
+    dueAt: moved,
+    pausedMs: clock.pausedMs + lengthMs,
+    runningSince: event.effective,
+    eventIds: withId(clock.eventIds, event.id),
+  };
   step.ctx.state.clocks.set(slaId, resumed);
   if (clock.near?.dueAt === moved || clock.breach !== undefined)
     begin(step, { code: "near-breach", ref: slaId, at: event.effective, eventIds: resumed.eventIds });

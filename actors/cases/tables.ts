@@ -66,12 +66,15 @@ const Calendar = Type.Object({
 
 const Named = Type.Object({ name: Name, queue: Type.Optional(Name) });
 
+export const slaPolicySchema = sound(SlaPolicy, policyFault);
+export const calendarSchema = sound(Calendar, calendarFault);
+
 /** The tables by the name under which handlers read them. */
 export const caseTables = {
-  slaPolicy: reference("sla-policy", { schema: sound(SlaPolicy, policyFault) }),
+  slaPolicy: reference("sla-policy", { schema: slaPolicySchema }),
   lifecycle: reference("lifecycle", { schema: sound(Lifecycle, lifecycleFault) }),
   rules: reference("rules", { schema: Rules }),
-  calendar: reference("calendar", { schema: sound(Calendar, calendarFault) }),
+  calendar: reference("calendar", { schema: calendarSchema }),
   officer: reference("officer", { schema: Type.Object({ name: Name, teamId: Name }) }),
   jurisdiction: reference("jurisdiction", { schema: Named }),
   riskCategory: reference("risk-category", { schema: Named }),

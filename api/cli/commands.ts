@@ -1,6 +1,7 @@
 /** All commands, in the order in which help shows them. A new command is a record in a module of its own, named here. */
 import { actor } from "./commands/actor.ts";
 import { actors } from "./commands/actors.ts";
+import { ask } from "./commands/ask.ts";
 import { completion } from "./commands/completion.ts";
 import { deadLettersList, deadLettersRedrive, deadLettersShow } from "./commands/dead-letters.ts";
 import { dev } from "./commands/dev.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   referencePut,
   referenceGet,
   actors,
+  ask,
   actor,
   outputs,
   deadLettersList,

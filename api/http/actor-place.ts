@@ -3,6 +3,7 @@ import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { partitionOf } from "../../runtime/log/slot-map.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import type { ShardFolder } from "../../runtime/node/state-reader.ts";
+import { isCount } from "./cursor.ts";
 import { badRequest, notFound } from "./problem.ts";
 
 /** Throws 404 when no job has such actors. */
@@ -10,6 +11,26 @@ export function jobOf(node: Node, type: string): RunningJob {
   const running = node.jobs.find(({ job }) => job.actors.some((actor) => actor.name === type));
   if (running === undefined) throw notFound(`There is no actor type "${type}".`);
   return running;
+}
+
+/** How far a walk over the actors of a type has come. */
+export interface KeyCursor {
+  readonly partition: number;
+  readonly slot: number;
+  readonly after: string;
+}
+
+export function isKeyCursor(value: unknown): value is KeyCursor {
+  if (typeof value !== "object" || value === null) return false;
+  const { partition, slot, after } = value as Readonly<Record<string, unknown>>;
+  return isCount(partition) && isCount(slot) && typeof after === "string" && after.length <= 256;
+}
+
+/** As a written token; empty for all keys. Throws 400 for what no key can begin with. */
+export function readPrefix(prefix: string): string {
+  const token = prefix === "" ? "" : writeKey(prefix);
+  if (token === undefined) throw badRequest("prefix: at most 256 bytes as written, well-formed Unicode.");
+  return token;
 }
 
 /** Throws 400 for a text that is no key. */

@@ -1,12 +1,11 @@
 /** Actors: keys of a type, and one actor's state as of the last commit of its shard. */
 import { Type } from "typebox";
-import { writeKey } from "../../actors/model/key.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import type { ActorReport } from "../../runtime/node/state-reader.ts";
-import { jobOf, readPlace } from "./actor-place.ts";
+import { isKeyCursor, jobOf, type KeyCursor, readPlace, readPrefix } from "./actor-place.ts";
 import { awaitPosition } from "./await-position.ts";
-import { isCount, readCursor, writeCursor } from "./cursor.ts";
-import { badRequest, notFound } from "./problem.ts";
+import { readCursor, writeCursor } from "./cursor.ts";
+import { notFound } from "./problem.ts";
 import { listOf, PAGE_QUERY, readLimit } from "./query.ts";
 import type { Route } from "./route.ts";
 import { Instant, Key, Position } from "./shapes.ts";
@@ -45,12 +44,6 @@ const AFTER_QUERY = {
   after: Type.Optional(Type.String({ description: "Wait until the state covers this position, as an append was answered with." })),
   wait: Type.Optional(Type.String({ description: "How long at most: seconds, or a duration like 500ms. Default 10s, at most 30s." })),
 };
-
-interface KeyCursor {
-  readonly partition: number;
-  readonly slot: number;
-  readonly after: string;
-}
 
 export function actorRoutes(node: Node): readonly Route[] {
   return [
@@ -108,8 +101,7 @@ async function readActor(node: Node, running: RunningJob, type: string, key: str
 }
 
 async function listKeys(node: Node, { job, map }: RunningJob, type: string, prefix: string, limit: number, cursor: KeyCursor | undefined) {
-  const prefixToken = prefix === "" ? "" : writeKey(prefix);
-  if (prefixToken === undefined) throw badRequest("prefix: at most 256 bytes as written, well-formed Unicode.");
+  const prefixToken = readPrefix(prefix);
   const items: string[] = [];
   let from = { slot: cursor?.slot ?? 0, after: cursor?.after ?? "" };
   for (let partition = cursor?.partition ?? 0; partition < map.partitions; partition++) {
@@ -120,10 +112,4 @@ async function listKeys(node: Node, { job, map }: RunningJob, type: string, pref
     from = { slot: 0, after: "" };
   }
   return { items, next: null };
-}
-
-function isKeyCursor(value: unknown): value is KeyCursor {
-  if (typeof value !== "object" || value === null) return false;
-  const { partition, slot, after } = value as Readonly<Record<string, unknown>>;
-  return isCount(partition) && isCount(slot) && typeof after === "string" && after.length <= 256;
 }

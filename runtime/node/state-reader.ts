@@ -70,10 +70,24 @@ export interface KeyRange extends ShardFolder {
   readonly partitions: number;
 }
 
+/** Behind a key, as its written token, in a slot. */
+export interface KeyPlace {
+  readonly slot: number;
+  readonly after: string;
+}
+
 export interface KeyPage {
   readonly keys: readonly string[];
-  /** Token behind which to go on, and its slot; `undefined` at the end. */
-  readonly next: { readonly slot: number; readonly after: string } | undefined;
+  /** Where to go on; `undefined` at the end. */
+  readonly next: KeyPlace | undefined;
+}
+
+/** What a query gives of every actor that has an answer. */
+export interface AnswerPage {
+  readonly answers: readonly { readonly key: string; readonly result: QueryAnswer }[];
+  /** How many actors were asked. */
+  readonly asked: number;
+  readonly next: KeyPlace | undefined;
 }
 
 /** How far the committed rows of a shard are. */
@@ -83,6 +97,14 @@ export interface CommittedPlace {
   readonly index: number;
   /** Position of the last entry in it. */
   readonly position: string;
+}
+
+export interface EachQuestion {
+  readonly name: string;
+  readonly input: unknown;
+  /** Actors, and answers, at most. */
+  readonly asked: number;
+  readonly answers: number;
 }
 
 export interface StateReader {
@@ -95,7 +117,9 @@ export interface StateReader {
   /** What a query of the actor gives; `undefined` when the key has no such actor. */
   query(place: ShardFolder, type: string, token: string, name: string, input: unknown): QueryReport | undefined;
   /** Keys of one shard that have such an actor, by slot and token. */
-  keys(place: KeyRange, type: string, prefixToken: string, from: { slot: number; after: string }, limit: number): KeyPage;
+  keys(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, limit: number): KeyPage;
+  /** Asks the actors of one shard, by slot and token; those whose answer is null are left out. At most so many are asked. */
+  askEach(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, question: EachQuestion): AnswerPage;
   /** Reference records in force at a time; of a partition's first shard as good as of any other. */
   reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
 }
@@ -140,26 +164,51 @@ const reader: StateReader = {
     const store = storeOf(place);
     const { rows, number } = find(place.job, type, store);
     const keys: string[] = [];
-    for (let slot = from.slot; slot < SLOTS; slot++) {
-      if (slot % place.partitions !== place.partition) continue;
-      let after = slot === from.slot ? from.after : "";
-      for (;;) {
-        const start = after > prefixToken ? `${keyRow(slot, after)}\0` : keyRow(slot, prefixToken);
-        const found = store.scan(start, keyRow(slot, `${prefixToken}\x7f`), SCAN_ROWS);
-        for (const row of found) {
-          after = tokenOf(row.key);
-          const key = rows.keyOf(row, number);
-          if (key === undefined) continue;
-          keys.push(key);
-          if (keys.length === limit) return { keys, next: { slot, after } };
-        }
-        if (found.length < SCAN_ROWS) break;
-      }
+    for (const { key, at } of actorsFrom(place, store, prefixToken, from, (row) => rows.keyOf(row, number))) {
+      keys.push(key);
+      if (keys.length === limit) return { keys, next: at };
     }
     return { keys, next: undefined };
   },
+  askEach(place, type, prefixToken, from, { name, input, asked: askedMax, answers: answersMax }) {
+    const store = storeOf(place);
+    const { rows, number } = find(place.job, type, store);
+    const answers: { readonly key: string; readonly result: QueryAnswer }[] = [];
+    let asked = 0;
+    for (const { key, at } of actorsFrom(place, store, prefixToken, from, (row) => rows.keyOf(row, number))) {
+      const result = atOneCommit(place, store, (meta) => rows.query(number, at.after, meta.watermark, name, input));
+      if (result !== undefined && !(result.ok && result.json === "null")) answers.push({ key, result });
+      asked++;
+      if (asked === askedMax || answers.length === answersMax) return { answers, asked, next: at };
+    }
+    return { answers, asked, next: undefined };
+  },
   reference: (place, query) => referencePage(storeOf(place), query),
 };
+
+/** Actors of one shard by slot and token, in reads of bounded length. */
+function* actorsFrom(
+  place: KeyRange,
+  store: ShardStore,
+  prefixToken: string,
+  from: KeyPlace,
+  keyOf: (row: { readonly key: string; readonly value: Uint8Array }) => string | undefined,
+): Generator<{ readonly key: string; readonly at: KeyPlace }> {
+  for (let slot = from.slot; slot < SLOTS; slot++) {
+    if (slot % place.partitions !== place.partition) continue;
+    let after = slot === from.slot ? from.after : "";
+    for (;;) {
+      const start = after > prefixToken ? `${keyRow(slot, after)}\0` : keyRow(slot, prefixToken);
+      const found = store.scan(start, keyRow(slot, `${prefixToken}\x7f`), SCAN_ROWS);
+      for (const row of found) {
+        after = tokenOf(row.key);
+        const key = keyOf(row);
+        if (key !== undefined) yield { key, at: { slot, after } };
+      }
+      if (found.length < SCAN_ROWS) break;
+    }
+  }
+}
 
 /** Two reads may see two commits: taken again until the meta row is the same before and after. */
 function atOneCommit<T>(place: ShardFolder, store: ShardStore, read: (meta: Meta) => T | undefined): T | undefined {

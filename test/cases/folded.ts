@@ -52,7 +52,7 @@ export function foldCases(lines: Iterable<Line>, partitions: number, beyondMs: n
     events.push({ partition, sequence: log.entries.length, index: 0, logTime: log.logTime, watermark: formatInstant(end) });
     const entries = log.entries.map((entry) => ({ ...entry, subject: entry.subject.replace("cases.p0.", `cases.p${partition}.`) }));
     const folded = foldHistory({ ...log.history(cases), partition, partitions, entries }, interruptions);
-    outputs.push(...readOutputs(folded.outputs));
+    for (const output of readOutputs(folded.outputs)) outputs.push(output);
     stateHashes.push(folded.stateHash);
   }
   return { events, outputs, stateHashes, reference: REFERENCE };

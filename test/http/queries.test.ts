@@ -45,6 +45,39 @@ suite("a query over HTTP", () => {
     }
   });
 
+  test("asked of every actor answers page by page, and leaves out those that have nothing to say", async () => {
+    const keys = Array.from({ length: 30 }, (_, i) => `k-${i}`);
+    const events = keys.map((key, i) => cloudEvent({ id: `e-${i}`, key, type: "echo.said" }));
+    const sent = await fetch(`${url}/v1/logs/echo/events`, {
+      method: "POST",
+      headers: { "content-type": "application/cloudevents-batch+json" },
+      body: JSON.stringify(events),
+    });
+    const { results: stored } = (await sent.json()) as { results: { id: string; position: string }[] };
+    for (const [i, { position }] of stored.entries()) await ask("more", { key: keys[i], input: { than: 1 }, after: position });
+    const found: unknown[] = [];
+    for (let cursor: unknown; ; ) {
+      const { status, body } = await ask("more/each", {
+        input: { than: 5 },
+        prefix: "k-",
+        limit: 7,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      assert.equal(status, 200);
+      const items = body.items as { key: string; answer: { count: number } }[];
+      assert(items.length <= 7);
+      found.push(...items.map(({ key, answer: { count } }) => `${key} ${count}`));
+      if (body.next === null) break;
+      cursor = body.next;
+    }
+    assert.deepEqual(found.toSorted(), keys.map((key) => `${key} 6`).toSorted());
+    assert.deepEqual((await ask("nothing/each", {})).body, { items: [], next: null });
+    const { items } = (await ask("writes/each", { prefix: "k-1" })).body as { items: { error: { code: string } }[] };
+    assert.deepEqual(new Set(items.map(({ error }) => error.code)), new Set(["QUERY_FAILED"]));
+    assert.equal((await ask("unknown/each", {})).status, 404);
+    assert.equal((await ask("more/each", { cursor: "nonsense" })).status, 400);
+  });
+
   test("of a name, a type or a key that is not there is not found", async () => {
     assert.equal((await ask("toString", { key: ".." })).status, 404);
     assert.equal((await ask("more", { key: ".." }, "other")).status, 404);
