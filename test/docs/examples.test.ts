@@ -37,13 +37,19 @@ export default [meter, ...billing];
 `,
 );
 const { url } = await startApiNode(app, "meter");
-const appended = await fetch(`${url}/v1/logs/meter/events`, {
-  method: "POST",
-  headers: { "content-type": "application/cloudevents+json" },
-  body: JSON.stringify(cloudEvent({ key: "device-0003" })),
-});
-const { results } = (await appended.json()) as { readonly results: readonly [{ readonly position: string }] };
-await getJson(`${url}/v1/actors/meter/device-0003?after=${results[0].position}&wait=30`);
+await send("meter", "meter", cloudEvent({ key: "device-0003" }));
+await send("billing", "account", cloudEvent({ key: "ann", type: "billing.usage", data: { tariff: "night", units: 3 } }));
+
+/** Resolves when the actor shows what the event has done. */
+async function send(log: string, type: string, event: ReturnType<typeof cloudEvent>): Promise<void> {
+  const appended = await fetch(`${url}/v1/logs/${log}/events`, {
+    method: "POST",
+    headers: { "content-type": "application/cloudevents+json" },
+    body: JSON.stringify(event),
+  });
+  const { results } = (await appended.json()) as { readonly results: readonly [{ readonly position: string }] };
+  await getJson(`${url}/v1/actors/${type}/${event.subject}?after=${results[0].position}&wait=30`);
+}
 
 suite("an example of help", () => {
   const lines = COMMANDS.flatMap(({ examples }) => examples.map(({ line }) => line));

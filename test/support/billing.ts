@@ -24,6 +24,7 @@ const account = actor("account", {
       ctx.out.charge({ units, price: ctx.reference.tariffs.get(tariff)?.data.price ?? null });
     },
   },
+  queries: { used: ({ state }) => state.units.get() },
 });
 
 const auditor = actor("auditor", {

@@ -30,8 +30,8 @@ export const ask = command({
     limit: whole("N", "at most so many answers; all when not given", { min: 1, max: 1_000_000_000 }),
   },
   examples: [
-    { line: "tidemark ask spending total --key ann", says: "What ann has spent" },
-    { line: "tidemark ask spending total", says: "What everybody has spent" },
+    { line: "tidemark ask account used --key ann", says: "What ann has used" },
+    { line: "tidemark ask account used --prefix a", says: "What everybody has whose key begins with a" },
   ],
   async run({ args, options, api, terminal }) {
     const input = readInput(args.input);
