@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { apiReaders } from "./api-readers.ts";
+import { caseExtremes } from "./cases.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
@@ -51,6 +52,7 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     await latency({ name: "10,000 events/s, 1 % outputs", app: "one-in-100", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
     await latency({ name: "10,000 events/s, 100 % outputs", app: "every-event", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
   ],
+  cases: async () => await caseExtremes({ events: 10_000 * scale, cases: million / (full ? 1 : 10) }),
   readers: async () =>
     await apiReaders({
       name: "single, 1 % outputs, 10 K keys",
