@@ -19,7 +19,8 @@ const At = Type.Refine(
   () => "must be an RFC 3339 date-time with a zone",
 );
 const Text = Type.String({ maxLength: 4_096 });
-const version = Type.Integer({ minimum: 1 });
+/** Also as text: what a source keeps as a code. */
+const version = Type.Union([Type.Integer({ minimum: 1 }), Type.String({ pattern: "^[1-9][0-9]{0,8}$" })]);
 const reason = Type.Optional(Text);
 const outcome = Type.Optional(Text);
 const approvedBy = Type.Optional(Text);

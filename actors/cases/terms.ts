@@ -15,7 +15,8 @@ export interface Terms {
 
 /** Sends the event to quarantine when it names what is not known (yet). */
 export function termsOf(ctx: CaseContext, { data, effective }: Received<"SlaClockStarted">): Terms {
-  const { policyId, policyVersion } = data;
+  const { policyId } = data;
+  const policyVersion = data.policyVersion === undefined ? undefined : Number(data.policyVersion);
   const { slaPolicy } = ctx.reference;
   const policy = policyVersion === undefined ? slaPolicy.asOf(policyId, effective) : slaPolicy.exact(policyId, policyVersion);
   if (policy === undefined)

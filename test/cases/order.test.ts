@@ -188,6 +188,7 @@ suite("a reference that an event names", () => {
     await office.opened();
     const start = (slaId: string, more: object) => office.send("SlaClockStarted", { slaId, policyId: "p", ...more });
     await start("named", { clockStart: iso(T0 + 5), policyVersion: 1 });
+    await start("as text", { clockStart: iso(T0 + 5), policyVersion: "1" });
     await start("before", { clockStart: iso(T0) });
     await start("behind", { clockStart: iso(T0 + 1) });
     await start("unknown", { clockStart: iso(T0), policyVersion: 4 });
@@ -195,6 +196,7 @@ suite("a reference that an event names", () => {
       office.told("case.sla-started").map(({ slaId, policyVersion }) => [slaId, policyVersion]),
       [
         ["named", 1],
+        ["as text", 1],
         ["before", 3],
         ["behind", 2],
       ],
