@@ -17,7 +17,6 @@ export function assign(step: Step, event: Received<"CaseAssigned">): boolean {
   const { assignmentId, assigneeId, teamId, assigneeType, primary: isPrimary = true, assignedUntil } = event.data;
   const from = event.effective;
   const until = instantOf(assignedUntil);
-  endWhatIsOver(step, from);
   const assignment = present({ assignmentId, assigneeId, teamId, from, until, closed: false, eventId: event.id });
   if (isPrimary) {
     if (!makeRoom(step, event)) return false;
@@ -52,12 +51,11 @@ export function assign(step: Step, event: Received<"CaseAssigned">): boolean {
 
 export function unassign(step: Step, event: Received<"CaseUnassigned">): boolean {
   const { assignmentId } = event.data;
-  endWhatIsOver(step, event.effective);
   const { open, isPrimary } = openAssignment(step, assignmentId);
-  if (open === undefined || event.effective < open.from)
-    return refuse(step, event, "assignment-unknown", `no assignment ${assignmentId} was open at ${formatInstant(event.effective)}`);
-  close(step, open, isPrimary, { at: event.effective, reason: "unassigned", eventId: event.id });
-  return true;
+  const isOpen = open !== undefined && open.from <= event.effective;
+  const isEnded = isOpen && close(step, open, isPrimary, { at: event.effective, reason: "unassigned", eventId: event.id }) === "ended";
+  if (isOpen && !isEnded) return true;
+  return refuse(step, event, "assignment-unknown", `no assignment ${assignmentId} was open at ${formatInstant(event.effective)}`);
 }
 
 /** A fixed term is over. Gives the event that began it. */
@@ -70,7 +68,6 @@ export function intervalFired(step: Step, assignmentId: string): string | undefi
 /** What a closing does: ends what is open at its effective time. */
 export function endAssignments(step: Step, event: Received): void {
   const ending = { at: event.effective, reason: "case-closed", eventId: event.id } as const;
-  endWhatIsOver(step, event.effective);
   const main = activeAssignment(step);
   if (main !== undefined) close(step, main, true, ending);
   for (const helper of step.ctx.state.helpers.values()) close(step, helper, false, ending);
@@ -101,39 +98,33 @@ function makeRoom(step: Step, event: Received<"CaseAssigned">): boolean {
   return true;
 }
 
-/** Fixed terms that end by `at` have ended, whether or not the watermark has got there. */
-function endWhatIsOver(step: Step, at: number): void {
-  const over = ({ until }: AssignmentState) => until !== undefined && until <= at;
-  const main = activeAssignment(step);
-  if (main !== undefined && over(main)) close(step, main, true, { at: main.until!, reason: "ended", eventId: main.eventId });
-  for (const helper of step.ctx.state.helpers.values()) {
-    if (over(helper)) close(step, helper, false, { at: helper.until!, reason: "ended", eventId: helper.eventId });
-  }
-}
-
 function openAssignment(step: Step, id: string): { readonly open: AssignmentState | undefined; readonly isPrimary: boolean } {
   const main = activeAssignment(step);
   const isPrimary = main?.assignmentId === id;
   return { open: isPrimary ? main : step.ctx.state.helpers.get(id), isPrimary };
 }
 
+/** Closes an interval as said, or where its own end is not behind that there: it has ended by itself, whether or not the watermark has got there. */
 function close(
   step: Step,
   open: AssignmentState,
   isPrimary: boolean,
-  { at, reason, eventId }: { readonly at: number; readonly reason: Reason; readonly eventId: string },
-): void {
+  ending: { readonly at: number; readonly reason: Reason; readonly eventId: string },
+): Reason {
   const { ctx } = step;
+  const isOver = open.until !== undefined && open.until <= ending.at;
+  const { at, reason, eventId } = isOver ? { at: open.until, reason: "ended" as const, eventId: open.eventId } : ending;
   const until = Math.max(at, open.from);
   ctx.timers.interval.cancel(open.assignmentId);
   const inputEventIds = [...new Set([open.eventId, eventId])];
   ctx.out.intervalClosed({ ...told(step, open, isPrimary), assignedUntil: formatInstant(until), reason, inputEventIds }, { time: until });
   if (!isPrimary) {
     ctx.state.helpers.delete(open.assignmentId);
-    return;
+    return reason;
   }
   ctx.state.primary.set({ ...open, until, closed: true });
   if (reason === "ended" || reason === "unassigned") begin(step, { code: "unassigned", at: until, eventIds: inputEventIds });
+  return reason;
 }
 
 function told({ ctx }: Step, { assignmentId, assigneeId, teamId, from }: AssignmentState, primary: boolean) {

@@ -26,6 +26,8 @@ const File = Type.Object({
   status: Text,
   openedBy: Text,
   closedAt: Type.Optional(At),
+  /** When it was closed, and opened again; the last ones. */
+  closings: Type.Array(Type.Object({ at: At, until: Type.Optional(At) })),
   lastSequence: Type.Optional(Type.Integer()),
   /** Versions of the category's records that were used last. */
   lifecycleVersion: Type.Integer(),
@@ -73,6 +75,8 @@ const Matter = Type.Object({ status: Text, since: At, dueAt: Type.Optional(At), 
 /** One that is open has no `until`. */
 const Factor = Type.Object({ code: Text, ref: Text, from: At, until: Type.Optional(At), eventIds: Ids });
 
+const Ruling = Type.Object({ at: At, isEscalated: Type.Boolean(), eventId: Text });
+
 /** Activity without a gap of `dormantAfter`. */
 const Run = Type.Object({ from: At, until: At, lastEventId: Text, judged: Type.Boolean() });
 
@@ -97,8 +101,10 @@ export const state = {
   primary: value(Assignment),
   helpers: map(Assignment),
   matters: map(Matter),
-  /** Effective times of delays, ascending. */
+  /** Effective times of evidence delays, ascending. */
   delays: value(Type.Array(At), []),
+  /** Escalations and their rejections, by effective time. */
+  rulings: value(Type.Array(Ruling), []),
   factors: value(Type.Array(Factor), []),
   activity: value(Type.Array(Run), []),
   dormancies: value(Type.Array(Dormancy), []),

@@ -6,7 +6,7 @@
 import type { Value } from "../model/cells/value.ts";
 import { formatInstant, INSTANT_MIN } from "../model/time.ts";
 import { alertFor, raise } from "./alerts.ts";
-import { armAt, type FactorInterval, type Step, withId } from "./case.ts";
+import { armAt, type FactorInterval, present, type Step, withId } from "./case.ts";
 
 export type FactorCode =
   | "near-breach"
@@ -40,15 +40,46 @@ interface Factor {
   readonly eventIds: readonly string[];
 }
 
-/** From `at` on the factor holds. One that is open already goes on, from the earlier of both. */
+/** From `at` on the factor holds, until the case is closed. One that holds then or later already does so from the earlier of both. */
 export function begin(step: Step, { code, ref = "", at, eventIds }: Factor): void {
+  const period = openPeriod(step, at);
+  if (period === undefined) return;
   const factors = step.ctx.state.factors.get();
-  const open = factors.find((one) => one.code === code && one.ref === ref && one.until === undefined);
-  if (open !== undefined && open.from <= at) return;
-  const others = factors.filter((one) => one !== open);
-  const begun = { code, ref, from: at, eventIds: eventIds.reduce<readonly string[]>(withId, open?.eventIds ?? []) };
-  put(step, [...others, begun]);
+  const known = factors.find((one) => one.code === code && one.ref === ref && one.until === period.until);
+  if (known !== undefined && known.from <= at) return;
+  const others = factors.filter((one) => one !== known);
+  const ids = eventIds.reduce<readonly string[]>(withId, known?.eventIds ?? []);
+  put(step, [...others, present({ code, ref, from: at, until: period.until, eventIds: ids })]);
   step.ctx.timers.judge.at(armAt(step, at + 1), at, String(at));
+}
+
+/** The factor holds in these intervals, as far as the case is open, and in no others. */
+export function replace(
+  step: Step,
+  code: FactorCode,
+  intervals: readonly { readonly from: number; readonly until: number; readonly eventId: string }[],
+): void {
+  const before = step.ctx.state.factors.get();
+  const now = intervals.flatMap(({ from, until, eventId }) => {
+    const period = openPeriod(step, from);
+    if (period === undefined) return [];
+    const end = Math.min(until, period.until ?? Number.POSITIVE_INFINITY);
+    if (end <= from) return [];
+    step.ctx.timers.judge.at(armAt(step, from + 1), from, String(from));
+    return [present({ code, ref: "", from, until: end === Number.POSITIVE_INFINITY ? undefined : end, eventIds: [eventId] })];
+  });
+  put(step, [...before.filter((one) => one.code !== code), ...now]);
+}
+
+/** The time in which the case was open at `at`; `undefined` when it was closed then. */
+export function openPeriod({ ctx }: Step, at: number): { readonly from: number; readonly until: number | undefined } | undefined {
+  let from = Number.NEGATIVE_INFINITY;
+  for (const closing of ctx.state.file.get()?.closings ?? []) {
+    if (at < closing.at) return { from, until: closing.at };
+    if (closing.until === undefined || at < closing.until) return undefined;
+    from = closing.until;
+  }
+  return { from, until: undefined };
 }
 
 /** What is open of the factor ends at `at`; what would have begun there or later never held. */

@@ -10,6 +10,7 @@ import { inconsistent } from "./inconsistencies.ts";
 
 const OPEN = "open";
 const CLOSED = "closed";
+const CLOSINGS_MAX = 20;
 
 export function openCase(step: Step, event: Received<"CaseOpened">): boolean {
   const { ctx } = step;
@@ -28,6 +29,7 @@ export function openCase(step: Step, event: Received<"CaseOpened">): boolean {
       status,
       openedBy: event.id,
       closedAt: undefined,
+      closings: [],
       lastSequence: undefined,
       lifecycleVersion: lifecycle?.version ?? 0,
       rulesVersion,
@@ -58,8 +60,8 @@ export function closeCase(step: Step, event: Received<"CaseClosed">, file: CaseF
   const terminal = step.ctx.reference.lifecycle.asOf(file.category, at)?.data.terminal ?? [CLOSED];
   setStatus(step, event, file, terminal.includes(file.status) ? file.status : (terminal[0] ?? CLOSED));
   const { file: cell } = step.ctx.state;
-  cell.set({ ...cell.get()!, closedAt: at });
-  step.ctx.state.delays.delete();
+  const closed = cell.get()!;
+  cell.set({ ...closed, closedAt: at, closings: [...closed.closings, { at }].slice(-CLOSINGS_MAX) });
   const rules = step.ctx.reference.rules.asOf(file.category, at)?.data;
   if (rules === undefined) return true;
   const removeAt = addDuration(at, rules.retentionAfterClose, rules.timeZone ?? "UTC");
@@ -68,7 +70,9 @@ export function closeCase(step: Step, event: Received<"CaseClosed">, file: CaseF
 }
 
 export function reopenCase(step: Step, event: Received<"CaseReopened">, file: CaseFile): boolean {
-  const { closedAt: _closedAt, ...open } = file;
+  const { closedAt: _closedAt, ...rest } = file;
+  const closings = file.closings.map((closing) => (closing.until === undefined ? { ...closing, until: event.effective } : closing));
+  const open = { ...rest, closings };
   step.ctx.state.file.set(open);
   step.ctx.timers.retention.cancel();
   setStatus(step, event, open, step.ctx.reference.lifecycle.asOf(file.category, event.effective)?.data.initial ?? OPEN);

@@ -5,10 +5,11 @@
 import { present, type Step } from "./case.ts";
 import { noteDecision } from "./clocks.ts";
 import { instantOf, type Received } from "./events.ts";
-import { begin, end } from "./factors.ts";
+import { begin, openPeriod, replace } from "./factors.ts";
 
 const MATTERS_MAX = 1_000;
 const DELAYS_MAX = 100;
+const RULINGS_MAX = 100;
 
 /** By event: which matter it is about, and what becomes of it. */
 const BECOMES = {
@@ -45,22 +46,35 @@ export function noteMatter(step: Step, event: Received): boolean {
 
 function noteDelay(step: Step, { id, effective }: Received): void {
   const { delays, file } = step.ctx.state;
-  const { category, closedAt } = file.get()!;
-  delays.set([...delays.get(), effective].sort((a, b) => a - b).slice(0, DELAYS_MAX));
-  const needed = step.ctx.reference.rules.asOf(category, effective)?.data.evidenceDelays;
-  const at = needed === undefined || closedAt !== undefined ? undefined : delays.get()[needed - 1];
+  const period = openPeriod(step, effective);
+  delays.set([...delays.get(), effective].sort((a, b) => a - b).slice(-DELAYS_MAX));
+  const needed = step.ctx.reference.rules.asOf(file.get()!.category, effective)?.data.evidenceDelays;
+  if (period === undefined || needed === undefined) return;
+  const { from, until = Number.POSITIVE_INFINITY } = period;
+  const at = delays.get().filter((delay) => from <= delay && delay < until)[needed - 1];
   if (at !== undefined) begin(step, { code: "evidence-delay", at, eventIds: [id] });
 }
 
+/** From an escalation to the rejection behind it the case is escalated, and the other way round. */
+function noteRuling(step: Step, { id, type, effective }: Received): void {
+  const { rulings } = step.ctx.state;
+  const ruling = { at: effective, isEscalated: type === "CaseEscalated", eventId: id };
+  const behind = rulings.get().findIndex(({ at }) => at > effective);
+  const kept = behind === -1 ? [...rulings.get(), ruling] : rulings.get().toSpliced(behind, 0, ruling);
+  rulings.set(kept.slice(-RULINGS_MAX));
+  for (const isEscalated of [true, false]) {
+    const intervals = rulings.get().flatMap((one, i, all) => {
+      if (one.isEscalated !== isEscalated) return [];
+      const next = all.slice(i + 1).find((other) => other.isEscalated !== isEscalated);
+      return [{ from: one.at, until: next?.at ?? Number.POSITIVE_INFINITY, eventId: one.eventId }];
+    });
+    replace(step, isEscalated ? "escalated" : "rejected-escalation", intervals);
+  }
+}
+
 function bringAbout(step: Step, event: Received): void {
-  const { id, type, effective: at } = event;
-  const eventIds = [id];
+  const { type } = event;
   if (type === "EvidenceDelayed") noteDelay(step, event);
-  else if (type === "CaseEscalated") {
-    begin(step, { code: "escalated", at, eventIds });
-    end(step, "rejected-escalation", undefined, at);
-  } else if (type === "EscalationRejected") {
-    end(step, "escalated", undefined, at);
-    if (step.ctx.state.file.get()?.closedAt === undefined) begin(step, { code: "rejected-escalation", at, eventIds });
-  } else if (type === "DecisionApproved") noteDecision(step, event);
+  else if (type === "CaseEscalated" || type === "EscalationRejected") noteRuling(step, event);
+  else if (type === "DecisionApproved") noteDecision(step, event);
 }
