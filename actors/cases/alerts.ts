@@ -4,7 +4,8 @@
  */
 import { KEY_TOKEN_MAX_BYTES, writeKey } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
-import { type AlertRecord, type Step, withId } from "./case.ts";
+import { type AlertRecord, type CaseContext, type Step, withId } from "./case.ts";
+import { known, remember } from "./turns.ts";
 
 const SEVERITY = {
   "sla-breached": "high",
@@ -38,19 +39,20 @@ export function alertFor({ ctx }: Step, facts: AlertFacts): Alert {
   const parts = [ctx.key, facts.type, facts.reasonCode, String(facts.policyVersion), formatInstant(facts.at)];
   const idempotencyKey = parts.map(written).join("|");
   const alertId = ctx.sha256(idempotencyKey).slice(0, 32);
-  const { alerts, strays, suppressed, file } = ctx.state;
-  const isNew = file.get() === undefined ? !strays.has(alertId) : !alerts.has(alertId);
-  if (!isNew) suppressed.add();
-  const raised = alerts.get(alertId);
-  if (raised !== undefined && raised.corrections.length > 0) alerts.set(alertId, { ...raised, corrections: [] });
+  const { strays, suppressed, file } = ctx.state;
+  const raised = raisedAlert(ctx, alertId);
+  const isNew = raised === undefined && !strays.has(alertId);
+  // Of a case that is not there nothing is kept but the alert's id, for a while.
+  if (!isNew && file.get() !== undefined) suppressed.add();
+  if (raised !== undefined && raised.corrections.length > 0) keep(ctx, alertId, { ...raised, corrections: [] });
   return { ...facts, alertId, idempotencyKey, isNew };
 }
 
 /** Emits it, once. `outputIds`: of the outputs that tell the same fact at length. */
 export function raise({ ctx }: Step, alert: Alert, outputIds: readonly string[]): void {
   if (!alert.isNew) {
-    const raised = ctx.state.alerts.get(alert.alertId);
-    if (raised !== undefined) ctx.state.alerts.set(alert.alertId, { ...raised, outputIds: outputIds.reduce(withId, raised.outputIds) });
+    const raised = raisedAlert(ctx, alert.alertId);
+    if (raised !== undefined) keep(ctx, alert.alertId, { ...raised, outputIds: outputIds.reduce(withId, raised.outputIds) });
     return;
   }
   const { alertId, idempotencyKey, type, reasonCode, policyVersion, at } = alert;
@@ -59,20 +61,29 @@ export function raise({ ctx }: Step, alert: Alert, outputIds: readonly string[])
   const facts = { alertId, caseId: ctx.key, alertType: type, severity: SEVERITY[type], reasonCode, policyVersion, inputEventIds };
   const id = ctx.out.alert({ ...facts, effectiveTime, detectedAt: effectiveTime }, { time: at, idempotencyKey });
   if (ctx.state.file.get() === undefined) ctx.state.strays.add(alertId);
-  else ctx.state.alerts.set(alertId, { type, outputIds: [...outputIds, id], inputEventIds, corrections: [] });
+  else keep(ctx, alertId, { type, outputIds: [...outputIds, id], inputEventIds, corrections: [] });
+}
+
+/** One that was raised about this case, as long as it is known. */
+export function raisedAlert({ state }: CaseContext, alertId: string): AlertRecord | undefined {
+  return known(state.alerts, state.alertsBefore, alertId);
+}
+
+function keep({ state }: CaseContext, alertId: string, alert: AlertRecord): void {
+  remember(state.alerts, state.alertsBefore, alertId, alert);
 }
 
 /** What the event in hand would have changed: one output names all, each alert once for a reason. */
 export function requireCorrections({ ctx, affected }: Step, eventId: string, time: number): void {
-  const open = affected.filter(({ alertId, reason }) => ctx.state.alerts.get(alertId)?.corrections.includes(reason) === false);
+  const open = affected.filter(({ alertId, reason }) => raisedAlert(ctx, alertId)?.corrections.includes(reason) === false);
   if (open.length === 0) return;
   const outputIds: string[] = [];
   const inputEventIds = new Set([eventId]);
   for (const { alertId, reason } of open) {
-    const alert = ctx.state.alerts.get(alertId)!;
+    const alert = raisedAlert(ctx, alertId)!;
     outputIds.push(...alert.outputIds);
     for (const id of alert.inputEventIds) inputEventIds.add(id);
-    ctx.state.alerts.set(alertId, { ...alert, corrections: [...alert.corrections, reason] });
+    keep(ctx, alertId, { ...alert, corrections: [...alert.corrections, reason] });
   }
   const [{ reason, was, wouldBe }] = open.sort((a, b) => ORDER.indexOf(a.was) - ORDER.indexOf(b.was)) as [(typeof open)[number]];
   const alertIds = [...new Set(open.map(({ alertId }) => alertId))];

@@ -8,7 +8,7 @@ import { correct, noteEvent } from "./corrections.ts";
 import { noteActivity } from "./dormancy.ts";
 import type { EventType, Received } from "./events.ts";
 import { judgeAgain } from "./factors.ts";
-import { inconsistent } from "./inconsistencies.ts";
+import { refuse } from "./inconsistencies.ts";
 import { changeStatus, closeCase, openCase, reopenCase } from "./lifecycle.ts";
 import { noteMatter } from "./matters.ts";
 import type { Terms } from "./terms.ts";
@@ -48,17 +48,11 @@ export function apply(step: Step, event: Received, terms: Terms | undefined): bo
 function change(step: Step, event: Received, file: CaseFile | undefined, terms: Terms | undefined): boolean {
   if (event.type === "CaseOpened") {
     if (file === undefined) return openCase(step, event as Received<"CaseOpened">);
-    inconsistent(step, event, "already-open", `the case was opened by ${file.openedBy}`);
-    return false;
+    return refuse(step, event, "already-open", `the case was opened by ${file.openedBy}`);
   }
-  if (file === undefined) {
-    inconsistent(step, event, "case-unknown", "the case was never opened, or was removed");
-    return false;
-  }
-  if (file.closedAt !== undefined && NEED_OPEN.has(event.type)) {
-    inconsistent(step, event, "not-open", `the case was closed at ${formatInstant(file.closedAt)}`);
-    return false;
-  }
+  if (file === undefined) return refuse(step, event, "case-unknown", "the case was never opened, or was removed");
+  if (file.closedAt !== undefined && NEED_OPEN.has(event.type))
+    return refuse(step, event, "not-open", `the case was closed at ${formatInstant(file.closedAt)}`);
   switch (event.type) {
     case "CaseStatusChanged":
       return changeStatus(step, event as Received<"CaseStatusChanged">, file);
@@ -87,8 +81,7 @@ function change(step: Step, event: Received, file: CaseFile | undefined, terms: 
 
 function reopen(step: Step, event: Received<"CaseReopened">, file: CaseFile): boolean {
   if (file.closedAt !== undefined) return reopenCase(step, event, file);
-  inconsistent(step, event, "already-open", `the case is ${file.status}`);
-  return false;
+  return refuse(step, event, "already-open", `the case is ${file.status}`);
 }
 
 /** Section 18 of the source. */

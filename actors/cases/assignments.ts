@@ -6,11 +6,14 @@ import { formatInstant } from "../model/time.ts";
 import { type AssignmentState, armAt, present, type Step } from "./case.ts";
 import { instantOf, type Received } from "./events.ts";
 import { begin, end } from "./factors.ts";
-import { inconsistent } from "./inconsistencies.ts";
+import { refuse } from "./inconsistencies.ts";
 
 type Reason = "superseded" | "unassigned" | "ended" | "case-closed";
 
 const HELPERS_MAX = 100;
+/** Ids of the timers: one assignment id may stand for both at once. */
+const PRIMARY = "primary";
+const HELPER = "helper:";
 
 export function assign(step: Step, event: Received<"CaseAssigned">): boolean {
   const { ctx } = step;
@@ -23,18 +26,18 @@ export function assign(step: Step, event: Received<"CaseAssigned">): boolean {
     ctx.state.primary.set(assignment);
     end(step, "unassigned", undefined, from);
     // What is planned is known: a term that is over already leaves nothing to tell of but itself.
-    if (until !== undefined) begin(step, { code: "unassigned", at: until, eventIds: [event.id] });
+    if (until !== undefined) beginUnassigned(step, until, event.id);
   } else {
     const before = ctx.state.helpers.get(assignmentId);
     if (before !== undefined) close(step, before, false, { at: from, reason: "superseded", eventId: event.id });
     else if (ctx.state.helpers.size >= HELPERS_MAX) {
-      ctx.quality("too-many-assignments", { assignmentId, max: HELPERS_MAX });
+      ctx.quality("too-many-assignments", { assignmentId, max: HELPERS_MAX }, event.id);
       return false;
     }
     ctx.state.helpers.set(assignmentId, assignment);
   }
   const officer = ctx.reference.officer.asOf(assigneeId, from);
-  if (officer === undefined) ctx.quality("unknown-reference", { field: "assigneeId", id: assigneeId });
+  if (officer === undefined) ctx.quality("unknown-reference", { field: "assigneeId", id: assigneeId }, event.id);
   ctx.out.assignmentChanged(
     {
       ...told(step, assignment, isPrimary),
@@ -45,7 +48,7 @@ export function assign(step: Step, event: Received<"CaseAssigned">): boolean {
     },
     { time: from },
   );
-  if (until !== undefined) ctx.timers.interval.at(armAt(step, until - 1), undefined, assignmentId);
+  if (until !== undefined) ctx.timers.interval.at(armAt(step, until - 1), undefined, timerOf(assignment, isPrimary));
   return true;
 }
 
@@ -59,8 +62,9 @@ export function unassign(step: Step, event: Received<"CaseUnassigned">): boolean
 }
 
 /** A fixed term is over. Gives the event that began it. */
-export function intervalFired(step: Step, assignmentId: string): string | undefined {
-  const { open, isPrimary } = openAssignment(step, assignmentId);
+export function intervalFired(step: Step, timerId: string): string | undefined {
+  const isPrimary = timerId === PRIMARY;
+  const open = isPrimary ? activeAssignment(step) : step.ctx.state.helpers.get(timerId.slice(HELPER.length));
   if (open?.until !== undefined) close(step, open, isPrimary, { at: open.until, reason: "ended", eventId: open.eventId });
   return open?.eventId;
 }
@@ -75,7 +79,7 @@ export function endAssignments(step: Step, event: Received): void {
 
 /** From `at` on nobody has the case, unless somebody does. */
 export function openUnassigned(step: Step, at: number, eventId: string): void {
-  if (activeAssignment(step) === undefined) begin(step, { code: "unassigned", at, eventIds: [eventId] });
+  if (activeAssignment(step) === undefined) beginUnassigned(step, at, eventId);
 }
 
 /** Who has the case now: by the last primary assignment that is not closed. */
@@ -115,7 +119,7 @@ function close(
   const isOver = open.until !== undefined && open.until <= ending.at;
   const { at, reason, eventId } = isOver ? { at: open.until, reason: "ended" as const, eventId: open.eventId } : ending;
   const until = Math.max(at, open.from);
-  ctx.timers.interval.cancel(open.assignmentId);
+  ctx.timers.interval.cancel(timerOf(open, isPrimary));
   const inputEventIds = [...new Set([open.eventId, eventId])];
   ctx.out.intervalClosed({ ...told(step, open, isPrimary), assignedUntil: formatInstant(until), reason, inputEventIds }, { time: until });
   if (!isPrimary) {
@@ -123,7 +127,7 @@ function close(
     return reason;
   }
   ctx.state.primary.set({ ...open, until, closed: true });
-  if (reason === "ended" || reason === "unassigned") begin(step, { code: "unassigned", at: until, eventIds: inputEventIds });
+  if (reason === "ended" || reason === "unassigned") beginUnassigned(step, until, eventId);
   return reason;
 }
 
@@ -131,7 +135,11 @@ function told({ ctx }: Step, { assignmentId, assigneeId, teamId, from }: Assignm
   return { caseId: ctx.key, assignmentId, assigneeId, teamId, primary, assignedFrom: formatInstant(from) };
 }
 
-function refuse(step: Step, event: Received, code: Parameters<typeof inconsistent>[2], detail: string): false {
-  inconsistent(step, event, code, detail);
-  return false;
+/** Nobody has the case from `at` on, as far as it was there. */
+function beginUnassigned(step: Step, at: number, eventId: string): void {
+  begin(step, { code: "unassigned", at: Math.max(at, step.ctx.state.file.get()!.openedAt), eventId });
+}
+
+function timerOf({ assignmentId }: AssignmentState, isPrimary: boolean): string {
+  return isPrimary ? PRIMARY : `${HELPER}${assignmentId}`;
 }

@@ -10,7 +10,7 @@ import { counter } from "../model/cells/counter.ts";
 import { map } from "../model/cells/map.ts";
 import { set } from "../model/cells/set.ts";
 import { value } from "../model/cells/value.ts";
-import { INSTANT_MIN } from "../model/time.ts";
+import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import { AlertType, type outputs } from "./outputs.ts";
 import type { caseTables } from "./tables.ts";
 
@@ -25,6 +25,7 @@ const File = Type.Object({
   jurisdiction: Type.Optional(Text),
   status: Text,
   openedBy: Text,
+  openedAt: At,
   closedAt: Type.Optional(At),
   /** When it was closed, and opened again; the last ones. */
   closings: Type.Array(Type.Object({ at: At, until: Type.Optional(At) })),
@@ -73,7 +74,7 @@ const Assignment = Type.Object({
 const Matter = Type.Object({ status: Text, since: At, dueAt: Type.Optional(At), eventId: Text });
 
 /** One that is open has no `until`. */
-const Factor = Type.Object({ code: Text, ref: Text, from: At, until: Type.Optional(At), eventIds: Ids });
+const Factor = Type.Object({ code: Text, ref: Text, from: At, until: Type.Optional(At), eventId: Text });
 
 const Ruling = Type.Object({ at: At, isEscalated: Type.Boolean(), eventId: Text });
 
@@ -81,7 +82,7 @@ const Ruling = Type.Object({ at: At, isEscalated: Type.Boolean(), eventId: Text 
 const Run = Type.Object({ from: At, until: At, lastEventId: Text, judged: Type.Boolean() });
 
 const Dormancy = Type.Object({ since: At, at: At, alertId: Text });
-const Candidate = Type.Object({ at: At, alertId: Text, reasonCode: Text });
+const Candidate = Type.Object({ at: At, alertId: Text, reasonCode: Text, rulesVersion: Type.Integer() });
 
 const Alert = Type.Object({
   type: AlertType,
@@ -109,10 +110,13 @@ export const state = {
   activity: value(Type.Array(Run), []),
   dormancies: value(Type.Array(Dormancy), []),
   candidates: value(Type.Array(Candidate), []),
-  /** By alert id. */
+  /** Up to here no candidate is asked again. */
+  settled: value(At, INSTANT_MIN),
+  /** By alert id, in two turns: the older goes when the newer is full. */
   alerts: map(Alert),
+  alertsBefore: map(Alert),
   suppressed: counter(),
-  /** Events that a correction may name, by hash of their id, in two turns: the older goes when the newer is full. */
+  /** Events that a correction may name, by hash of their id, in two turns too. */
   known: map(Known),
   knownBefore: map(Known),
   /** By sequence. */
@@ -122,17 +126,19 @@ export const state = {
 };
 
 export const timers = {
-  /** Lets a held event go; its data is the sequence. Of the timers of one instant it is the first, by its name. */
+  /**
+   * Timers of one instant fire in the order of their names: what is held comes first, near before overdue, and what is
+   * weighed last. That matters where several lie behind the step that sets them, and are set for its end.
+   */
+  /** Lets held events go, up to the sequence that is its data. */
   catchUp: timer("event", Type.Integer()),
-  /** Goes on with what one call could not apply: held events up to the sequence that is its data, and what follows. */
-  release: timer("processing", Type.Integer()),
-  near: timer("event"),
-  due: timer("event"),
-  interval: timer("event"),
   dormancy: timer("event", At),
-  /** Judges the candidates of an instant. */
-  judge: timer("event", At),
+  interval: timer("event"),
+  near: timer("event"),
+  overdue: timer("event"),
   retention: timer("event", At),
+  /** Judges the instants at which factors begin. */
+  weigh: timer("event"),
 };
 
 export type CaseContext = ContextOf<{
@@ -149,6 +155,7 @@ export type CaseFile = ValueOf<"file">;
 export type ClockState = EntryOf<"clocks">;
 export type AssignmentState = EntryOf<"helpers">;
 export type FactorInterval = ValueOf<"factors">[number];
+export type Dormancy = ValueOf<"dormancies">[number];
 export type ActivityRun = ValueOf<"activity">[number];
 export type AlertRecord = EntryOf<"alerts">;
 export type HeldEvent = EntryOf<"held">;
@@ -166,27 +173,24 @@ export interface Step {
   readonly ctx: CaseContext;
   /** Timers of the event clock are set for no earlier time: those of a timer's handler must bring time on. */
   readonly floor: number;
+  /** Every timer up to here has fired. */
+  readonly passed: number;
   readonly affected: Affected[];
 }
 
 /** Of an event's handler. */
 export function eventStep(ctx: CaseContext): Step {
-  return { ctx, floor: INSTANT_MIN, affected: [] };
+  return { ctx, floor: INSTANT_MIN, passed: (ctx.watermark ?? INSTANT_MIN) - 1, affected: [] };
 }
 
 /** Of an event timer's handler. */
 export function timerStep(ctx: CaseContext): Step {
-  return { ctx, floor: ctx.now + 1, affected: [] };
-}
-
-/** Of a processing timer's handler. */
-export function clockStep(ctx: CaseContext): Step {
-  return { ctx, floor: ctx.watermark ?? INSTANT_MIN, affected: [] };
+  return { ctx, floor: ctx.now + 1, passed: ctx.now, affected: [] };
 }
 
 /** When a timer for `at` is to be set. */
 export function armAt({ floor }: Step, at: number): number {
-  return Math.max(at, floor);
+  return Math.min(Math.max(at, floor), INSTANT_MAX);
 }
 
 const EVENT_IDS_MAX = 100;

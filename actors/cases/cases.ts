@@ -10,8 +10,8 @@ import { type CaseContext, type Step, state, timerStep, timers } from "./case.ts
 import { clockFired } from "./clocks.ts";
 import { dormancyFired } from "./dormancy.ts";
 import { type EventType, receivedOf, streams } from "./events.ts";
-import { judge, judgeAgain } from "./factors.ts";
-import { catchUpFired, receive, releaseFired } from "./intake.ts";
+import { judgeAgain, weigh } from "./factors.ts";
+import { catchUpFired, receive } from "./intake.ts";
 import { removeCase } from "./lifecycle.ts";
 import { outputs } from "./outputs.ts";
 import { policyChange } from "./policy-change.ts";
@@ -47,12 +47,11 @@ export const enforcementCase = actor("case", {
   on: {
     ...onEvents,
     catchUp: (ctx, { data }) => catchUpFired(ctx, data),
-    release: (ctx, { data }) => releaseFired(ctx, data),
     near: (ctx, { id }) => onTimer(ctx, (step) => clockFired(step, "near", id)),
-    due: (ctx, { id }) => onTimer(ctx, (step) => clockFired(step, "breach", id)),
+    overdue: (ctx, { id }) => onTimer(ctx, (step) => clockFired(step, "breach", id)),
     interval: (ctx, { id }) => onTimer(ctx, (step) => intervalFired(step, id)),
     dormancy: (ctx, { data }) => onTimer(ctx, (step) => dormancyFired(step, data)),
-    judge: (ctx, { data }) => judge(timerStep(ctx), data),
+    weigh: (ctx) => weigh(timerStep(ctx)),
     retention: (ctx) => removeCase(timerStep(ctx)),
   },
   queries: { policyChange },

@@ -3,13 +3,13 @@
  * Near breach is the same question asked earlier. Both are told of when the watermark has passed the instant, or at once
  * when an event that lies behind it says that the clock ran until then.
  */
-import { formatInstant } from "../model/time.ts";
+import { formatInstant, INSTANT_MAX } from "../model/time.ts";
 import { alertFor, raise } from "./alerts.ts";
 import { armAt, type ClockState, present, type Step, withId } from "./case.ts";
 import { subtractDuration } from "./deadline.ts";
 import type { Received } from "./events.ts";
 import { begin, end } from "./factors.ts";
-import { inconsistent } from "./inconsistencies.ts";
+import { refuse } from "./inconsistencies.ts";
 import type { Terms } from "./terms.ts";
 
 /** What is told of a clock, and how. */
@@ -25,7 +25,7 @@ export function startClock(step: Step, event: Received<"SlaClockStarted">, terms
   const { slaId, policyId } = event.data;
   if (ctx.state.clocks.has(slaId)) return refuse(step, event, "sla-already-started", `the clock ${slaId} has started before`);
   if (ctx.state.clocks.size >= CLOCKS_MAX) {
-    ctx.quality("too-many-clocks", { slaId, max: CLOCKS_MAX });
+    ctx.quality("too-many-clocks", { slaId, max: CLOCKS_MAX }, event.id);
     return false;
   }
   const { policyVersion, timeZone, pauseExtends, nearBreach, dueAt, calendar, calendarVersion } = terms;
@@ -86,7 +86,7 @@ export function resumeClock(step: Step, event: Received<"SlaClockResumed">): boo
   if (pausedAt === undefined || event.effective < pausedAt)
     return refuse(step, event, "not-paused", `the clock ${slaId} was not paused at ${formatInstant(event.effective)}`);
   const lengthMs = event.effective - pausedAt;
-  const moved = clock.pauseExtends ? clock.dueAt + lengthMs : clock.dueAt;
+  const moved = clock.pauseExtends ? Math.min(clock.dueAt + lengthMs, INSTANT_MAX) : clock.dueAt;
   const resumed = {
     ...rest,
     dueAt: moved,
@@ -96,7 +96,7 @@ export function resumeClock(step: Step, event: Received<"SlaClockResumed">): boo
   };
   step.ctx.state.clocks.set(slaId, resumed);
   if (clock.near?.dueAt === moved || clock.breach !== undefined)
-    begin(step, { code: "near-breach", ref: slaId, at: event.effective, eventIds: resumed.eventIds });
+    begin(step, { code: "near-breach", ref: slaId, at: event.effective, eventId: event.id });
   if (moved < event.effective) tell(step, "breach", slaId, event.effective);
   else if (!clock.pauseExtends && passedBy(clock, event.effective) && moved > event.effective) tell(step, "near", slaId, event.effective);
   arm(step, slaId, step.ctx.state.clocks.get(slaId)!);
@@ -130,7 +130,8 @@ export function noteDecision(step: Step, event: Received): void {
 export function clockFired(step: Step, kind: "near" | "breach", slaId: string): string | undefined {
   const clock = step.ctx.state.clocks.get(slaId);
   if (clock === undefined || clock.completedAt !== undefined || clock.pausedAt !== undefined) return undefined;
-  tell(step, kind, slaId, kind === "near" ? nearBreachOf(clock)! : clock.dueAt);
+  const at = kind === "near" ? nearBreachOf(clock) : clock.dueAt;
+  if (at !== undefined) tell(step, kind, slaId, at);
   return clock.eventIds.at(-1);
 }
 
@@ -186,12 +187,14 @@ function tell(step: Step, kind: "near" | "breach", slaId: string, at: number): v
   const id = ctx.out[output]({ ...told, processingDetectedAt, inputEventIds: [...clock.eventIds] }, { time: at });
   raise(step, alert, [id]);
   ctx.state.clocks.set(slaId, { ...clock, [kind]: { at, dueAt, alertId: alert.alertId } });
-  begin(step, { code: "near-breach", ref: slaId, at, eventIds: clock.eventIds });
+  begin(step, { code: "near-breach", ref: slaId, at, eventId: clock.eventIds.at(-1)! });
 }
 
-/** Of `dueAt`, but not before the clock ran. */
+/** Of `dueAt`, but not before the clock ran; none where that is no earlier. */
 function nearBreachOf({ dueAt, nearBreach, timeZone, runningSince }: ClockState): number | undefined {
-  return nearBreach === undefined ? undefined : Math.max(subtractDuration(dueAt, nearBreach, timeZone), runningSince);
+  if (nearBreach === undefined) return undefined;
+  const at = Math.max(subtractDuration(dueAt, nearBreach, timeZone), runningSince);
+  return at < dueAt ? at : undefined;
 }
 
 /** Its near breach lies before `at`. */
@@ -201,20 +204,20 @@ function passedBy(clock: ClockState, at: number): boolean {
 }
 
 function arm(step: Step, slaId: string, clock: ClockState): void {
-  const { near, due } = step.ctx.timers;
+  const { near, overdue } = step.ctx.timers;
   if (clock.breach !== undefined) {
     disarm(step, slaId);
     return;
   }
-  due.at(armAt(step, clock.dueAt), undefined, slaId);
+  overdue.at(armAt(step, clock.dueAt), undefined, slaId);
   const nearAt = nearBreachOf(clock);
-  if (nearAt === undefined || nearAt >= clock.dueAt || clock.near?.dueAt === clock.dueAt) near.cancel(slaId);
+  if (nearAt === undefined || clock.near?.dueAt === clock.dueAt) near.cancel(slaId);
   else near.at(armAt(step, nearAt), undefined, slaId);
 }
 
 function disarm({ ctx }: Step, slaId: string): void {
   ctx.timers.near.cancel(slaId);
-  ctx.timers.due.cancel(slaId);
+  ctx.timers.overdue.cancel(slaId);
 }
 
 /** A clock that is neither unknown nor completed. */
@@ -225,9 +228,4 @@ function runningClock(step: Step, event: Received, slaId: string): ClockState | 
     refuse(step, event, "already-completed", `the clock ${slaId} was completed at ${formatInstant(clock.completedAt)}`);
   else return clock;
   return undefined;
-}
-
-function refuse(step: Step, event: Received, code: Parameters<typeof inconsistent>[2], detail: string): false {
-  inconsistent(step, event, code, detail);
-  return false;
 }

@@ -4,7 +4,7 @@
  */
 import type { Value } from "../model/cells/value.ts";
 import { alertFor, raise } from "./alerts.ts";
-import { type ActivityRun, armAt, type Step } from "./case.ts";
+import { type ActivityRun, armAt, type Dormancy, type Step } from "./case.ts";
 import { addDuration } from "./deadline.ts";
 import type { Received } from "./events.ts";
 import { begin, end, withdraw } from "./factors.ts";
@@ -16,26 +16,20 @@ const DORMANCIES_MAX = 100;
 export function noteActivity(step: Step, event: Received): void {
   const { ctx } = step;
   const at = event.time;
-  for (const { since, at: dormantAt, alertId } of ctx.state.dormancies.get()) {
-    if (at <= since) continue;
+  for (const { since, at: dormantAt } of ctx.state.dormancies.get()) {
     if (at > dormantAt) end(step, "dormant", String(since), at);
-    else {
-      withdraw(step, "dormant", String(since));
-      step.affected.push({ alertId, reason: "activity-before", was: "dormant", wouldBe: "active" });
-    }
+    else if (at > since) withdraw(step, "dormant", String(since));
   }
+  undo(step, (dormancy) => dormancy.since < at && at <= dormancy.at, { reason: "activity-before", wouldBe: "active" });
   const runs: ActivityRun[] = [];
   for (const run of insert(ctx.state.activity.get(), at, event.id)) {
     const last = runs.at(-1);
     if (last !== undefined && run.from <= endOfPatience(step, last.until)) runs[runs.length - 1] = { ...run, from: last.from };
     else runs.push(run);
   }
-  // Behind a closing there is no silence to judge, unless the case goes on.
-  const isClosed = ctx.state.file.get()?.closedAt !== undefined;
-  put(
-    step,
-    runs.slice(-RUNS_MAX).map((run, i, kept) => (isClosed && i === kept.length - 1 ? { ...run, judged: true } : run)),
-  );
+  // What was quiet because the case was closed may be dormant when it was opened again by then.
+  const kept = runs.slice(-RUNS_MAX);
+  put(step, event.type === "CaseReopened" ? kept.map((run) => ({ ...run, judged: false })) : kept);
   arm(step);
 }
 
@@ -44,30 +38,54 @@ export function dormancyFired(step: Step, since: number): string | undefined {
   const { ctx } = step;
   const runs = ctx.state.activity.get();
   const at = runs.findIndex((run) => run.until === since && !run.judged);
-  const file = ctx.state.file.get();
-  if (file === undefined || at === -1) return undefined;
+  if (ctx.state.file.get() === undefined || at === -1) return undefined;
+  const dormantAt = endOfPatience(step, since);
+  // By the rules that hold by now it is not over yet.
+  if (dormantAt > ctx.now) {
+    arm(step);
+    return undefined;
+  }
   put(
     step,
     runs.map((run, i) => (i === at ? { ...run, judged: true } : run)),
   );
-  const dormantAt = endOfPatience(step, since);
-  const isClosed = file.closedAt !== undefined && file.closedAt <= dormantAt;
-  if (!isClosed && dormantAt !== Number.POSITIVE_INFINITY) tellDormant(step, runs[at]!, runs[at + 1], dormantAt);
+  if (!wasClosed(step, dormantAt)) tellDormant(step, runs[at]!, runs[at + 1], dormantAt);
   arm(step);
   return runs[at]!.lastEventId;
 }
 
 function tellDormant(step: Step, { until, lastEventId }: ActivityRun, next: ActivityRun | undefined, at: number): void {
   const { ctx } = step;
+  const { dormancies } = ctx.state;
+  if (dormancies.get().some(({ since }) => since === until)) return;
   const policyVersion = ctx.reference.rules.asOf(ctx.state.file.get()!.category, until)?.version ?? 0;
   const inputEventIds = [lastEventId];
   const alert = alertFor(step, { type: "dormant-case", reasonCode: "no-activity", policyVersion, inputEventIds, at });
-  if (!alert.isNew) return;
   raise(step, alert, []);
-  const { dormancies } = ctx.state;
   dormancies.set([...dormancies.get(), { since: until, at, alertId: alert.alertId }].slice(-DORMANCIES_MAX));
-  begin(step, { code: "dormant", ref: String(until), at, eventIds: inputEventIds });
+  begin(step, { code: "dormant", ref: String(until), at, eventId: lastEventId });
   if (next !== undefined) end(step, "dormant", String(until), next.from);
+}
+
+/** What a closing does: a case that was closed by then was not dormant. */
+export function endDormancies(step: Step, closedAt: number): void {
+  undo(step, ({ at }) => at >= closedAt, { reason: "closed-before", wouldBe: "closed" });
+}
+
+function undo(
+  { ctx, affected }: Step,
+  isUndone: (dormancy: Dormancy) => boolean,
+  why: { readonly reason: string; readonly wouldBe: string },
+): void {
+  const { dormancies } = ctx.state;
+  const undone = dormancies.get().filter(isUndone);
+  if (undone.length === 0) return;
+  for (const { alertId } of undone) affected.push({ alertId, was: "dormant", ...why });
+  dormancies.set(dormancies.get().filter((one) => !undone.includes(one)));
+}
+
+function wasClosed({ ctx }: Step, at: number): boolean {
+  return ctx.state.file.get()!.closings.some((closing) => closing.at <= at && (closing.until === undefined || at < closing.until));
 }
 
 /** For the first silence that is not judged. */

@@ -7,6 +7,7 @@ import { parseInstant } from "../model/time.ts";
 
 /** As written; two of them and a case id fit into an idempotency key. */
 const ID_MAX_BYTES = 128;
+const CORRECTION_MAX_CHARS = 16_384;
 
 const Id = Type.Refine(
   Type.String({ minLength: 1 }),
@@ -21,6 +22,11 @@ const At = Type.Refine(
 const Text = Type.String({ maxLength: 4_096 });
 /** Also as text: what a source keeps as a code. */
 const version = Type.Union([Type.Integer({ minimum: 1 }), Type.String({ pattern: "^[1-9][0-9]{0,8}$" })]);
+const Correction = Type.Refine(
+  Type.Unknown(),
+  (correction) => JSON.stringify(correction).length <= CORRECTION_MAX_CHARS,
+  () => `must be at most ${CORRECTION_MAX_CHARS} characters of JSON`,
+);
 const reason = Type.Optional(Text);
 const outcome = Type.Optional(Text);
 const approvedBy = Type.Optional(Text);
@@ -72,7 +78,7 @@ export const schemas = {
   CaseReopened: Closing,
   EventCorrected: Type.Object({
     correctedEventId: Type.String({ minLength: 1, maxLength: 512 }),
-    correction: Type.Unknown(),
+    correction: Correction,
     reason: Text,
   }),
 };

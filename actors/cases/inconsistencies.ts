@@ -32,3 +32,9 @@ export function inconsistent(step: Step, event: Received, code: InconsistencyCod
   const alert = alertFor(step, { type: "inconsistent-state", reasonCode: code, policyVersion, inputEventIds: [event.id], at });
   raise(step, alert, [id]);
 }
+
+/** Tells of it, and says that the event was not applied. */
+export function refuse(step: Step, event: Received, code: InconsistencyCode, detail: string): false {
+  inconsistent(step, event, code, detail);
+  return false;
+}

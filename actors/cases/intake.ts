@@ -4,7 +4,7 @@
  */
 import { INSTANT_MIN } from "../model/time.ts";
 import { apply } from "./apply.ts";
-import { armAt, type CaseContext, clockStep, eventStep, type HeldEvent, type Step, timerStep } from "./case.ts";
+import { armAt, type CaseContext, eventStep, type HeldEvent, type Step, timerStep } from "./case.ts";
 import { knowsEvent } from "./corrections.ts";
 import { type EventType, instantOf, type Received } from "./events.ts";
 import { inconsistent } from "./inconsistencies.ts";
@@ -19,7 +19,7 @@ const NO_MORE = -1;
 export function receive(ctx: CaseContext, event: Received, isLate: boolean): void {
   const step = eventStep(ctx);
   const { sequence } = event;
-  if (isLate) ctx.quality("late-event", { type: event.type, behindMs: (ctx.watermark ?? INSTANT_MIN) - event.time });
+  if (isLate) ctx.quality("late-event", { type: event.type, behindMs: (ctx.watermark ?? INSTANT_MIN) - event.time }, event.id);
   if (sequence !== undefined && conflicts(step, event, sequence)) return;
   const isBehindGap = sequence !== undefined && !follows(ctx, sequence);
   const isHeld = isBehindGap && !(ctx.watermark !== undefined && event.time < ctx.watermark);
@@ -45,14 +45,9 @@ function conflicts(step: Step, event: Received, sequence: number): boolean {
   return true;
 }
 
-/** The watermark has passed the time of a held event. */
-export function catchUpFired(ctx: CaseContext, sequence: number): void {
-  if (ctx.state.held.has(sequence)) releaseThrough(timerStep(ctx), sequence);
-}
-
-/** Goes on with what one call could not apply. */
-export function releaseFired(ctx: CaseContext, through: number): void {
-  releaseThrough(clockStep(ctx), through);
+/** The watermark has passed the time of a held event, or one call could not apply all that was to go. */
+export function catchUpFired(ctx: CaseContext, through: number): void {
+  releaseThrough(timerStep(ctx), through);
 }
 
 /** Applies held events up to a sequence, gaps or not, and what follows on them. */
@@ -60,7 +55,7 @@ function releaseThrough(step: Step, through: number): void {
   const { ctx } = step;
   const due = sequencesHeld(ctx).filter((sequence) => sequence <= through);
   for (const sequence of due.slice(0, RELEASED_MAX)) applyHeld(step, sequence);
-  if (due.length > RELEASED_MAX) ctx.timers.release.at(ctx.processingTime + 1, through);
+  if (due.length > RELEASED_MAX) goOn(step, through);
   else release(step);
 }
 
@@ -70,11 +65,16 @@ function release(step: Step): void {
   for (const [i, sequence] of sequencesHeld(ctx).entries()) {
     if (!follows(ctx, sequence)) return;
     if (i >= RELEASED_MAX) {
-      ctx.timers.release.at(ctx.processingTime + 1, NO_MORE);
+      goOn(step, NO_MORE);
       return;
     }
     applyHeld(step, sequence);
   }
+}
+
+/** In another call, before anything else that is due. */
+function goOn(step: Step, through: number): void {
+  step.ctx.timers.catchUp.at(armAt(step, INSTANT_MIN), through, `next:${through}`);
 }
 
 function applyHeld(step: Step, sequence: number): void {
@@ -82,7 +82,7 @@ function applyHeld(step: Step, sequence: number): void {
   const held = ctx.state.held.get(sequence)!;
   ctx.state.held.delete(sequence);
   ctx.timers.catchUp.cancel(String(sequence));
-  const event = receivedOf(held, sequence);
+  const event = eventOf(held, sequence);
   const leavesGap = !follows(ctx, sequence);
   const last = lastSequence(ctx);
   const wasApplied = apply({ ...step, affected: [] }, event, held.terms as Terms | undefined);
@@ -96,7 +96,7 @@ function hold(step: Step, event: Received, sequence: number, terms: Terms | unde
   step.ctx.timers.catchUp.at(armAt(step, time), sequence, String(sequence));
 }
 
-function receivedOf({ id, type, data, time, effective }: HeldEvent, sequence: number): Received {
+function eventOf({ id, type, data, time, effective }: HeldEvent, sequence: number): Received {
   return { id, type: type as EventType, data: data as never, time, effective, sequence };
 }
 

@@ -4,6 +4,7 @@ import { endAssignments, openUnassigned } from "./assignments.ts";
 import { armAt, type CaseFile, present, type Step } from "./case.ts";
 import { completeAll } from "./clocks.ts";
 import { addDuration } from "./deadline.ts";
+import { endDormancies } from "./dormancy.ts";
 import type { Received } from "./events.ts";
 import { begin, end } from "./factors.ts";
 import { inconsistent } from "./inconsistencies.ts";
@@ -16,7 +17,7 @@ export function openCase(step: Step, event: Received<"CaseOpened">): boolean {
   const { ctx } = step;
   const { category, priority, riskCategory, jurisdiction } = event.data;
   const lifecycle = ctx.reference.lifecycle.asOf(category, event.effective);
-  if (lifecycle === undefined) ctx.quality("unknown-category", { category });
+  if (lifecycle === undefined) ctx.quality("unknown-category", { category }, event.id);
   checkReferences(step, event);
   const status = lifecycle?.data.initial ?? OPEN;
   const rulesVersion = ctx.reference.rules.asOf(category, event.effective)?.version ?? 0;
@@ -28,6 +29,7 @@ export function openCase(step: Step, event: Received<"CaseOpened">): boolean {
       jurisdiction,
       status,
       openedBy: event.id,
+      openedAt: event.effective,
       closedAt: undefined,
       closings: [],
       lastSequence: undefined,
@@ -43,7 +45,7 @@ export function openCase(step: Step, event: Received<"CaseOpened">): boolean {
 export function changeStatus(step: Step, event: Received<"CaseStatusChanged">, file: CaseFile): boolean {
   const { fromStatus, toStatus } = event.data;
   const transitions = step.ctx.reference.lifecycle.asOf(file.category, event.effective)?.data.transitions;
-  const isAllowed = transitions === undefined || transitions[file.status]?.includes(toStatus) === true;
+  const isAllowed = transitions === undefined || (Object.hasOwn(transitions, file.status) && transitions[file.status]!.includes(toStatus));
   const what = `the case is ${file.status}`;
   if (fromStatus !== file.status) {
     inconsistent(step, event, "from-mismatch", `${what}, not ${fromStatus}; to ${toStatus}`, isAllowed);
@@ -56,6 +58,7 @@ export function closeCase(step: Step, event: Received<"CaseClosed">, file: CaseF
   const at = event.effective;
   completeAll(step, event);
   endAssignments(step, event);
+  endDormancies(step, at);
   end(step, undefined, undefined, at);
   const terminal = step.ctx.reference.lifecycle.asOf(file.category, at)?.data.terminal ?? [CLOSED];
   setStatus(step, event, file, terminal.includes(file.status) ? file.status : (terminal[0] ?? CLOSED));
@@ -80,14 +83,20 @@ export function reopenCase(step: Step, event: Received<"CaseReopened">, file: Ca
   return true;
 }
 
-/** The period behind the closing is over: nothing of the case stays. */
+/** The period behind the closing is over: nothing of the case stays, once nothing of it is held. */
 export function removeCase(step: Step): void {
   const { ctx } = step;
   const { category, closedAt } = ctx.state.file.get()!;
-  for (const sequence of ctx.state.held.keys()) ctx.timers.catchUp.cancel(String(sequence));
+  if (ctx.state.held.size > 0) {
+    const last = Math.max(...[...ctx.state.held.values()].map(({ time }) => time));
+    ctx.timers.retention.at(armAt(step, last + 1), closedAt!);
+    return;
+  }
   ctx.timers.dormancy.cancel();
-  ctx.timers.release.cancel();
-  for (const cell of Object.values(ctx.state)) {
+  ctx.timers.weigh.cancel();
+  for (const [name, cell] of Object.entries(ctx.state)) {
+    // What was told of a case that is not there is not told again.
+    if (name === "strays") continue;
     if ("clear" in cell) cell.clear();
     else cell.delete();
   }
@@ -96,10 +105,9 @@ export function removeCase(step: Step): void {
 
 function beginOpenFactors(step: Step, { id, effective: at }: Received): void {
   const { category, priority, riskCategory } = step.ctx.state.file.get()!;
-  const eventIds = [id];
-  if (priority === "high" || priority === "critical") begin(step, { code: "high-priority", at, eventIds });
+  if (priority === "high" || priority === "critical") begin(step, { code: "high-priority", at, eventId: id });
   const highRisk = step.ctx.reference.rules.asOf(category, at)?.data.highRisk ?? [];
-  if (riskCategory !== undefined && highRisk.includes(riskCategory)) begin(step, { code: "high-risk", at, eventIds });
+  if (riskCategory !== undefined && highRisk.includes(riskCategory)) begin(step, { code: "high-risk", at, eventId: id });
   openUnassigned(step, at, id);
 }
 
@@ -109,15 +117,16 @@ function setStatus(step: Step, event: Received, file: CaseFile, status: string):
 }
 
 function auditTransition({ ctx }: Step, event: Received, from: string | null, to: string): void {
-  const { category, lifecycleVersion } = ctx.state.file.get()!;
+  const { category } = ctx.state.file.get()!;
+  const lifecycleVersion = ctx.reference.lifecycle.asOf(category, event.effective)?.version ?? 0;
   ctx.audit("case.transition", { eventId: event.id, category, from, to, lifecycleVersion, effectiveTime: formatInstant(event.effective) });
 }
 
 /** Optional data that is missing, and references that lead nowhere, are findings. */
-function checkReferences({ ctx }: Step, { data, effective }: Received<"CaseOpened">): void {
+function checkReferences({ ctx }: Step, { id: eventId, data, effective }: Received<"CaseOpened">): void {
   for (const field of ["riskCategory", "jurisdiction"] as const) {
     const id = data[field];
-    if (id === undefined) ctx.quality("missing-optional-data", { field });
-    else if (ctx.reference[field].asOf(id, effective) === undefined) ctx.quality("unknown-reference", { field, id });
+    if (id === undefined) ctx.quality("missing-optional-data", { field }, eventId);
+    else if (ctx.reference[field].asOf(id, effective) === undefined) ctx.quality("unknown-reference", { field, id }, eventId);
   }
 }

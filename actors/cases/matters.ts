@@ -36,7 +36,8 @@ export function noteMatter(step: Step, event: Received): boolean {
   const id = data[`${kind}Id`] ?? "";
   const key = `${kind}:${id}`;
   const known = ctx.state.matters.get(key);
-  if (known === undefined && kind === "evidence" && status !== "requested") ctx.quality("unknown-reference", { field: "evidenceId", id });
+  if (known === undefined && kind === "evidence" && status !== "requested")
+    ctx.quality("unknown-reference", { field: "evidenceId", id }, event.id);
   const dueAt = instantOf(data.newDueAt ?? data.dueAt) ?? known?.dueAt;
   if (known !== undefined || ctx.state.matters.size < MATTERS_MAX)
     ctx.state.matters.set(key, present({ status, since: event.effective, dueAt, eventId: event.id }));
@@ -52,7 +53,7 @@ function noteDelay(step: Step, { id, effective }: Received): void {
   if (period === undefined || needed === undefined) return;
   const { from, until = Number.POSITIVE_INFINITY } = period;
   const at = delays.get().filter((delay) => from <= delay && delay < until)[needed - 1];
-  if (at !== undefined) begin(step, { code: "evidence-delay", at, eventIds: [id] });
+  if (at !== undefined) begin(step, { code: "evidence-delay", at, eventId: id });
 }
 
 /** From an escalation to the rejection behind it the case is escalated, and the other way round. */

@@ -39,7 +39,7 @@ const Lifecycle = Type.Object({
 const Weight = Type.Optional(Type.Number({ minimum: 0 }));
 const Rules = Type.Object({
   dormantAfter: Duration,
-  evidenceDelays: Type.Integer({ minimum: 1 }),
+  evidenceDelays: Type.Integer({ minimum: 1, maximum: 100 }),
   highRisk: Type.Array(Name),
   escalationThreshold: Type.Number({ exclusiveMinimum: 0 }),
   weights: Type.Object({

@@ -132,10 +132,10 @@ export class ActorContext implements Context {
     return this.#sha256(text);
   }
 
-  quality(rule: string, detail: object): void {
+  quality(rule: string, detail: object, eventId: string = this.#unit.cause): void {
     this.#unit.row;
     checkCode("ctx.quality", rule);
-    this.#emit("ctx.quality", "tidemark.quality", { rule, detail, eventId: this.#unit.cause });
+    this.#emit("ctx.quality", "tidemark.quality", { rule, detail, eventId });
   }
 
   audit(what: string, detail: object): void {

@@ -96,8 +96,11 @@ export interface Context<
   uuid(): string;
   /** SHA-256 of the text's UTF-8, as 64 hex digits: for ids that are a function of what they name. */
   sha256(text: string): string;
-  /** Emits `tidemark.quality`: a finding about the data that stops nothing. `rule` is lower-case words joined by "-". */
-  quality(rule: string, detail: object): void;
+  /**
+   * Emits `tidemark.quality`: a finding about the data that stops nothing. `rule` is lower-case words joined by "-".
+   * `eventId` says which event it is about where that is not the one in hand, default the cause of the call.
+   */
+  quality(rule: string, detail: object, eventId?: string): void;
   /** Emits `tidemark.audit`: what was decided, for whoever asks later. `what` is words joined by dots. */
   audit(what: string, detail: object): void;
   /** Rolls this handler back and sends the event to quarantine; the event is forgotten, so that it may come again. */

@@ -145,3 +145,25 @@ test("assignments that are not primary stand beside each other and beside the pr
     ["h2", iso(day(1)), iso(day(3)), "case-closed"],
   ]);
 });
+
+test("one assignment id may stand for the primary and for a helper: each ends at its own time", async () => {
+  const office = await Office.open();
+  await office.opened();
+  await assign(office, "a1", day(1), { assignedUntil: iso(day(9)) });
+  await assign(office, "a1", day(2), { primary: false, assigneeId: "bea", assignedUntil: iso(day(5)) });
+  await office.passed(day(5));
+  assert.deepEqual(intervals(office), [["a1", iso(day(2)), iso(day(5)), "ended"]]);
+  await office.passed(day(9));
+  assert.deepEqual(intervals(office).at(-1), ["a1", iso(day(1)), iso(day(9)), "ended"]);
+});
+
+test("a second helper of an id that is open closes the first; a hundred and first is a finding", async () => {
+  const office = await Office.open();
+  await office.opened();
+  await assign(office, "h1", day(1), { primary: false });
+  await assign(office, "h1", day(2), { primary: false });
+  assert.deepEqual(intervals(office), [["h1", iso(day(1)), iso(day(2)), "superseded"]]);
+  for (let n = 2; n <= 101; n++) await assign(office, `h${n}`, day(3), { primary: false });
+  const findings = office.told("tidemark.quality").filter(({ rule }) => rule === "too-many-assignments");
+  assert.deepEqual([office.told("case.assignment-changed").length, findings.length], [101, 1]);
+});

@@ -181,3 +181,85 @@ suite("an escalation candidate", () => {
     assert.equal(office.told("case.escalation-candidate")[0]?.recommendedQueue, "enforcement-escalation");
   });
 });
+
+suite("dormancy, where it meets a closing or other rules", () => {
+  const dormant = (office: Office) => office.alerts("dormant-case").map(({ effectiveTime }) => effectiveTime);
+
+  test("a case that is reopened at the instant of its closing is dormant when nothing follows", async () => {
+    const office = await Office.open();
+    await quiet(office);
+    await office.send("CaseClosed", {}, { time: day(10) });
+    await office.send("CaseReopened", {}, { time: day(10) });
+    await office.passed(day(40));
+    assert.deepEqual(dormant(office), [iso(day(40))]);
+  });
+
+  test("a case that was closed behind its dormancy was dormant", async () => {
+    const office = await Office.open();
+    await quiet(office);
+    await office.send("CaseClosed", {}, { time: day(30) + 120_000 });
+    assert.deepEqual(dormant(office), []);
+    await office.passed(day(31));
+    assert.deepEqual(dormant(office), [iso(day(30))]);
+  });
+
+  test("a closing that was effective by then asks for a correction", async () => {
+    const office = await Office.open();
+    await quiet(office);
+    await office.passed(day(31));
+    await office.send("CaseClosed", {}, { time: day(32), effectiveTime: day(20), id: "closed" });
+    assert.deepEqual(
+      office.told("case.correction-required").map(({ eventId, was, wouldBe }) => [eventId, was, wouldBe]),
+      [["closed", "dormant", "closed"]],
+    );
+  });
+
+  test("rules with more patience, put before it is over, count", async () => {
+    const office = await Office.open();
+    await quiet(office);
+    await office.put("rules", "enforcement", { ...RULES, dormantAfter: "P60D" }, 2);
+    await office.passed(day(59));
+    assert.deepEqual(dormant(office), []);
+    await office.passed(day(60));
+    assert.deepEqual(dormant(office), [iso(day(60))]);
+  });
+});
+
+suite("a candidate that was told of", () => {
+  test("stands when other rules are put for its time", async () => {
+    const office = await Office.open();
+    await office.opened({ priority: "high" });
+    await office.passed(day(1));
+    assert.equal(candidates(office).length, 1);
+    await office.put("rules", "enforcement", { ...RULES, escalationThreshold: 500 }, 2);
+    await office.send("EvidenceDelayed", { evidenceId: "e" }, { time: day(2) });
+    await office.send("EvidenceDelayed", { evidenceId: "e" }, { time: day(2) });
+    await office.passed(day(3));
+    assert.deepEqual([candidates(office).length, office.told("case.correction-required")], [1, []]);
+  });
+
+  test("is told of once, however often the score has come over the threshold", async () => {
+    const office = await Office.open();
+    await office.put("slaPolicy", "stops", { duration: "P5D", timeZone: "UTC", pauseExtends: false, nearBreach: "P4D" });
+    await office.opened();
+    await office.assigned({ assignedFrom: iso(T0) });
+    await office.send("SlaClockStarted", { slaId: "s", policyId: "stops", dueAt: iso(day(900)) });
+    await office.send("SlaClockStarted", { slaId: "t", policyId: "stops" });
+    await office.passed(day(1) + HOUR_MS);
+    const cycles = 230;
+    for (let n = 0; n < cycles; n++) {
+      const at = day(1) + 2 * HOUR_MS + n * 60_000;
+      await office.send("SlaClockPaused", { slaId: "t", pausedAt: iso(at) }, { time: at });
+      await office.send("SlaClockResumed", { slaId: "t", resumedAt: iso(at + 1_000) }, { time: at + 1_000 });
+    }
+    await office.passed(day(2));
+    const instants = candidates(office).map(([, , at]) => at);
+    assert.deepEqual([instants.length, new Set(instants).size], [cycles + 1, cycles + 1]);
+    assert((office.state()?.candidates.length ?? 0) <= 100 && (office.state()?.factors.length ?? 0) <= 200);
+    // Behind what is forgotten nothing is asked again.
+    await office.send("CaseUnassigned", { assignmentId: "a1", assignedUntil: iso(day(1) + HOUR_MS) }, { time: day(2) });
+    await office.passed(day(3));
+    assert.equal(new Set(candidates(office).map(([, , at]) => at)).size, candidates(office).length);
+    office.assertQuiet();
+  });
+});

@@ -283,3 +283,42 @@ suite("a near breach", () => {
     assert.equal(office.told("case.sla-started")[0]?.nearBreachAt, iso(T0));
   });
 });
+
+suite("bounds of a clock", () => {
+  test("a hundred and one clocks: the last is a finding about its event, and is not started", async () => {
+    const office = await Office.open();
+    await office.opened();
+    const start = (n: number) => office.send("SlaClockStarted", { slaId: `s${n}`, policyId: "decide" }, { id: `start-${n}` });
+    for (let n = 1; n <= 101; n++) await start(n);
+    const findings = office.told("tidemark.quality").filter(({ rule }) => rule === "too-many-clocks");
+    assert.deepEqual(
+      findings.map(({ eventId }) => eventId),
+      ["start-101"],
+    );
+    assert.equal(office.told("case.sla-started").length, 100);
+    await office.passed(day(5));
+    assert.equal(breaches(office).length, 100);
+    office.assertQuiet();
+  });
+
+  test("a due time at the end of all time is not moved beyond it", async () => {
+    const office = await Office.open();
+    const end = "9999-12-31T23:59:59.999Z";
+    await office.withClock("decide", { dueAt: end });
+    await pause(office, day(1));
+    await resume(office, day(2));
+    assert.equal(due(office), end);
+    office.assertQuiet();
+  });
+
+  test("a due time at or before its start has no near breach", async () => {
+    const office = await Office.open();
+    await office.withClock("decide", { dueAt: iso(T0) });
+    assert.deepEqual(
+      office.told("case.sla-started").map(({ nearBreachAt }) => nearBreachAt),
+      [null],
+    );
+    await office.passed(day(1));
+    assert.deepEqual([nears(office), breaches(office)], [[], [[iso(T0), iso(T0)]]]);
+  });
+});

@@ -205,3 +205,13 @@ suite("a correction", () => {
     assert.equal(office.told("tidemark.quality").at(-1)?.rule, "correction-target-unknown");
   });
 });
+
+test("a correction may have so many characters of JSON, and no more", async () => {
+  const office = await Office.open();
+  const openedBy = await office.opened();
+  const correct = (chars: number) =>
+    office.send("EventCorrected", { correctedEventId: openedBy, correction: "x".repeat(chars - 2), reason: "typo" });
+  await assert.rejects(correct(16_385), /must be at most 16384 characters of JSON/);
+  await correct(16_384);
+  assert.equal(office.told("case.correction-impact").length, 1);
+});

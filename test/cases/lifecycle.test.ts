@@ -163,8 +163,9 @@ suite("an inconsistency", () => {
     await office.send("CaseClosed", {});
     assert.deepEqual(office.codes(), ["case-unknown", "case-unknown"]);
     assert.equal(office.alerts("inconsistent-state").length, 1, "the second is of the same instant");
+    assert.equal(office.state()?.strays.length, 1);
     await office.passed(day(40));
-    assert.deepEqual(office.state()?.strays, []);
+    assert.equal(office.state(), undefined);
   });
 });
 
@@ -249,4 +250,56 @@ suite("a closed case", () => {
     assert.deepEqual(audits(office, "case.retention"), []);
     assert.equal((office.state()!.file as { status: string }).status, "open");
   });
+});
+
+suite("a case whose retention is over", () => {
+  const removed = (office: Office) => audits(office, "case.retention").length;
+
+  test("stays while an event of it is held, and goes when that has had its time", async () => {
+    const office = await Office.open();
+    await office.put("rules", "enforcement", { ...RULES, retentionAfterClose: "P1D" }, 2);
+    await office.opened({}, { id: "s1", sequence: "1" });
+    await office.send("CaseClosed", {}, { id: "s2", sequence: "2" });
+    await office.send("CaseReopened", {}, { id: "s4", sequence: "4", time: day(1) + 60_000 });
+    await office.passed(day(1) + 1);
+    assert.equal(removed(office), 0);
+    await office.passed(day(1) + 120_000);
+    assert.equal(office.told("case.current-state").at(-1)?.lastEventId, "s4");
+    await office.passed(day(9));
+    assert.deepEqual([removed(office), statusOf(office)], [0, "open"]);
+    await office.send("CaseClosed", {}, { id: "s5", sequence: "5", time: day(9) });
+    await office.send("EvidenceReceived", { evidenceId: "e" }, { id: "s7", sequence: "7", time: day(10) + 60_000 });
+    await office.passed(day(10) + 1);
+    assert.equal(removed(office), 0);
+    await office.passed(day(10) + 120_000);
+    assert.deepEqual([removed(office), office.state()?.file], [1, undefined]);
+  });
+
+  test("is not told again what was told of it before it was there", async () => {
+    const office = await Office.open();
+    await office.put("rules", "enforcement", { ...RULES, retentionAfterClose: "P1D" }, 2);
+    const unassign = (time: number) => office.send("CaseUnassigned", { assignmentId: "a", assignedUntil: iso(T0) }, { time });
+    await unassign(T0);
+    await office.opened();
+    await office.send("CaseClosed", {});
+    await office.passed(day(2));
+    assert.equal(removed(office), 1);
+    await unassign(day(3));
+    assert.deepEqual(office.codes(), ["case-unknown", "case-unknown"]);
+    assert.equal(office.alerts("inconsistent-state").length, 1);
+  });
+});
+
+test("a status that has the name of a property is a status like others", async () => {
+  const office = await Office.open();
+  await office.put(
+    "lifecycle",
+    "enforcement",
+    { statuses: ["constructor", "closed"], transitions: {}, initial: "constructor", terminal: ["closed"] },
+    2,
+  );
+  await office.opened();
+  await change(office, "constructor", "closed");
+  assert.deepEqual(office.codes(), ["transition-not-allowed"]);
+  office.assertQuiet();
 });

@@ -15,8 +15,8 @@ async function scenario(options: Parameters<typeof Office.open>[0] = {}): Promis
     office.kit
       .timers(enforcementCase, "c1")
       .map(({ name, at }) => [name, at])
-      .filter(([name]) => name === "due"),
-    [["due", day(5)]],
+      .filter(([name]) => name === "overdue"),
+    [["overdue", day(5)]],
   );
   assert.deepEqual(office.told("case.sla-breached"), []);
   await office.kit.advanceWatermark(day(5) + 1_000);

@@ -71,7 +71,7 @@ export class CaseWalk {
       this.#telling.tell(next, this.#revealedAt);
       this.#watermark = next;
       this.#ord = Math.max(this.#ord, this.#riseOver(next).ord);
-      if (this.#removeAt <= next) this.#remove();
+      if (lapse > next) this.#removeUnlessHeld();
       else this.#letGo(Math.max(...[...this.#held].filter(([, { time }]) => time === lapse).map(([sequence]) => sequence)));
     }
     this.#telling.tell(watermark, this.#revealedAt);
@@ -182,7 +182,12 @@ export class CaseWalk {
     return shift(effective, rules.data.retentionAfterClose, rules.data.timeZone ?? "UTC", 1);
   }
 
-  #remove(): void {
+  /** What is held has its time first; where both are at one instant that comes first anyway. */
+  #removeUnlessHeld(): void {
+    if (this.#held.size > 0) {
+      this.#removeAt = Math.max(...[...this.#held.values()].map(({ time }) => time)) + 1;
+      return;
+    }
     this.#expect(26, "audit", "case.retention");
     this.#facts = noFacts(this.#caseId);
     this.#telling = new Telling(this.#facts, this.#world.records, this.#world.ledger);
