@@ -78,7 +78,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   CaseAssigned: assign,
   CaseUnassigned(hand, event) {
-    const assignment = hand.facts.assignments.filter(isOpen).findLast((each) => each.assignmentId === event.data.assignmentId);
+    const named = hand.facts.assignments.filter(isOpen).filter((each) => each.assignmentId === event.data.assignmentId);
+    const assignment = named.find((each) => each.primary) ?? named[0];
     if (assignment === undefined || event.effective < assignment.from) return refuse(hand, event, "assignment-unknown");
     closeAtOrBefore(hand, assignment, event.effective, "unassigned");
     return true;
@@ -156,6 +157,9 @@ function assign(hand: Hand, event: Arrival): boolean {
     const ends = facts.assignments.filter((each) => each.primary && !isOpen(each)).map(({ until }) => until!);
     if (from < (holder?.from ?? Math.max(...ends, Number.NEGATIVE_INFINITY))) return refuse(hand, event, "overlapping-primary");
     if (holder !== undefined) closeAtOrBefore(hand, holder, from, "superseded");
+  } else {
+    const same = facts.assignments.filter(isOpen).find((each) => !each.primary && each.assignmentId === data.assignmentId);
+    if (same !== undefined) closeAtOrBefore(hand, same, from, "superseded");
   }
   const plannedUntil = typeof event.data.assignedUntil === "string" ? parseInstant(event.data.assignedUntil) : undefined;
   const { assignmentId, assigneeId, teamId } = data;
@@ -185,14 +189,14 @@ export function closeAtOrBefore(
   reason: string,
 ): void {
   const isEnded = assignment.plannedUntil !== undefined && assignment.plannedUntil <= until;
-  assignment.until = isEnded ? assignment.plannedUntil : until;
+  assignment.until = Math.max(assignment.from, isEnded ? assignment.plannedUntil! : until);
   const { assignmentId, assigneeId, teamId, primary, from } = assignment;
   const value = {
     assigneeId,
     teamId,
     primary,
     assignedFrom: instant(from),
-    assignedUntil: instant(assignment.until!),
+    assignedUntil: instant(assignment.until),
     reason: isEnded ? "ended" : reason,
   };
   ledger.expect({ caseId: facts.caseId, rule: isEnded ? 16 : 15, kind: "interval-closed", name: assignmentId, value });

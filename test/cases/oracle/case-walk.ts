@@ -99,9 +99,15 @@ export class CaseWalk {
     }
   }
 
-  /** What sends an event to quarantine when it comes (rules 4 and 25). */
+  /** What sends an event to quarantine when it comes (rules 4, 17 and 25). */
   #refusalOf(event: Arrival, isHeld: boolean): string | undefined {
     if (event.type === "SlaClockStarted" && this.#world.records.termsOf(event) === undefined) return "unknown-reference";
+    if (
+      event.type === "CaseAssigned" &&
+      typeof event.data.assignedUntil === "string" &&
+      Date.parse(event.data.assignedUntil) < event.effective
+    )
+      return "bad-interval";
     if (event.type !== "EventCorrected" || isHeld || !this.#facts.isKnown) return undefined;
     return this.#typeOf(event.data.correctedEventId as string) === undefined ? "correction-target-unknown" : undefined;
   }

@@ -33,7 +33,7 @@ const PRIORITIES = ["low", "normal", "high", "critical"];
 const KINDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   text: (value) => typeof value === "string",
   flag: (value) => typeof value === "boolean",
-  version: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+  version: (value) => (typeof value === "number" ? Number.isSafeInteger(value) && value >= 1 : /^[1-9]\d{0,8}$/.test(String(value))),
   instant: (value) => typeof value === "string" && parseInstant(value) !== undefined,
   priority: (value) => PRIORITIES.includes(value as string),
   anything: (value) => value !== undefined,

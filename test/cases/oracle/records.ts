@@ -100,7 +100,8 @@ export class Records {
 
   /** Rules 4 and 9 on a `SlaClockStarted`; nothing for an unknown reference. */
   termsOf({ data, effective: start }: Arrival): ClockTerms | undefined {
-    const { policyId, policyVersion } = data as { policyId: string; policyVersion?: number };
+    const { policyId } = data as { policyId: string };
+    const policyVersion = data.policyVersion === undefined ? undefined : Number(data.policyVersion);
     const dueAt = typeof data.dueAt === "string" ? parseInstant(data.dueAt) : undefined;
     const found = this.#look<SlaPolicy>("sla-policy", policyId, start, policyVersion);
     if (found === undefined) return undefined;
