@@ -61,7 +61,8 @@ export function foldHistory(
   let units = 0;
   let stateHash = "";
   const commit = (): void => {
-    outputs.push(...fold.takeOutputs());
+    // One commit may hold more of them than a call takes arguments.
+    for (const output of fold.takeOutputs()) outputs.push(output);
     const group = fold.seal();
     stateHash = group.stateHash;
     onCommit(fold.position, stateHash);
