@@ -174,7 +174,8 @@ function edgeAt({ ctx }: Step, at: number, version?: number): Edge | undefined {
 function eventsBehind({ state }: CaseContext, { code, ref, eventId }: FactorInterval): readonly string[] {
   if (code !== "near-breach") return [eventId];
   const ids = state.clocks.get(ref)!.eventIds;
-  return ids.slice(0, ids.indexOf(eventId) + 1);
+  const last = ids.indexOf(eventId);
+  return last === -1 ? [eventId] : ids.slice(0, last + 1);
 }
 
 function holds({ from, until }: FactorInterval, at: number): boolean {
