@@ -19,7 +19,7 @@ const NO_MORE = -1;
 export function receive(ctx: CaseContext, event: Received, isLate: boolean): void {
   const step = eventStep(ctx);
   const { sequence } = event;
-  if (isLate) ctx.quality("late-event", { type: event.type, behindMs: (ctx.watermark ?? INSTANT_MIN) - event.time }, event.id);
+  if (isLate) ctx.quality("late-event", { type: event.type, behindMs: (ctx.watermark ?? INSTANT_MIN) - event.time });
   if (sequence !== undefined && conflicts(step, event, sequence)) return;
   const isBehindGap = sequence !== undefined && !follows(ctx, sequence);
   const isHeld = isBehindGap && !(ctx.watermark !== undefined && event.time < ctx.watermark);

@@ -194,6 +194,26 @@ suite("dormancy, where it meets a closing or other rules", () => {
     assert.deepEqual(dormant(office), [iso(day(40))]);
   });
 
+  test("a case whose reopening becomes known late was dormant, if it was quiet", async () => {
+    const office = await Office.open();
+    await office.put("rules", "enforcement", { ...RULES, dormantAfter: "P20D" }, 2);
+    await quiet(office);
+    await office.send("CaseClosed", {}, { time: day(10) });
+    await office.passed(day(31));
+    assert.deepEqual(dormant(office), []);
+    await office.send("CaseReopened", {}, { time: day(10) });
+    assert.deepEqual(dormant(office), [iso(day(30))]);
+  });
+
+  test("a dormancy that was told of is not told again when the case is reopened", async () => {
+    const office = await Office.open();
+    await quiet(office);
+    await office.send("CaseClosed", {}, { time: day(50) });
+    await office.send("CaseReopened", {}, { time: day(51) });
+    await office.passed(day(60));
+    assert.deepEqual([dormant(office), office.state()?.suppressed], [[iso(day(30))], 0]);
+  });
+
   test("a case that was closed behind its dormancy was dormant", async () => {
     const office = await Office.open();
     await quiet(office);
@@ -225,6 +245,34 @@ suite("dormancy, where it meets a closing or other rules", () => {
   });
 });
 
+/** A clock `t` that is near its breach is paused and resumed so often, a minute each. */
+async function pauses(office: Office, times: number): Promise<void> {
+  for (let n = 0; n < times; n++) {
+    const at = day(1) + 2 * HOUR_MS + n * 60_000;
+    await office.send("SlaClockPaused", { slaId: "t", pausedAt: iso(at) }, { time: at });
+    await office.send("SlaClockResumed", { slaId: "t", resumedAt: iso(at + 1_000) }, { time: at + 1_000 });
+  }
+}
+const STOPS = { duration: "P5D", timeZone: "UTC", pauseExtends: false, nearBreach: "P4D" };
+
+test("what held before the case was opened, or could not, is no factor", async () => {
+  const office = await Office.open();
+  await office.opened();
+  await office.assigned({ assignedFrom: iso(T0) });
+  await office.send("SlaClockStarted", { slaId: "s", policyId: "decide", clockStart: iso(day(-10)) });
+  await office.passed(day(1));
+  assert.equal(office.told("case.sla-breached").length, 1);
+  assert.deepEqual(candidates(office), []);
+});
+
+test("an assignment that was over before the opening leaves the case unassigned from there", async () => {
+  const office = await Office.open();
+  await office.opened();
+  await office.assigned({ assignedFrom: iso(day(-10)), assignedUntil: iso(day(-5)) });
+  await office.passed(day(1));
+  assert.deepEqual(candidates(office), [["high-risk+unassigned", 50, iso(T0)]]);
+});
+
 suite("a candidate that was told of", () => {
   test("stands when other rules are put for its time", async () => {
     const office = await Office.open();
@@ -240,18 +288,14 @@ suite("a candidate that was told of", () => {
 
   test("is told of once, however often the score has come over the threshold", async () => {
     const office = await Office.open();
-    await office.put("slaPolicy", "stops", { duration: "P5D", timeZone: "UTC", pauseExtends: false, nearBreach: "P4D" });
+    await office.put("slaPolicy", "stops", STOPS);
     await office.opened();
     await office.assigned({ assignedFrom: iso(T0) });
     await office.send("SlaClockStarted", { slaId: "s", policyId: "stops", dueAt: iso(day(900)) });
     await office.send("SlaClockStarted", { slaId: "t", policyId: "stops" });
     await office.passed(day(1) + HOUR_MS);
     const cycles = 230;
-    for (let n = 0; n < cycles; n++) {
-      const at = day(1) + 2 * HOUR_MS + n * 60_000;
-      await office.send("SlaClockPaused", { slaId: "t", pausedAt: iso(at) }, { time: at });
-      await office.send("SlaClockResumed", { slaId: "t", resumedAt: iso(at + 1_000) }, { time: at + 1_000 });
-    }
+    await pauses(office, cycles);
     await office.passed(day(2));
     const instants = candidates(office).map(([, , at]) => at);
     assert.deepEqual([instants.length, new Set(instants).size], [cycles + 1, cycles + 1]);
@@ -261,5 +305,17 @@ suite("a candidate that was told of", () => {
     await office.passed(day(3));
     assert.equal(new Set(candidates(office).map(([, , at]) => at)).size, candidates(office).length);
     office.assertQuiet();
+  });
+
+  test("stands when what it rested on has been forgotten", async () => {
+    const office = await Office.open();
+    await office.put("slaPolicy", "stops", STOPS);
+    await office.put("rules", "enforcement", { ...RULES, escalationThreshold: 500 }, 2, iso(day(1)));
+    await office.opened();
+    await office.assigned({ assignedFrom: iso(T0 + HOUR_MS) });
+    await office.send("SlaClockStarted", { slaId: "t", policyId: "stops" });
+    await office.passed(day(1) + HOUR_MS);
+    await pauses(office, 230);
+    assert.deepEqual([candidates(office).map(([, , at]) => at), office.told("case.correction-required")], [[iso(T0)], []]);
   });
 });
