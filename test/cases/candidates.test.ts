@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { suite, test } from "node:test";
-import { HOUR_MS } from "../../actors/model/time.ts";
+import { HOUR_MS, MINUTE_MS } from "../../actors/model/time.ts";
 import { day, iso, Office, RULES, T0 } from "./office.ts";
 
 /** Without anything that weighs. */
@@ -271,6 +271,21 @@ test("an assignment that was over before the opening leaves the case unassigned 
   await office.assigned({ assignedFrom: iso(day(-10)), assignedUntil: iso(day(-5)) });
   await office.passed(day(1));
   assert.deepEqual(candidates(office), [["high-risk+unassigned", 50, iso(T0)]]);
+});
+
+test("instants that one entry passes are judged in their order: what is behind a closing among them is none", async () => {
+  const office = await Office.open();
+  const minute = (n: number) => T0 + n * MINUTE_MS;
+  await office.put("slaPolicy", "minutes", { duration: "PT2M", timeZone: "UTC", pauseExtends: true, nearBreach: "PT1M" });
+  await office.put("rules", "enforcement", { ...RULES, escalationThreshold: 80 }, 2);
+  await office.opened({ priority: "high" }, { sequence: "1" });
+  await office.assigned({ assignedFrom: iso(T0), assignedUntil: iso(minute(4)) }, { sequence: "2" });
+  await office.send("SlaClockStarted", { slaId: "s", policyId: "minutes" }, { sequence: "3" });
+  await office.send("CaseClosed", {}, { sequence: "5", time: minute(3) });
+  assert.deepEqual(office.told("case.sla-near-breach"), []);
+  await office.passed(day(1));
+  assert.equal(office.told("case.sla-near-breach").length, 1);
+  assert.deepEqual([candidates(office), office.told("case.correction-required")], [[], []]);
 });
 
 suite("a candidate that was told of", () => {
