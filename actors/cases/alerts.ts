@@ -39,11 +39,9 @@ export function alertFor({ ctx }: Step, facts: AlertFacts): Alert {
   const parts = [ctx.key, facts.type, facts.reasonCode, String(facts.policyVersion), formatInstant(facts.at)];
   const idempotencyKey = parts.map(written).join("|");
   const alertId = ctx.sha256(idempotencyKey).slice(0, 32);
-  const { strays, suppressed, file } = ctx.state;
   const raised = raisedAlert(ctx, alertId);
-  const isNew = raised === undefined && !strays.has(alertId);
-  // Of a case that is not there nothing is kept but the alert's id, for a while.
-  if (!isNew && file.get() !== undefined) suppressed.add();
+  const isNew = raised === undefined && !ctx.state.strays.has(alertId);
+  if (!isNew) ctx.count("alerts.suppressed");
   if (raised !== undefined && raised.corrections.length > 0) keep(ctx, alertId, { ...raised, corrections: [] });
   return { ...facts, alertId, idempotencyKey, isNew };
 }
@@ -60,6 +58,8 @@ export function raise({ ctx }: Step, alert: Alert, outputIds: readonly string[])
   const effectiveTime = formatInstant(at);
   const facts = { alertId, caseId: ctx.key, alertType: type, severity: SEVERITY[type], reasonCode, policyVersion, inputEventIds };
   const id = ctx.out.alert({ ...facts, effectiveTime, detectedAt: effectiveTime }, { time: at, idempotencyKey });
+  ctx.count("alerts.emitted");
+  // Of a case that is not there nothing is kept but the alert's id, for a while.
   if (ctx.state.file.get() === undefined) ctx.state.strays.add(alertId);
   else keep(ctx, alertId, { type, outputIds: [...outputIds, id], inputEventIds, corrections: [] });
 }

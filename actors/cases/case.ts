@@ -6,7 +6,6 @@
  */
 import { Type } from "typebox";
 import { type ContextOf, timer } from "../model/actor.ts";
-import { counter } from "../model/cells/counter.ts";
 import { map } from "../model/cells/map.ts";
 import { set } from "../model/cells/set.ts";
 import { value } from "../model/cells/value.ts";
@@ -115,7 +114,6 @@ export const state = {
   /** By alert id, in two turns: the older goes when the newer is full. */
   alerts: map(Alert),
   alertsBefore: map(Alert),
-  suppressed: counter(),
   /** Events that a correction may name, by hash of their id, in two turns too. */
   known: map(Known),
   knownBefore: map(Known),

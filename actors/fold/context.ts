@@ -1,7 +1,7 @@
 /**
  * What a handler holds while it runs: one context per actor type, pointed at the key and the unit in hand.
  */
-import type { Actor, Clock, Context, OutputOptions, TimerHandle } from "../model/actor.ts";
+import type { Actor, Clock, Context, CountName, OutputOptions, TimerHandle } from "../model/actor.ts";
 import { isCodeText } from "../model/code-text.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
@@ -29,6 +29,12 @@ export class QuarantineRequest extends Error {
     this.reason = reason;
   }
 }
+
+/** Fields of the shard's counts by what a handler counts. */
+const COUNTED: Readonly<Record<CountName, "alertsEmitted" | "alertsSuppressed">> = {
+  "alerts.emitted": "alertsEmitted",
+  "alerts.suppressed": "alertsSuppressed",
+};
 
 export interface ContextParts {
   readonly shard: ShardState;
@@ -142,6 +148,16 @@ export class ActorContext implements Context {
     this.#unit.row;
     if (!isType(what)) throw new HandlerError("BAD_CODE", `ctx.audit: "${what}" names nothing. Write words joined by "-" and ".".`);
     this.#emit("ctx.audit", "tidemark.audit", { what, who: `actor ${this.#actor.name}`, position: this.position, detail });
+  }
+
+  count(what: CountName): void {
+    this.#unit.row;
+    const field = COUNTED[what];
+    if (field === undefined)
+      throw new HandlerError("BAD_CODE", `ctx.count: "${what}" is not counted. Count ${Object.keys(COUNTED).join(" or ")}.`);
+    const { counts } = this.#shard.meta;
+    counts[field]++;
+    this.#unit.undo.push(() => counts[field]--);
   }
 
   quarantine(code: string, reason = code): never {

@@ -10,7 +10,7 @@ import type { CallAddress } from "./keys.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 4;
+export const STATE_FORMAT = 5;
 
 const LAYOUT = layoutOf({});
 
@@ -38,6 +38,9 @@ export interface Counts {
   ignored: number;
   /** Dead letters put back; not `in`. */
   redriven: number;
+  /** By handlers, as are the suppressed ones. */
+  alertsEmitted: number;
+  alertsSuppressed: number;
 }
 
 /** Which code folds: an entry is folded only by the code of its epoch. */
@@ -102,6 +105,8 @@ export function newCounts(): Counts {
     deadLettered: 0,
     ignored: 0,
     redriven: 0,
+    alertsEmitted: 0,
+    alertsSuppressed: 0,
   };
 }
 

@@ -103,9 +103,17 @@ export interface Context<
   quality(rule: string, detail: object, eventId?: string): void;
   /** Emits `tidemark.audit`: what was decided, for whoever asks later. `what` is words joined by dots. */
   audit(what: string, detail: object): void;
+  /**
+   * Adds one to the job's metric `tidemark.alerts.emitted`, or to `tidemark.alerts.suppressed` for an alert that is not
+   * emitted because it was before. Taken back with everything else when the handler fails.
+   */
+  count(what: CountName): void;
   /** Rolls this handler back and sends the event to quarantine; the event is forgotten, so that it may come again. */
   quarantine(code: string, reason?: string): never;
 }
+
+/** What handlers count for operators. */
+export type CountName = "alerts.emitted" | "alerts.suppressed";
 
 /** What an actor declares, as records; for naming its context before there is the actor. */
 interface Declared {

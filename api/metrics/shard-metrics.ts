@@ -32,6 +32,8 @@ export const SHARD_METRICS: readonly Metric[] = [
   count("tidemark.events.late", "Events behind the watermark by more than the allowed lateness", "late"),
   count("tidemark.events.quarantined", "Entries that could not be read as a valid event", "quarantined"),
   count("tidemark.events.dead_lettered", "Events, and timers beside them, whose handler failed", "deadLettered"),
+  alerts("tidemark.alerts.emitted", "Alerts that handlers emitted", "alertsEmitted"),
+  alerts("tidemark.alerts.suppressed", "Alerts that handlers did not emit because they had been", "alertsSuppressed"),
   {
     name: "tidemark.outputs",
     description: "Outputs that the output stream is known to have",
@@ -81,6 +83,10 @@ export const SHARD_METRICS: readonly Metric[] = [
 
 function count(name: string, description: string, field: string): Metric {
   return { name, description, unit: "{event}", kind: "counter", read: ({ counts }) => counts[field] };
+}
+
+function alerts(name: string, description: string, field: string): Metric {
+  return { ...count(name, description, field), unit: "{alert}" };
 }
 
 function gauge(name: string, description: string, unit: string, read: Metric["read"]): Metric {

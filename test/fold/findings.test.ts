@@ -66,6 +66,9 @@ suite("a handler's findings", () => {
       go(ctx, { fail }) {
         ctx.quality("too-few", { got: 1 });
         ctx.audit("go.was-told", { by: ctx.key });
+        ctx.count("alerts.emitted");
+        ctx.count("alerts.suppressed");
+        ctx.count("alerts.suppressed");
         ctx.out.said({ hash: ctx.sha256("grüße"), one: ctx.reference.rows.exact("r", 1)?.data.n ?? null });
         if (fail) ctx.quality("Not A Rule", {});
       },
@@ -86,6 +89,13 @@ suite("a handler's findings", () => {
     );
   });
 
+  test("are counted, together over all keys", async () => {
+    const kit = await testJob(telling);
+    await kit.send(go, "ann", {});
+    await kit.send(go, "bob", {});
+    assert.deepEqual([kit.counts.alertsEmitted, kit.counts.alertsSuppressed], [2, 4]);
+  });
+
   test("are rolled back with their handler, and refused when they have no proper name", async () => {
     const kit = await testJob(telling, { onFailure: "dead-letter" });
     await kit.send(go, "ann", { fail: true });
@@ -94,6 +104,7 @@ suite("a handler's findings", () => {
       ["tidemark.dead-letter"],
     );
     assert.equal(kit.deadLetters()[0]?.data.error.code, "BAD_CODE");
+    assert.deepEqual([kit.counts.alertsEmitted, kit.counts.alertsSuppressed], [0, 0]);
   });
 
   test("may rest on the one version of a record that the event names, whatever is in force", async () => {

@@ -118,7 +118,17 @@ suite("the loop of a running shard", () => {
     await world.drain(shard);
     const { stateBytes: _bytes, measures: _measures, stateHash, ...report } = reportOf(shard);
     assert.match(stateHash ?? "", /^[0-9a-f]{32}$/);
-    const none = { duplicate: 0, duplicateConflict: 0, behind: 0, late: 0, deadLettered: 0, ignored: 0, redriven: 0 };
+    const none = {
+      duplicate: 0,
+      duplicateConflict: 0,
+      behind: 0,
+      late: 0,
+      deadLettered: 0,
+      ignored: 0,
+      redriven: 0,
+      alertsEmitted: 0,
+      alertsSuppressed: 0,
+    };
     const counts = { ...none, in: 2, applied: 1, quarantined: 1 };
     assert.deepEqual(report, {
       job: "script",
