@@ -123,11 +123,11 @@ export const state = {
   strays: set(Type.String()).ttl("30d"),
 };
 
+/**
+ * Timers of one instant fire in the order of their names: what is held comes first, near before overdue, and what is
+ * weighed last. That matters where several lie behind the step that sets them, and are set for its end.
+ */
 export const timers = {
-  /**
-   * Timers of one instant fire in the order of their names: what is held comes first, near before overdue, and what is
-   * weighed last. That matters where several lie behind the step that sets them, and are set for its end.
-   */
   /** Lets held events go, up to the sequence that is its data. */
   catchUp: timer("event", Type.Integer()),
   dormancy: timer("event", At),

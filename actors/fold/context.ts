@@ -152,9 +152,9 @@ export class ActorContext implements Context {
 
   count(what: CountName): void {
     this.#unit.row;
-    const field = COUNTED[what];
-    if (field === undefined)
+    if (!Object.hasOwn(COUNTED, what))
       throw new HandlerError("BAD_CODE", `ctx.count: "${what}" is not counted. Count ${Object.keys(COUNTED).join(" or ")}.`);
+    const field = COUNTED[what];
     const { counts } = this.#shard.meta;
     counts[field]++;
     this.#unit.undo.push(() => counts[field]--);

@@ -96,6 +96,13 @@ suite("a handler's findings", () => {
     assert.deepEqual([kit.counts.alertsEmitted, kit.counts.alertsSuppressed], [2, 4]);
   });
 
+  test("of another name than those two are not counted", async () => {
+    const odd = actor("odd", { in: { go }, on: { go: (ctx) => ctx.count("constructor" as never) } });
+    const kit = await testJob(job("odd", { log: "odd", actors: [odd] }), { onFailure: "dead-letter" });
+    await kit.send(go, "ann", {});
+    assert.equal(kit.deadLetters()[0]?.data.error.code, "BAD_CODE");
+  });
+
   test("are rolled back with their handler, and refused when they have no proper name", async () => {
     const kit = await testJob(telling, { onFailure: "dead-letter" });
     await kit.send(go, "ann", { fail: true });
