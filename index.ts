@@ -9,7 +9,6 @@ export {
   type Actor,
   type ActorOptions,
   actor,
-  type Clock,
   type Context,
   type EventInfo,
   type FiredTimer,
@@ -25,8 +24,21 @@ export { type ListCell, list } from "./actors/model/cells/list.ts";
 export { type MapCell, map } from "./actors/model/cells/map.ts";
 export { type SetCell, set } from "./actors/model/cells/set.ts";
 export { type Value, value } from "./actors/model/cells/value.ts";
+export type { Clock } from "./actors/model/clock.ts";
 export { type AnsweredCall, type CallFailure, type Effect, type Exchange, http, infer } from "./actors/model/effect.ts";
 export { type FoldSettings, type Job, type JobOptions, job } from "./actors/model/job.ts";
+export type { Aggregate } from "./actors/model/operators/aggregates/aggregate.ts";
+export { collect, distinct, first, last } from "./actors/model/operators/aggregates/elements.ts";
+export { avg, count, max, min, sum } from "./actors/model/operators/aggregates/numbers.ts";
+export { quantile } from "./actors/model/operators/aggregates/quantile.ts";
+export { reducer } from "./actors/model/operators/aggregates/reducer.ts";
+export { topK } from "./actors/model/operators/aggregates/top-k.ts";
+export { countWindow } from "./actors/model/operators/count-window.ts";
+export { type GlobalOptions, globalWindow } from "./actors/model/operators/global-window.ts";
+export { type InOrder, type OrderedHandle, ordered } from "./actors/model/operators/ordered.ts";
+export { session } from "./actors/model/operators/session-window.ts";
+export { sliding, type TimeWindowOptions, tumbling } from "./actors/model/operators/time-window.ts";
+export type { Fired, LatePolicy, Running, WindowHandle, WindowOptions } from "./actors/model/operators/window-options.ts";
 export type { Query, ReadOnly, View } from "./actors/model/query.ts";
 export type { DeepReadonly } from "./actors/model/readonly.ts";
 export { type ReferenceLookup, type ReferenceTable, reference } from "./actors/model/reference.ts";

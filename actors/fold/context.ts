@@ -1,10 +1,12 @@
 /**
  * What a handler holds while it runs: one context per actor type, pointed at the key and the unit in hand.
  */
-import type { Actor, Clock, Context, CountName, OutputOptions, TimerHandle } from "../model/actor.ts";
+import type { Actor, Context, CountName, FiredTimer, OutputOptions, TimerHandle } from "../model/actor.ts";
+import type { Clock } from "../model/clock.ts";
 import { isCodeText } from "../model/code-text.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
+import { NO_OPERATOR } from "../model/operators/operator.ts";
 import type { ReferenceLookup } from "../model/reference.ts";
 import { isType } from "../model/stream.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
@@ -12,6 +14,7 @@ import * as bound from "./bounds.ts";
 import type { KeyRow, Section } from "./key-row.ts";
 import type { LiveCalls } from "./live-calls.ts";
 import { LiveCell } from "./live-cell.ts";
+import { LiveOperator } from "./live-operator.ts";
 import { findTimer, LiveTimers } from "./live-timers.ts";
 import { lookupOf } from "./reference-lookup.ts";
 import type { Shape } from "./shapes.ts";
@@ -45,6 +48,8 @@ export interface ContextParts {
   readonly calls: LiveCalls;
   /** Id of the output that comes behind so many more of the unit. */
   readonly nextOutputId: (behind: number) => string;
+  /** Of the job. */
+  readonly allowedLatenessMs: number;
 }
 
 export class ActorContext implements Context {
@@ -62,7 +67,11 @@ export class ActorContext implements Context {
   readonly #armed: LiveTimers;
   readonly #nextOutputId: (behind: number) => string;
 
-  constructor({ shard, unit, actor, number, sha256, calls, nextOutputId }: ContextParts) {
+  readonly #allowedLatenessMs: number;
+  /** Operators by their cell's name. */
+  readonly #operators = new Map<string, LiveOperator>();
+
+  constructor({ shard, unit, actor, number, sha256, calls, nextOutputId, allowedLatenessMs }: ContextParts) {
     this.#shape = shard.shapes.current(number);
     this.#armed = new LiveTimers(shard, unit);
     this.#shard = shard;
@@ -71,9 +80,12 @@ export class ActorContext implements Context {
     this.#number = number;
     this.#sha256 = sha256;
     this.#nextOutputId = nextOutputId;
-    this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, cell.bind(this.#cell(i))]));
+    this.#allowedLatenessMs = allowedLatenessMs;
+    this.state = Object.fromEntries(actor.cells.map((cell, i) => [cell.name, this.#handle(cell, this.#cell(i))]));
     this.out = Object.fromEntries(actor.outputs.map((output, i) => [output.name, this.#output(i)]));
-    this.timers = Object.fromEntries(actor.timers.map((timer, i) => [timer.name, this.#timer(i)]));
+    this.timers = Object.fromEntries(
+      actor.timers.flatMap((timer, i) => (timer.handler === undefined ? [] : [[timer.name, this.#timer(i)]])),
+    );
     this.reference = Object.fromEntries(
       actor.references.map(({ name, table }) => [
         name,
@@ -166,8 +178,40 @@ export class ActorContext implements Context {
     throw new QuarantineRequest(code, reason.slice(0, bound.ERROR_TEXT_MAX_CHARS));
   }
 
+  /** Runs what a timer is for: its handler, or the operator whose alarm it is. */
+  fire(timer: Actor["timers"][number], fired: FiredTimer<unknown>): unknown {
+    if (timer.handler !== undefined) return timer.handler(this, fired);
+    this.#operators.get(timer.name)!.ring();
+    return undefined;
+  }
+
+  /** What an operator was to fire now goes unheard. */
+  passOver(operator: string): void {
+    this.#operators.get(operator)!.passOver();
+  }
+
   #section(row: KeyRow): Section {
     return row.section(this.#number, this.#shape);
+  }
+
+  #handle(cell: Actor["cells"][number], store: LiveCell): unknown {
+    if (cell.operator === undefined) return cell.bind(store, NO_OPERATOR);
+    const operator = new LiveOperator({
+      shard: this.#shard,
+      unit: this.#unit,
+      cell,
+      operator: cell.operator,
+      store,
+      timer: this.#actor.timers.findIndex(({ name, handler }) => name === cell.name && handler === undefined),
+      armed: this.#armed,
+      section: (row) => this.#section(row),
+      known: (row) => row.sections[this.#number],
+      allowedLatenessMs: this.#allowedLatenessMs,
+      context: this,
+      emit: (type, data, time) => this.#emit(`state.${cell.name}`, type, data, { time }),
+    });
+    this.#operators.set(cell.name, operator);
+    return cell.bind(store, operator);
   }
 
   #cell(i: number): LiveCell {
@@ -208,7 +252,7 @@ export class ActorContext implements Context {
       throw new HandlerError("IDEMPOTENCY_KEY", `${path}: an idempotency key has at most ${bound.IDEMPOTENCY_KEY_MAX_CHARS} characters.`);
     }
     const id = this.#nextOutputId(unit.outputs.length);
-    unit.outputs.push({ type, time, dataJson, idempotencyKey });
+    unit.outputs.push({ type, time, dataJson, idempotencyKey, cause: unit.cause });
     return id;
   }
 

@@ -187,6 +187,7 @@ export class EventStep implements CallSite {
       site: this,
       unit: event.id,
       eventId: event.id,
+      eventType: event.type,
       source: event.source,
     };
     const { id, source, type, time, effectiveTime, sequence } = event;

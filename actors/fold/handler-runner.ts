@@ -3,7 +3,7 @@
  * make a group: `settle` numbers their outputs, `abandon` undoes them all, for an event that one actor quarantines was
  * applied by none.
  */
-import type { Clock } from "../model/actor.ts";
+import type { Clock } from "../model/clock.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
@@ -19,6 +19,7 @@ import { LiveTimers } from "./live-timers.ts";
 import { migrate } from "./migration.ts";
 import type { Origin, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
+import { refusePromise } from "./promise-refusal.ts";
 import type { Asked } from "./result-call.ts";
 import type { ShardState } from "./shard-state.ts";
 import { type DeadLetter, deadLetter, failureOf } from "./side-outputs.ts";
@@ -33,6 +34,7 @@ export interface Call extends UnitSubject {
   /** See {@link Origin.unit}. */
   readonly unit: string;
   readonly eventId?: string;
+  readonly eventType?: string;
   /** Of the event: with the id it names it. */
   readonly source?: string;
   readonly timer?: { readonly name: string; readonly clock: Clock; readonly record: TimerRecord };
@@ -88,7 +90,8 @@ export class HandlerRunner {
     this.#guard = guard;
     this.#onFailure = onFailure;
     this.#sha256 = primitives.sha256;
-    const parts = { shard: state, unit: this.#unit, sha256: primitives.sha256, calls: this.#calls };
+    const { allowedLatenessMs } = job.settings;
+    const parts = { shard: state, unit: this.#unit, sha256: primitives.sha256, calls: this.#calls, allowedLatenessMs };
     const nextOutputId = (behind: number): string => outputs.idOf(this.#drafts.length + behind);
     this.contexts = job.actors.map((actor, number) => new ActorContext({ ...parts, actor, number, nextOutputId }));
   }
@@ -100,6 +103,8 @@ export class HandlerRunner {
     unit.begin(call, {
       position: () => call.site.position(),
       seed: () => `${call.site.position()}|${call.row.token}|${call.handler}|${call.unit}`,
+      about: () => call.eventType ?? call.handler,
+      excerpt: () => call.site.excerpt(),
     });
     if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
     try {
@@ -108,14 +113,7 @@ export class HandlerRunner {
         this.#bring(call);
         return handler(this.contexts[call.actor]!);
       });
-      if (isThenable(returned)) {
-        // What it does later can only fail, and nobody else waits for it: unheard, that would end the process.
-        if (returned instanceof Promise) returned.catch(() => {});
-        throw new HandlerError(
-          "ASYNC_HANDLER",
-          "A handler returned a promise. Handlers are synchronous; calls outside go through effects.",
-        );
-      }
+      refusePromise(returned);
     } catch (thrown) {
       unit.rollBack(savepoint);
       if (thrown instanceof QuarantineRequest) return thrown;
@@ -154,7 +152,7 @@ export class HandlerRunner {
     this.#unit.undo.length = 0;
     if (this.#drafts.length === 0) return;
     for (const { draft, call, ordinal, lookups, failed } of this.#drafts) {
-      this.#outputs.write(draft, originOf(call, lookups), ordinal);
+      this.#outputs.write(draft, originOf(call, draft, lookups), ordinal);
       if (failed) this.#state.noteFailure(call.row, this.#nameOf(call));
     }
     this.#drafts = [];
@@ -251,17 +249,13 @@ function callOf({ id, input, requestedAt, now, cause }: Asked): DeadLetter["call
   return { id, input: JSON.parse(input) as unknown, requestedAt, now: formatInstant(now), cause };
 }
 
-function originOf(call: Call, lookups: string | undefined): Origin {
+function originOf(call: Call, draft: DraftOutput, lookups: string | undefined): Origin {
   return {
     token: call.row.token,
     key: call.row.key,
-    cause: call.cause,
+    cause: draft.cause ?? call.cause,
     position: call.site.position(),
     unit: `${call.handler}|${call.unit}`,
     lookups,
   };
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }

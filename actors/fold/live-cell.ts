@@ -54,7 +54,13 @@ export class LiveCell implements CellStore {
     const state = this.#find(false);
     if (state === undefined) return;
     for (const id of this.#ids(row, state.entries)) this.deleteEntry(id);
-    if (state.slot === undefined) return;
+    this.clearSlot();
+  }
+
+  clearSlot(): void {
+    const row = this.#unit.row;
+    const state = this.#find(false);
+    if (state?.slot === undefined) return;
     this.#assign(row, state, undefined);
     this.#unexpire(row, state, "");
   }
@@ -103,8 +109,8 @@ export class LiveCell implements CellStore {
     const seen = !this.#expired(entry.expiry);
     this.#put(row, state.entries!, id, entry, undefined);
     this.#unexpire(row, entry, id);
-    // The last entry takes the slot with it, so that an emptied cell leaves nothing behind.
-    if (state.entries!.count === 0 && state.slot !== undefined) this.#assign(row, state, undefined);
+    // So that an emptied cell leaves nothing behind.
+    if (this.#cell.countsEntries && state.entries!.count === 0 && state.slot !== undefined) this.#assign(row, state, undefined);
     return seen;
   }
 

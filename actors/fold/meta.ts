@@ -10,7 +10,7 @@ import type { CallAddress } from "./keys.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 5;
+export const STATE_FORMAT = 6;
 
 const LAYOUT = layoutOf({});
 
@@ -38,6 +38,8 @@ export interface Counts {
   ignored: number;
   /** Dead letters put back; not `in`. */
   redriven: number;
+  /** Elements that came too late for a window that drops such. */
+  lateDropped: number;
   /** By handlers, as are the suppressed ones. */
   alertsEmitted: number;
   alertsSuppressed: number;
@@ -105,6 +107,7 @@ export function newCounts(): Counts {
     deadLettered: 0,
     ignored: 0,
     redriven: 0,
+    lateDropped: 0,
     alertsEmitted: 0,
     alertsSuppressed: 0,
   };

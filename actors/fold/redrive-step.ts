@@ -109,7 +109,10 @@ export class RedriveStep {
     // Made before the handler can change what it is given.
     const site = siteOf(position, excerptOf(jsonText(redrive.event)));
     const about = { row, actor: number, handler: redrive.handler, now: time, clock: Math.max(time, watermark), cause: id };
-    return { call: { ...about, site, unit: id, eventId: id, source }, run: (ctx) => handler(ctx, event.data as never, info) };
+    return {
+      call: { ...about, site, unit: id, eventId: id, eventType: type, source },
+      run: (ctx) => handler(ctx, event.data as never, info),
+    };
   }
 
   #timerCall(redrive: RedriveEntry, actor: Actor, number: number, name: string, position: string): Wanted {
@@ -129,7 +132,7 @@ export class RedriveStep {
     const about = { row, actor: number, handler: redrive.handler, now: time, clock, cause: armedBy };
     return {
       call: { ...about, site, unit: `${armedBy}|${name}|${record.id}|${time}`, timer: { name, clock: timer.clock, record } },
-      run: (ctx) => timer.handler(ctx, { name, id, time, data }),
+      run: (ctx) => ctx.fire(timer, { name, id, time, data }),
     };
   }
 

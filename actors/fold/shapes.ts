@@ -3,9 +3,10 @@
  * written with; the shard keeps each shape as a row of its own, so that a build with other cells can read what an
  * earlier one has left, and bring it to its own shape when a handler first needs it.
  */
-import type { Actor, Clock } from "../model/actor.ts";
+import type { Actor } from "../model/actor.ts";
 import { type AnyCell, type DeclaredCell, declaredCell } from "../model/cell.ts";
 import { restoredCell } from "../model/cells/restored-cell.ts";
+import type { Clock } from "../model/clock.ts";
 import type { JsonSchema } from "../model/layout.ts";
 import { type Schema, schemaOf, storedSchema } from "../model/schema.ts";
 import { shapeRow, shapesOf, tableEnd } from "./keys.ts";

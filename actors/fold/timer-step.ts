@@ -58,9 +58,10 @@ export class TimerStep {
     const stale = section.shape === this.#state.shapes.current(actor) ? undefined : section.shape;
     const run = (ctx: ActorContext): unknown => {
       const data = stale === undefined ? record.data : carriedData(this.#job.actors[actor]!, timer, record.data, stale);
-      return timer.handler(ctx, { name: address.name, id: readKey(record.id) ?? "", time: record.at, data });
+      return ctx.fire(timer, { name: address.name, id: readKey(record.id) ?? "", time: record.at, data });
     };
-    const done = this.#runner.runAlone(call, run, this.#skips.get(skipName(position, indexRow)));
-    if (!done) this.#state.meta.counts.deadLettered++;
+    if (this.#runner.runAlone(call, run, this.#skips.get(skipName(position, indexRow)))) return;
+    this.#state.meta.counts.deadLettered++;
+    if (timer.handler === undefined) this.#runner.runAlone(call, (ctx) => ctx.passOver(timer.name), undefined);
   }
 }

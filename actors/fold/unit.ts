@@ -2,7 +2,7 @@
  * The unit in hand: one handler call. Whatever it does is written down so that it can be undone exactly: cells, timers
  * and calls by an undo list, outputs by not having been numbered yet. After the call every handle of the context refuses.
  */
-import type { Clock } from "../model/actor.ts";
+import type { Clock } from "../model/clock.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Schema } from "../model/schema.ts";
 import { CELL_MAX_BYTES } from "./bounds.ts";
@@ -16,6 +16,8 @@ export interface DraftOutput {
   readonly time: number;
   readonly dataJson: string;
   readonly idempotencyKey: string | undefined;
+  /** Id of the event that it came from, where that is not the unit's. */
+  readonly cause?: string;
 }
 
 /** Texts that few handlers ask for, made when one does. */
@@ -24,10 +26,14 @@ export interface UnitNaming {
   position(): string;
   /** Names the unit among all of the shard; seeds its randomness. */
   seed(): string;
+  /** Type of the event in hand, or the handler's name. */
+  about(): string;
+  /** At most 4 KiB of what is in hand. */
+  excerpt(): string;
 }
 
 /** Of changes that no handler makes. */
-export const UNNAMED: UnitNaming = { position: () => "", seed: () => "" };
+export const UNNAMED: UnitNaming = { position: () => "", seed: () => "", about: () => "", excerpt: () => "" };
 
 /** What a unit is about. */
 export interface UnitSubject {

@@ -3,14 +3,14 @@
  * is a function of the actor's state and the entry in hand, so that folding again gives the same bytes.
  */
 import type { Cell } from "./cell.ts";
+import type { Clock } from "./clock.ts";
 import { type DeclaredEffect, declaredEffects, type Effect, type EffectHandles, type Exchange, type ResultHandlers } from "./effect.ts";
+import type { Fires } from "./operators/operator.ts";
 import type { Query, UntypedQuery } from "./query.ts";
 import type { DeepReadonly } from "./readonly.ts";
 import type { ReferenceLookup, ReferenceTable } from "./reference.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 import type { OutputType, Stream } from "./stream.ts";
-
-export type Clock = "event" | "processing";
 
 export interface TimerType<T> {
   readonly kind: "timer";
@@ -134,7 +134,13 @@ export type ContextOf<D extends Declared> = Context<
 
 type EventHandlers<Ctx, I> = { readonly [K in keyof I]: (ctx: Ctx, event: DeepReadonly<I[K]>, info: EventInfo) => void };
 type TimerHandlers<Ctx, T> = { readonly [K in keyof T]: (ctx: Ctx, timer: FiredTimer<T[K]>) => void };
-type Handlers<Ctx, I, T, E> = EventHandlers<Ctx, I> & TimerHandlers<Ctx, T> & ResultHandlers<Ctx, E>;
+/** What a handle fires; `never` where it is no operator's. */
+type FiredBy<H> = H extends Fires<infer F> ? (unknown extends F ? never : F) : never;
+/** An operator whose cell has no handler is only read. */
+type OperatorHandlers<Ctx, C> = {
+  readonly [K in keyof C as [FiredBy<C[K]>] extends [never] ? never : K]?: (ctx: Ctx, fired: FiredBy<C[K]>) => void;
+};
+type Handlers<Ctx, I, T, E, C> = EventHandlers<Ctx, I> & TimerHandlers<Ctx, T> & ResultHandlers<Ctx, E> & OperatorHandlers<Ctx, C>;
 
 /**
  * By version: what the actor's state of the version before becomes. Gets and gives plain values by cell: what `value`,
@@ -158,7 +164,7 @@ export interface ActorOptions<I, C, O, T, R, E> {
   /** Tables that its handlers look things up in. */
   readonly reference?: { readonly [K in keyof R]: ReferenceTable<R[K]> };
   readonly effects?: { readonly [K in keyof E]: Effect<E[K]> };
-  readonly on: NoInfer<Handlers<Context<C, O, T, R, E>, I, T, E>>;
+  readonly on: NoInfer<Handlers<Context<C, O, T, R, E>, I, T, E, C>>;
   /** Questions about the committed state, by name, for the API and the test kit. */
   readonly queries?: NoInfer<Readonly<Record<string, Query<C>>>>;
   readonly migrate?: Migrations;
@@ -185,9 +191,11 @@ export interface Actor<S extends ActorShape = Untyped> {
   readonly name: string;
   readonly version: number;
   readonly streams: readonly (Stream<unknown> & { readonly name: string; readonly handler: Handler })[];
-  readonly cells: readonly (Cell<unknown> & { readonly name: string })[];
+  /** `handler`: of an operator that is heard. */
+  readonly cells: readonly (Cell<unknown> & { readonly name: string; readonly handler: FiredHandler | undefined })[];
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
-  readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler })[];
+  /** Also the alarms of operators, which have no handler. */
+  readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler | undefined })[];
   readonly references: readonly { readonly name: string; readonly table: ReferenceTable<unknown> }[];
   readonly effects: readonly DeclaredEffect[];
   readonly late: Handler | undefined;
@@ -197,6 +205,7 @@ export interface Actor<S extends ActorShape = Untyped> {
 
 export type Handler = (ctx: Context, event: never, info: EventInfo) => unknown;
 export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown;
+export type FiredHandler = (ctx: Context, fired: unknown) => unknown;
 
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const MEMBER = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
@@ -218,14 +227,16 @@ export function actor<I, C = None, O = None, T = None, R = None, E = None>(
   for (const member of members) {
     if (!MEMBER.test(member)) throw new TypeError(`actor "${name}": the name "${member}" does not match ${MEMBER}.`);
   }
-  const answered = [options.in, timers, effects].flatMap((part) => Object.keys(part));
+  const cells = Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as Cell<unknown>), name: member }));
+  const operators = cells.filter(({ operator }) => operator !== undefined);
+  const answered = [...[options.in, timers, effects].flatMap((part) => Object.keys(part)), ...operators.map((cell) => cell.name)];
   const known = new Set(answered);
   for (const handled of Object.keys(handlers)) {
     if (!known.has(handled))
-      throw new TypeError(`actor "${name}": on.${handled} handles nothing: no stream, timer or effect has that name.`);
+      throw new TypeError(`actor "${name}": on.${handled} handles nothing: no stream, timer, effect or operator has that name.`);
   }
   if (known.size !== answered.length) {
-    throw new TypeError(`actor "${name}": of its streams, timers and effects two share a name. Rename one.`);
+    throw new TypeError(`actor "${name}": of its streams, timers, effects and operators two share a name. Rename one.`);
   }
   const handler = (member: string): unknown => {
     const found = handlers[member];
@@ -243,13 +254,19 @@ export function actor<I, C = None, O = None, T = None, R = None, E = None>(
       name: member,
       handler: handler(member) as Handler,
     })),
-    cells: Object.entries(options.state ?? {}).map(([member, cell]) => ({ ...(cell as Cell<unknown>), name: member })),
-    outputs: Object.entries(options.out ?? {}).map(([member, type]) => ({ ...(type as OutputType<unknown>), name: member })),
-    timers: Object.entries(timers).map(([member, type]) => ({
-      ...(type as TimerType<unknown>),
-      name: member,
-      handler: handler(member) as TimerHandler,
+    cells: cells.map((cell) => ({
+      ...cell,
+      handler: handlers[cell.name] === undefined ? undefined : (handler(cell.name) as FiredHandler),
     })),
+    outputs: Object.entries(options.out ?? {}).map(([member, type]) => ({ ...(type as OutputType<unknown>), name: member })),
+    timers: [
+      ...Object.entries(timers).map(([member, type]) => ({
+        ...(type as TimerType<unknown>),
+        name: member,
+        handler: handler(member) as TimerHandler,
+      })),
+      ...operators.map((cell) => ({ ...timer(cell.operator!.clock), name: cell.name, handler: undefined })),
+    ],
     references: Object.entries(options.reference ?? {}).map(([member, table]) => ({
       name: member,
       table: table as ReferenceTable<unknown>,

@@ -7,7 +7,9 @@
  * t + ttl, and its row goes when the watermark gets there. t is the event's time, or the watermark where that is
  * ahead of it; in the handler of a processing-time timer it is the watermark. Written again, it lives anew.
  */
+import type { Clock } from "./clock.ts";
 import type { JsonSchema } from "./layout.ts";
+import type { OperatorHost } from "./operators/operator.ts";
 import type { Schema } from "./schema.ts";
 import { durationMs } from "./time.ts";
 
@@ -27,6 +29,7 @@ export interface CellView {
 /** The same, to be changed by a handler. Throws HandlerError: STATE_SCHEMA, STATE_SHAPE, STATE_TOO_LARGE. */
 export interface CellStore extends CellView {
   setSlot(value: unknown): void;
+  clearSlot(): void;
   setEntry(id: string, value: unknown): void;
   /** Whether it was there. */
   deleteEntry(id: string): boolean;
@@ -36,7 +39,7 @@ export interface CellStore extends CellView {
   readonly path: string;
 }
 
-export type CellKind = "value" | "counter" | "map" | "list" | "set";
+export type CellKind = "value" | "counter" | "map" | "list" | "set" | "operator";
 
 /** H: the handle by which handlers change it. */
 export interface Cell<H> {
@@ -46,13 +49,30 @@ export interface Cell<H> {
   readonly entry?: Schema<unknown>;
   readonly key?: JsonSchema;
   readonly ttlMs: number | undefined;
+  /** The slot counts entries, and goes with the last of them. */
+  readonly countsEntries?: true;
+  /** Of an operator: see operators/operator.ts. */
+  readonly operator?: Operator;
   /** The same cell whose content lives so long in event time after it was written: "30d", "12h", or milliseconds. */
   ttl(duration: string | number): Cell<H>;
-  readonly bind: (store: CellStore) => H;
+  /** `host`: for operators; the others do without. */
+  readonly bind: (store: CellStore, host: OperatorHost) => H;
   /** What the API and the test kit show of it: a plain JSON value. */
   readonly plain: (view: CellView) => unknown;
   /** Puts back what `plain` gave: for a migration. */
   readonly load: (store: CellStore, plain: unknown) => void;
+}
+
+/** What makes a cell an operator. */
+export interface Operator {
+  /** What its alarm goes by. */
+  readonly clock: Clock;
+  /** What it was declared with, as plain JSON: another configuration is another cell. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Its alarm has come; {@link OperatorHost.reached} says how far. */
+  readonly ring: (store: CellStore, host: OperatorHost) => void;
+  /** For the API, in place of `plain`: results instead of what they are made of. */
+  readonly show: (view: CellView) => unknown;
 }
 
 /** A cell of any kind. */
@@ -65,15 +85,17 @@ export interface DeclaredCell {
   readonly entry?: JsonSchema;
   readonly key?: JsonSchema;
   readonly ttlMs?: number;
+  readonly operator?: Readonly<Record<string, unknown>>;
 }
 
-export function declaredCell({ kind, slot, entry, key, ttlMs }: AnyCell): DeclaredCell {
+export function declaredCell({ kind, slot, entry, key, ttlMs, operator }: AnyCell): DeclaredCell {
   return {
     kind,
     ...(slot === undefined ? {} : { slot: slot.json }),
     ...(entry === undefined ? {} : { entry: entry.json }),
     ...(key === undefined ? {} : { key }),
     ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(operator === undefined ? {} : { operator: operator.config }),
   };
 }
 
@@ -83,6 +105,7 @@ export function defineCell<H>(parts: Omit<Cell<H>, "ttl" | "ttlMs">, ttlMs?: num
     ...parts,
     ttlMs,
     ttl: (duration) => {
+      if (parts.operator !== undefined) throw new TypeError("ttl: an operator forgets by itself what it no longer needs.");
       const ms = durationMs(duration, "ttl");
       if (ms < 1) throw new TypeError("ttl: at least 1 ms.");
       return defineCell(parts, ms);

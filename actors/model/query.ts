@@ -4,7 +4,7 @@
  */
 
 /** The handle of a cell without what changes it. */
-export type ReadOnly<H> = Omit<H, "set" | "update" | "delete" | "add" | "clear" | "removeFirst">;
+export type ReadOnly<H> = Omit<H, "set" | "update" | "delete" | "add" | "addLeft" | "addRight" | "clear" | "removeFirst">;
 
 /** What a query sees. C: the handles of the actor's cells, by name. */
 export interface View<C> {

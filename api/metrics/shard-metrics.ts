@@ -32,6 +32,7 @@ export const SHARD_METRICS: readonly Metric[] = [
   count("tidemark.events.late", "Events behind the watermark by more than the allowed lateness", "late"),
   count("tidemark.events.quarantined", "Entries that could not be read as a valid event", "quarantined"),
   count("tidemark.events.dead_lettered", "Events, and timers beside them, whose handler failed", "deadLettered"),
+  count("tidemark.events.late_dropped", "Elements that came too late for a window that drops such", "lateDropped"),
   alerts("tidemark.alerts.emitted", "Alerts that handlers emitted", "alertsEmitted"),
   alerts("tidemark.alerts.suppressed", "Alerts that handlers did not emit because they had been", "alertsSuppressed"),
   {

@@ -6,6 +6,7 @@ import type { Actor } from "../../actors/model/actor.ts";
 import type { CellStore } from "../../actors/model/cell.ts";
 import { sameCell } from "../../actors/model/cells/restored-cell.ts";
 import { HandlerError } from "../../actors/model/handler-error.ts";
+import { readingHost } from "../../actors/model/operators/operator.ts";
 
 /** A plain record: it crosses threads. */
 export type QueryAnswer =
@@ -27,7 +28,7 @@ export function answerQuery(
   for (const cell of actor.cells) {
     const stored = section.shape.cells.findIndex((candidate) => candidate.name === cell.name && sameCell(candidate, cell));
     if (stored === -1) return oldShape(actor, cell.name);
-    handles[cell.name] = cell.bind(new QueriedCell(rows, row, section, stored, watermark));
+    handles[cell.name] = cell.bind(new QueriedCell(rows, row, section, stored, watermark), readingHost(watermark));
   }
   try {
     const answer = actor.queries[name]!({ key: row.key, watermark, state: handles }, input);
@@ -46,6 +47,9 @@ class QueriedCell extends StoredCell implements CellStore {
   readonly path = "query";
 
   setSlot(): never {
+    throw readOnly();
+  }
+  clearSlot(): never {
     throw readOnly();
   }
   clear(): never {

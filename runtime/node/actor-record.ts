@@ -10,7 +10,7 @@ import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { Shapes } from "../../actors/fold/shapes.ts";
 import { callsOfActor } from "../../actors/fold/stored-calls.ts";
 import { StoredCell } from "../../actors/fold/stored-cell.ts";
-import type { Clock } from "../../actors/model/actor.ts";
+import type { Clock } from "../../actors/model/clock.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { readKey, slotOf } from "../../actors/model/key.ts";
 import { primitives } from "../primitives.ts";
@@ -91,7 +91,9 @@ export class ActorRows {
     return {
       type: shape.actor,
       key: row.key,
-      state: Object.fromEntries(cells.map(({ cell, view }) => [cell.name, cell.plain(view)])),
+      state: Object.fromEntries(
+        cells.map(({ cell, view }) => [cell.name, cell.operator === undefined ? cell.plain(view) : cell.operator.show(view)]),
+      ),
       timers: section.timers.map(({ timer, id, at, data, armedBy }) => {
         const { name, clock } = shape.timers[timer]!;
         return { name, id: readKey(id) ?? "", at, clock, data, armedBy };

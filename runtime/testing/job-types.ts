@@ -2,7 +2,8 @@
  * What the types of a job say to its tests: events, outputs, state and timers by the names that its actors give them.
  * Nothing here exists at run time.
  */
-import type { Actor, Clock } from "../../actors/model/actor.ts";
+import type { Actor } from "../../actors/model/actor.ts";
+import type { Clock } from "../../actors/model/clock.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { DeepReadonly } from "../../actors/model/readonly.ts";
 import type { Stream } from "../../actors/model/stream.ts";

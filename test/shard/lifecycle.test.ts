@@ -126,6 +126,7 @@ suite("the loop of a running shard", () => {
       deadLettered: 0,
       ignored: 0,
       redriven: 0,
+      lateDropped: 0,
       alertsEmitted: 0,
       alertsSuppressed: 0,
     };

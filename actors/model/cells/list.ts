@@ -24,6 +24,7 @@ const ID_CHARS = 11;
 export function list<S extends AnySchema>(schema: S): Cell<ListCell<Infer<S>>> {
   return defineCell({
     kind: "list",
+    countsEntries: true,
     // Number of the next element; emptied, the list counts from 0 again, so that nothing is left of it.
     slot: schemaOf(Type.Integer()),
     entry: schemaOf(schema),
