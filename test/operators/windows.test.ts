@@ -1,7 +1,4 @@
-/**
- * Windows agree with their definition, under disorder, duplicates, lateness and crashes. OPERATOR_RUNS and OPERATOR_SEED make
- * it longer: `npm run operators`.
- */
+/** Windows agree with their definition, under disorder, duplicates, lateness and crashes. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { collect } from "../../actors/model/operators/aggregates/elements.ts";
@@ -10,12 +7,8 @@ import { sliding } from "../../actors/model/operators/time-window.ts";
 import { mulberry32 } from "../../actors/random.ts";
 import { arrivals, moments } from "./arrivals.ts";
 import { type Data, jobAround, toldBy } from "./fired.ts";
+import { cutsOf, RUNS, SEED } from "./runs.ts";
 import { toldWindows, type WindowRules } from "./window-oracle.ts";
-
-const RUNS = Number(process.env.OPERATOR_RUNS ?? 200);
-const SEED = Number(process.env.OPERATOR_SEED ?? Math.floor(Math.random() * 1e9));
-/** Every so many-th case is folded again with a crash behind every unit. */
-const CUT_EVERY = 10;
 
 interface Case extends WindowRules {
   readonly outOfOrdernessMs: number;
@@ -46,8 +39,7 @@ function check(seed: number): number {
     },
   );
   const of = jobAround(window, (handle, element) => handle.add(element), rules);
-  const cuts = seed % CUT_EVERY === 0 ? [{ commitEveryUnits: 1, crash: true, liveRowsMax: 1 }, { commitEveryUnits: 7 }] : [];
-  const told = toldBy(of, all, cuts).map(({ key, time, fired }) => ({ key, time, ...fired }));
+  const told = toldBy(of, all, cutsOf(seed)).map(({ key, time, fired }) => ({ key, time, ...fired }));
   const expected = toldWindows(moments(all, rules.outOfOrdernessMs, rules.allowedLatenessMs), rules).map(
     ({ key, start, end, by, revision, elements }) => ({
       key,

@@ -104,8 +104,7 @@ class Sessions {
     const start = Math.min(time, ...joined.map((one) => one.start));
     const last = Math.max(time, ...joined.map((one) => one.last));
     const over = isOver(host, this.#end(last));
-    const changesClosed = over || joined.some((one) => one.fired > 0);
-    if (changesClosed && !mayChange(this.#end(last), lateness, host)) {
+    if (over && !mayChange(this.#end(last), lateness, host)) {
       refuseLate(lateness, host);
       return;
     }

@@ -64,6 +64,7 @@ function atRank({ negative, zero, positive }: Sketch, q: number, estimate: (powe
     ...positive.map(({ power, count }) => ({ value: estimate(power), count })),
   ];
   const total = ascending.reduce((sum, { count }) => sum + count, 0);
+  if (total === 0) return undefined;
   let left = Math.floor(q * (total - 1));
   for (const { value, count } of ascending) {
     if (left < count) return value;
