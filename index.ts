@@ -35,9 +35,24 @@ export { reducer } from "./actors/model/operators/aggregates/reducer.ts";
 export { topK } from "./actors/model/operators/aggregates/top-k.ts";
 export { countWindow } from "./actors/model/operators/count-window.ts";
 export { type GlobalOptions, globalWindow } from "./actors/model/operators/global-window.ts";
+export {
+  type IntervalJoinHandle,
+  type IntervalJoinOptions,
+  intervalJoin,
+  type Joined,
+  type JoinType,
+} from "./actors/model/operators/interval-join.ts";
 export { type InOrder, type OrderedHandle, ordered } from "./actors/model/operators/ordered.ts";
 export { session } from "./actors/model/operators/session-window.ts";
+export { type JoinedRows, type TableJoinHandle, type TableJoinOptions, tableJoin } from "./actors/model/operators/table-join.ts";
+export {
+  type TemporalJoinHandle,
+  type TemporalJoinOptions,
+  temporalJoin,
+  type WithVersion,
+} from "./actors/model/operators/temporal-join.ts";
 export { sliding, type TimeWindowOptions, tumbling } from "./actors/model/operators/time-window.ts";
+export { type VersionedHandle, versioned } from "./actors/model/operators/versioned.ts";
 export type { Fired, LatePolicy, Running, WindowHandle, WindowOptions } from "./actors/model/operators/window-options.ts";
 export type { Query, ReadOnly, View } from "./actors/model/query.ts";
 export type { DeepReadonly } from "./actors/model/readonly.ts";

@@ -2,7 +2,7 @@
  * What a cell's handle works on while a handler runs: its slot and entries of the key in hand. Every change is written
  * down in the unit's undo list, within the bounds of state, and with the time at which it expires.
  */
-import type { AnyCell, CellStore } from "../model/cell.ts";
+import type { AnyCell, CellStore, EntryRange } from "../model/cell.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Schema } from "../model/schema.ts";
 import * as bound from "./bounds.ts";
@@ -77,8 +77,8 @@ export class LiveCell implements CellStore {
     return found === undefined || this.#expired(found.expiry) ? undefined : found.value;
   }
 
-  *entries(): Iterable<readonly [string, unknown]> {
-    for (const id of this.#ids(this.#unit.row, this.#find(false)?.entries)) {
+  *entries(range?: EntryRange): Iterable<readonly [string, unknown]> {
+    for (const id of this.#ids(this.#unit.row, this.#find(false)?.entries, range)) {
       const value = this.entry(id);
       if (value !== undefined) yield [id, value];
     }
@@ -138,10 +138,11 @@ export class LiveCell implements CellStore {
   }
 
   /** A copy: the handler may change the cell while it goes through it. */
-  #ids(row: KeyRow, table: EntryTable | undefined): string[] {
+  #ids(row: KeyRow, table: EntryTable | undefined, range?: EntryRange): readonly string[] {
     if (table === undefined || table.count === 0) return [];
     table.ids ??= this.#shard.entryIds(row, this.#names, table);
-    return [...table.ids];
+    const { ids } = table;
+    return range === undefined ? [...ids] : ids.slice(firstAt(ids, range.from), firstAt(ids, range.to));
   }
 
   /** The entry as it is, expired or not; `undefined` when the cell has none at all. */
@@ -232,4 +233,16 @@ export class LiveCell implements CellStore {
   #keep(schema: Schema<unknown>, value: unknown): unknown {
     return this.#unit.keep(this.#shard, schema, value, this.path);
   }
+}
+
+/** How many ids come before it. */
+function firstAt(ids: readonly string[], id: string): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ids[middle]! < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -2,7 +2,7 @@
  * What a cell keeps in committed rows: for answers about actors. Reads only; what has expired by the watermark of
  * those rows is not there.
  */
-import type { CellView } from "../model/cell.ts";
+import type { CellView, EntryRange } from "../model/cell.ts";
 import { decodeEntry, type Expiry } from "./entry-row.ts";
 import type { CellState, KeyRow, Section } from "./key-row.ts";
 import { entryRow, tableEnd } from "./keys.ts";
@@ -40,8 +40,10 @@ export class StoredCell implements CellView {
     return this.#read(id)?.value;
   }
 
-  *entries(): Iterable<readonly [string, unknown]> {
-    for (const { id, value } of this.#scan()) yield [id, value];
+  *entries(range?: EntryRange): Iterable<readonly [string, unknown]> {
+    for (const { id, value } of this.#scan()) {
+      if (range === undefined || (id >= range.from && id < range.to)) yield [id, value];
+    }
   }
 
   expiresAt(id = ""): number | undefined {

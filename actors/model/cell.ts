@@ -13,6 +13,11 @@ import type { OperatorHost } from "./operators/operator.ts";
 import type { Schema } from "./schema.ts";
 import { durationMs } from "./time.ts";
 
+export interface EntryRange {
+  readonly from: string;
+  readonly to: string;
+}
+
 /** What a cell keeps, as it can be read at one moment. Values are frozen, and what has expired is not there. */
 export interface CellView {
   /** `undefined` while it is empty. */
@@ -20,8 +25,8 @@ export interface CellView {
   /** Entries, without those that have expired. */
   count(): number;
   entry(id: string): unknown;
-  /** By id, ascending. */
-  entries(): Iterable<readonly [id: string, value: unknown]>;
+  /** By id, ascending; with a range those from `from` on and before `to`. */
+  entries(range?: EntryRange): Iterable<readonly [id: string, value: unknown]>;
   /** When the slot, or the entry `id`, expires; `undefined` when it does not, or is not there. */
   expiresAt(id?: string): number | undefined;
 }

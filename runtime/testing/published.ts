@@ -35,7 +35,7 @@ export interface SideOutputs {
     readonly time: string;
     readonly watermark: string;
     readonly behindMs: number;
-    readonly reason: "late" | "undecidable";
+    readonly reason: "late" | "undecidable" | "window";
     readonly excerpt: string;
   };
   readonly "tidemark.quarantine": {

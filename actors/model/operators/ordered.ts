@@ -7,8 +7,10 @@ import { type Cell, type CellStore, type CellView, defineCell } from "../cell.ts
 import { HandlerError } from "../handler-error.ts";
 import type { DeepReadonly } from "../readonly.ts";
 import { type AnySchema, type Infer, schemaOf, storedSchema } from "../schema.ts";
+import { checkElement } from "./element-check.ts";
 import { type Fires, isOver, type OperatorHost, wakeBy } from "./operator.ts";
 import { rawContent, restoreRaw } from "./raw-content.ts";
+import { freeId, SAME_TIME_MAX } from "./time-id.ts";
 
 /** An element whose turn has come. */
 export interface InOrder<T> {
@@ -33,16 +35,12 @@ interface Waiting {
 }
 
 const WAITING_MAX = 10_000;
-/** They are handed on in one call. */
-const SAME_TIME_MAX = 500;
-const TIME_OFFSET = 2 ** 52;
-const TIME_CHARS = 11;
-const NUMBER_CHARS = 3;
 const CONFIG = { kind: "ordered" };
 
 /** Elements by a schema; at most 10,000 wait, and at most 500 of one time. */
 export function ordered<S extends AnySchema>(schema: S): Cell<OrderedHandle<Infer<S>>> {
-  const properties = { time: { type: "integer" }, element: schemaOf(schema).json, cause: { type: "string" } };
+  const elements = schemaOf(schema);
+  const properties = { time: { type: "integer" }, element: elements.json, cause: { type: "string" } };
   return defineCell({
     kind: "operator",
     entry: schemaOf(storedSchema({ type: "object", properties, required: Object.keys(properties) })),
@@ -51,7 +49,10 @@ export function ordered<S extends AnySchema>(schema: S): Cell<OrderedHandle<Infe
       get size() {
         return store.count();
       },
-      add: (element, options) => add(store, host, element, options?.time ?? host.time),
+      add(element, options) {
+        checkElement(elements, element, store.path);
+        add(store, host, element, options?.time ?? host.time);
+      },
     }),
     plain: (view) => rawContent(CONFIG, view),
     load: (store, plain) => restoreRaw(CONFIG, store, plain),
@@ -65,14 +66,11 @@ function add(store: CellStore, host: OperatorHost, element: unknown, time: numbe
   }
   if (store.count() >= WAITING_MAX)
     throw new HandlerError("TOO_MANY_WAITING", `${store.path}: ${WAITING_MAX} elements wait for the watermark. Make the key finer.`);
-  const number = firstFree(store, time);
-  store.setEntry(idOf(time, number), { time, element, cause: host.cause });
+  const id = freeId(time, (one) => store.entry(one) !== undefined);
+  if (id === undefined)
+    throw new HandlerError("TOO_MANY_WAITING", `${store.path}: ${SAME_TIME_MAX} elements of one time wait. Make the key finer.`);
+  store.setEntry(id, { time, element, cause: host.cause });
   wakeBy(host, time + 1);
-}
-
-function firstFree(store: CellStore, time: number): number {
-  for (let number = 0; number < SAME_TIME_MAX; number++) if (store.entry(idOf(time, number)) === undefined) return number;
-  throw new HandlerError("TOO_MANY_WAITING", `${store.path}: ${SAME_TIME_MAX} elements of one time wait. Make the key finer.`);
 }
 
 function ring(store: CellStore, host: OperatorHost): void {
@@ -91,8 +89,4 @@ function show(view: CellView): unknown {
     const { time, element } = entry as Waiting;
     return { time, element };
   });
-}
-
-function idOf(time: number, number: number): string {
-  return (time + TIME_OFFSET).toString(36).padStart(TIME_CHARS, "0") + number.toString(36).padStart(NUMBER_CHARS, "0");
 }

@@ -8,6 +8,7 @@ import { HandlerError } from "../handler-error.ts";
 import { writeKey } from "../key.ts";
 import type { JsonSchema } from "../layout.ts";
 import { type AnySchema, storedSchema } from "../schema.ts";
+import { timeId } from "./time-id.ts";
 
 export interface Span {
   readonly start: number;
@@ -15,8 +16,6 @@ export interface Span {
   readonly by: string;
 }
 
-const TIME_OFFSET = 2 ** 52;
-const TIME_CHARS = 11;
 const GROUP_MAX_CHARS = 128;
 
 /** Schema of a slot or an entry that holds a span. */
@@ -98,7 +97,7 @@ function isBehind(a: Span, b: Span): boolean {
 
 /** Sorts by start, then group as written. */
 function idOf(start: number, by: string): string {
-  const time = (start + TIME_OFFSET).toString(36).padStart(TIME_CHARS, "0");
+  const time = timeId(start);
   if (by === "") return time;
   const token = writeKey(by);
   if (token === undefined) throw new HandlerError("WINDOW_GROUP", `"by" is too long as written: at most 256 bytes.`);
