@@ -26,6 +26,8 @@ export { type SetCell, set } from "./actors/model/cells/set.ts";
 export { type Value, value } from "./actors/model/cells/value.ts";
 export type { Clock } from "./actors/model/clock.ts";
 export { type AnsweredCall, type CallFailure, type Effect, type Exchange, http, infer } from "./actors/model/effect.ts";
+export { type Flow, type FlowOptions, flow } from "./actors/model/flow/flow.ts";
+export type { At } from "./actors/model/flow/steps.ts";
 export { type FoldSettings, type Job, type JobOptions, job } from "./actors/model/job.ts";
 export type { Aggregate } from "./actors/model/operators/aggregates/aggregate.ts";
 export { collect, distinct, first, last } from "./actors/model/operators/aggregates/elements.ts";

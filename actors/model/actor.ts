@@ -5,6 +5,7 @@
 import type { Cell } from "./cell.ts";
 import type { Clock } from "./clock.ts";
 import { type DeclaredEffect, declaredEffects, type Effect, type EffectHandles, type Exchange, type ResultHandlers } from "./effect.ts";
+import type { DrawnStep } from "./flow/steps.ts";
 import type { Fires } from "./operators/operator.ts";
 import type { Query, UntypedQuery } from "./query.ts";
 import type { DeepReadonly } from "./readonly.ts";
@@ -201,6 +202,8 @@ export interface Actor<S extends ActorShape = Untyped> {
   readonly late: Handler | undefined;
   readonly queries: Readonly<Record<string, UntypedQuery>>;
   readonly migrate: Readonly<Record<number, (old: Readonly<Record<string, unknown>>) => unknown>>;
+  /** Of a flow, for drawings. */
+  readonly steps?: readonly DrawnStep[];
 }
 
 export type Handler = (ctx: Context, event: never, info: EventInfo) => unknown;

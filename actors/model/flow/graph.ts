@@ -1,0 +1,129 @@
+/** The graph of a flow: takes its steps, and makes the actor that runs them. */
+import { type Actor, type ActorOptions, actor } from "../actor.ts";
+import type { Cell } from "../cell.ts";
+import type { OutputType, Stream } from "../stream.ts";
+import {
+  type FlowContext,
+  handOn,
+  memberOf,
+  type OperatorStep,
+  type SinkStep,
+  type SourceStep,
+  type Step,
+  type StepKind,
+} from "./steps.ts";
+
+type Hand = (element: unknown) => void;
+
+export class FlowGraph {
+  readonly #name: string;
+  readonly #steps: Step[] = [];
+  readonly #sources = new Map<string, SourceStep>();
+  readonly #operators = new Map<string, OperatorStep>();
+  readonly #sinks = new Map<string, SinkStep>();
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** The same stream may begin several flows. */
+  source(stream: Stream<unknown>): Step {
+    const member = memberOf(stream.type);
+    const known = this.#sources.get(member);
+    if (known !== undefined && known.stream !== stream) throw this.#taken(`stream ${stream.type}`);
+    const step = known ?? { ...this.#step("source", stream.type), stream };
+    this.#sources.set(member, step);
+    return step;
+  }
+
+  stateless(from: Step, kind: StepKind, label: string, act: (element: unknown, ctx: FlowContext, on: Hand) => void): Step {
+    const step = this.#step(kind, label === "" ? kind : `${kind} ${label}`, (element, ctx) => {
+      act(element, ctx, (next) => handOn(step, next, ctx));
+    });
+    from.next.push(step);
+    return step;
+  }
+
+  /** A place for each test, and one for what passes none. */
+  branch(from: Step, tests: readonly ((element: unknown, ctx: FlowContext) => unknown)[]): Step[] {
+    const branches = [...tests.map(({ name }) => name), "else"].map((label) => this.#step("branch", label === "" ? "branch" : label));
+    const step = this.#step("branch", "branch", (element, ctx) => {
+      const first = tests.findIndex((test) => test(element, ctx) === true);
+      handOn(branches[first === -1 ? tests.length : first]!, element, ctx);
+    });
+    step.next.push(...branches);
+    from.next.push(step);
+    return branches;
+  }
+
+  /** `inputs`: what goes in, by which method of the handle. `open`: what of what is fired goes on. */
+  operator(
+    name: string,
+    operator: Cell<unknown>,
+    inputs: readonly { readonly method: string; readonly from: Step }[],
+    open: (fired: unknown) => unknown = (fired) => fired,
+  ): Step {
+    if (operator.operator === undefined)
+      throw new TypeError(`flow "${this.#name}": "${name}" is a cell that fires nothing. Give an operator.`);
+    if (this.#operators.has(name)) throw this.#taken(`operator ${name}`);
+    const step: OperatorStep = {
+      ...this.#step("operator", `${String(operator.operator.config.kind)} ${name}`),
+      cell: { name, operator },
+      open,
+    };
+    this.#operators.set(name, step);
+    for (const { method, from } of inputs) {
+      from.next.push({
+        ...step,
+        run: (element, ctx) => (ctx.state[name] as Readonly<Record<string, (element: unknown) => void>>)[method]!(element),
+      });
+    }
+    return step;
+  }
+
+  sink(from: Step, output: OutputType<unknown>): void {
+    const member = memberOf(output.type);
+    const known = this.#sinks.get(member);
+    if (known !== undefined && known.output !== output) throw this.#taken(`output ${output.type}`);
+    const step = known ?? { ...this.#step("sink", output.type, (element, ctx) => void ctx.out[member]!(element)), output };
+    this.#sinks.set(member, step);
+    from.next.push(step);
+  }
+
+  actor(version: number, reference: Readonly<Record<string, unknown>>): Actor {
+    if (this.#sinks.size === 0) throw new TypeError(`flow "${this.#name}": it leads to no output. End it with to(output).`);
+    const members = [...this.#sources.keys(), ...this.#operators.keys()];
+    if (new Set(members).size !== members.length) throw this.#taken("stream and operator");
+    const options = {
+      version,
+      in: of(this.#sources, ({ stream }) => stream),
+      out: of(this.#sinks, ({ output }) => output),
+      state: of(this.#operators, ({ cell }) => cell.operator),
+      reference,
+      on: {
+        ...of(this.#sources, (step) => (ctx: FlowContext, data: unknown) => handOn(step, data, ctx)),
+        ...of(this.#operators, (step) => (ctx: FlowContext, fired: unknown) => handOn(step, step.open(fired), ctx)),
+      },
+    };
+    const made = actor(this.#name, options as unknown as ActorOptions<unknown, unknown, unknown, unknown, unknown, unknown>) as Actor;
+    return { ...made, steps: this.#steps.map(({ number, kind, label, next }) => ({ number, kind, label, next: numbersOf(next) })) };
+  }
+
+  #step(kind: StepKind, label: string, run: Step["run"] = () => {}): Step {
+    const step: Step = { number: this.#steps.length, kind, label, next: [], run };
+    this.#steps.push(step);
+    return step;
+  }
+
+  #taken(what: string): TypeError {
+    return new TypeError(`flow "${this.#name}": two have the name of the ${what}. Rename one.`);
+  }
+}
+
+function of<S, V>(steps: ReadonlyMap<string, S>, value: (step: S) => V): Readonly<Record<string, V>> {
+  return Object.fromEntries([...steps].map(([name, step]) => [name, value(step)]));
+}
+
+function numbersOf(steps: readonly Step[]): number[] {
+  return [...new Set(steps.map(({ number }) => number))];
+}
