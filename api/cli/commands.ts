@@ -15,6 +15,7 @@ import { publish } from "./commands/publish.ts";
 import { referenceGet, referencePut } from "./commands/reference.ts";
 import { shards } from "./commands/shards.ts";
 import { start } from "./commands/start.ts";
+import { topology } from "./commands/topology.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
 
@@ -37,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   shards,
   jobs,
   nodes,
+  topology,
   doctor,
   completion,
 ];

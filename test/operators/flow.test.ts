@@ -12,6 +12,7 @@ import { tumbling } from "../../actors/model/operators/time-window.ts";
 import { reference } from "../../actors/model/reference.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { MINUTE_MS } from "../../actors/model/time.ts";
+import { topologyOf } from "../../actors/model/topology/topology.ts";
 import { testJob } from "../../runtime/testing/testing.ts";
 
 const NOON = Date.UTC(2026, 0, 15, 12);
@@ -202,6 +203,29 @@ suite("a flow", () => {
       chain.window("w", tumbling("5m", { n: count() })).map(({ n }) => n satisfies number);
     };
     assert.equal(typeof typed, "function");
+  });
+
+  test("is drawn step by step, with what it looks up in", () => {
+    const tariffs = reference("tariffs", { schema: Type.Object({ rate: Type.Number() }) });
+    const drawn = topologyOf([
+      flow("drawn", { ...OPTIONS, reference: { tariffs } }, ({ from }) => {
+        const minutes = from(sale).filter(function large({ amount }) {
+          return amount > 1;
+        });
+        minutes.window("minutes", tumbling("5m", { n: count() })).to(told);
+      }),
+    ]);
+    const labels = new Map(drawn.nodes.map(({ id, label }) => [id, label]));
+    assert.deepEqual(
+      drawn.edges.map(({ from, to, lookup }) => `${labels.get(from)} ${lookup ? "." : ">"} ${labels.get(to)}`),
+      [
+        "log shop > sale",
+        "sale > filter large",
+        "filter large > tumbling minutes",
+        "tumbling minutes > told",
+        "table tariffs . filter large",
+      ],
+    );
   });
 
   test("refuses names that are taken, cells that fire nothing, and an end without output", () => {
