@@ -1,7 +1,8 @@
 /** The samples that ship: what `npm start` publishes, one per log. */
 import { caseTables } from "./cases/tables.ts";
 import type { ReferenceTable } from "./model/reference.ts";
-import { DAY_MS } from "./model/time.ts";
+import { DAY_MS, HOUR_MS } from "./model/time.ts";
+import { device } from "./sensors/device.ts";
 
 export interface Sample {
   readonly log: string;
@@ -28,5 +29,11 @@ export const SAMPLES: readonly Sample[] = [
     })),
     file: new URL("./cases/sample.ndjson", import.meta.url),
     beyondMs: DAY_MS,
+  },
+  {
+    log: "sensors",
+    reference: [{ table: device, file: new URL("./sensors/reference/device.ndjson", import.meta.url) }],
+    file: new URL("./sensors/sample.ndjson", import.meta.url),
+    beyondMs: HOUR_MS,
   },
 ];

@@ -1,5 +1,6 @@
 /** The jobs that ship: what `npm start` runs. */
 import cases from "./cases/cases.ts";
 import meter from "./meter/meter.ts";
+import sensors from "./sensors/sensors.ts";
 
-export default [meter, cases];
+export default [meter, cases, sensors];

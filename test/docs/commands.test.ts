@@ -8,8 +8,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { after, suite, test } from "node:test";
 import { meterReadings } from "../../actors/meter/generate.ts";
+import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { SAMPLES } from "../../actors/samples.ts";
-import { publishSample } from "../../api/cli/samples.ts";
+import { type PublishedSample, publishSample } from "../../api/cli/samples.ts";
 import { startApiNode, untilFolded } from "../support/api-node.ts";
 import { jsonValues, shapeFault } from "../support/doc-answer.ts";
 import { type Block, placeOf, ROOT } from "../support/doc-page.ts";
@@ -40,17 +41,22 @@ const jobs = JOBS.map((path, i) => `import job${i} from ${JSON.stringify(path)};
 const shipped = `import shipped from ${JSON.stringify(join(ROOT, "actors/shipped.ts"))};\n`;
 writeFileSync(join(folder, "node/app.ts"), `${shipped}${jobs}export default [...shipped, ${JOBS.map((_, i) => `job${i}`).join(", ")}];\n`);
 const { url, nats, nc } = await startApiNode(join(folder, "node/app.ts"), "meter", { TIDEMARK_PARTITIONS: String(PARTITIONS) });
-const [sample, cases] = [
-  await publishSample(nc, SAMPLES[0]!, folder, PARTITIONS),
-  await publishSample(nc, SAMPLES[1]!, folder, PARTITIONS),
-];
-await untilFolded(url, sample.events + cases.events);
-// The API shows what is committed: the devices that the pages ask for, each in its partition.
-for (const [device, partition] of [
-  ["device-0001", 1],
-  ["device-0003", 3],
-] as const)
-  await getJson(`${url}/v1/actors/meter/${device}?after=${partition}:${sample.ends[partition]}.0&wait=30`);
+const samples: PublishedSample[] = [];
+for (const sample of SAMPLES) samples.push(await publishSample(nc, sample, folder, PARTITIONS));
+await untilFolded(
+  url,
+  samples.reduce((sum, { events }) => sum + events, 0),
+);
+// The API shows what is committed: the actors that the pages ask for, each in its partition.
+for (const [log, type, key] of [
+  ["meter", "meter", "device-0001"],
+  ["meter", "meter", "device-0003"],
+  ["sensors", "device", "sensor-0003"],
+] as const) {
+  const partition = slotOf(writeKey(key)!) % PARTITIONS;
+  const { ends } = samples.find((sample) => sample.log === log)!;
+  await getJson(`${url}/v1/actors/${type}/${key}?after=${partition}:${ends[partition]}.0&wait=30`);
+}
 const port = new URL(url).port;
 
 /** What pages take to be there: the readings of a day in `readings.ndjson`, and an order of ann's. */
