@@ -5,6 +5,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { apiReaders } from "./api-readers.ts";
+import { counterJob } from "./apps/counter.ts";
+import { OPERATOR_JOBS } from "./apps/operators.ts";
 import { caseExtremes } from "./cases.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
@@ -21,11 +23,33 @@ const million = full ? 1_000_000 : 100_000;
 
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   fold: async () => [
-    foldAlone({ name: "single, 1 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1, every: 100 }),
-    foldAlone({ name: "batches of 50, 1 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 50, every: 100 }),
-    foldAlone({ name: "single, 100 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1, every: 1 }),
-    foldAlone({ name: `single, 1 % outputs, ${million} keys cold`, events: million, keys: million, batch: 1, every: 100 }),
+    foldAlone({ name: "single, 1 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1 }),
+    foldAlone({ name: "batches of 50, 1 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 50 }),
+    foldAlone({ name: "single, 100 % outputs, 10 K keys", events: 100_000 * scale, keys: 10_000, batch: 1, job: counterJob(1) }),
+    foldAlone({ name: `single, 1 % outputs, ${million} keys cold`, events: million, keys: million, batch: 1 }),
   ],
+  operators: async () => {
+    const each = Object.entries(OPERATOR_JOBS).map(([name, job]) => ({
+      name,
+      job,
+      events: 100_000 * scale,
+      keys: 1_000,
+      batch: 1,
+      stepMs: 10,
+    }));
+    // All of them within one window, which is over when they have all come.
+    const cold = ["counter", "tumbling 5m"].map((name) => {
+      return {
+        name: `${name}, ${million} keys`,
+        job: OPERATOR_JOBS[name]!,
+        events: million * 3,
+        keys: million,
+        batch: 1,
+        stepMs: 200_000 / (million * 3),
+      };
+    });
+    return [...each, ...cold].map(foldAlone);
+  },
   store: async () => [
     await storeAlone({ name: "5,000 rows a commit, 10 K keys", keys: 10_000, rowsPerCommit: 5_000, commits: 4 * scale }),
     await storeAlone({ name: `5,000 rows a commit, ${million} keys`, keys: million, rowsPerCommit: 5_000, commits: 4 * scale }),

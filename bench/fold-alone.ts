@@ -5,6 +5,7 @@
 import type { LogEntry } from "../actors/fold/entry.ts";
 import { Fold } from "../actors/fold/fold.ts";
 import { newMeta } from "../actors/fold/meta.ts";
+import type { Job } from "../actors/model/job.ts";
 import { slotOf } from "../actors/model/key.ts";
 import { identityOf } from "../runtime/app.ts";
 import { primitives } from "../runtime/primitives.ts";
@@ -18,14 +19,17 @@ export interface FoldOptions {
   readonly events: number;
   readonly keys: number;
   readonly batch: number;
-  readonly every: number;
+  /** Of event time between two events; default 1. */
+  readonly stepMs?: number;
+  /** Default: the counter. */
+  readonly job?: Job;
 }
 
 const GROUP_EVENTS = 50_000;
 const LOG_TIME = Date.UTC(2026, 5, 1);
 
 export function foldAlone(options: FoldOptions): Row {
-  const job = counterJob(options.every);
+  const job = options.job ?? counterJob(100);
   const identity = identityOf(job, "bench");
   const store = new MemoryStore();
   const fold = new Fold({
@@ -58,13 +62,14 @@ export function foldAlone(options: FoldOptions): Row {
     "events/s": Math.round((options.events / ms) * 1000),
     "us/event": Math.round((ms / options.events) * 1e5) / 100,
     "of it seal and commit": Math.round((committing / options.events) * 1e5) / 100,
+    outputs: fold.meta.outputs,
   };
 }
 
-function entriesOf({ events, keys, batch }: FoldOptions): LogEntry[] {
+function entriesOf({ events, keys, batch, stepMs }: FoldOptions): LogEntry[] {
   const entries: LogEntry[] = [];
   for (let i = 0; i < events; i += batch) {
-    const readings = Array.from({ length: batch }, (_, j) => readingOf(i + j, keys));
+    const readings = Array.from({ length: batch }, (_, j) => readingOf(i + j, keys, stepMs));
     const texts = readings.map(({ payload }) => Buffer.from(payload as Uint8Array).toString());
     const subject = batch === 1 ? `bench.${slotOf(readings[0]!.key)}.e.${readings[0]!.key}` : "bench.p0.b.1";
     const payload = Buffer.from(batch === 1 ? texts[0]! : `[${texts.join(",")}]`);
