@@ -57,7 +57,7 @@ suite("an example of help", () => {
 
   for (const line of runnable) {
     test(line, async () => {
-      const words = line.split(" ").map((word) => (word.endsWith(".ndjson") ? join(folder, word) : word));
+      const words = line.split(" ").map((word) => (/\.(ndjson|ts)$/.test(word) ? join(folder, word) : word));
       assert.equal(words.shift(), "tidemark");
       const { code, stderr } = await runPiped([...words, "--url", url], {});
       assert.equal(code, 0, stderr);

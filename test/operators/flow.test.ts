@@ -71,10 +71,7 @@ suite("a flow's step", () => {
 
   test("branch sends each to the first that takes it, and the rest to the last", async () => {
     const build: Build = (from) => {
-      const [big, middle, rest] = from(sale).branch(
-        ({ amount }) => amount > 10,
-        ({ amount }) => amount > 1,
-      );
+      const { big, middle, rest } = from(sale).branch({ big: ({ amount }) => amount > 10, middle: ({ amount }) => amount > 1 });
       big.map(({ amount }) => `big ${amount}`).to(told);
       middle.map(({ amount }) => `middle ${amount}`).to(told);
       rest.map(({ amount }) => `rest ${amount}`).to(told);

@@ -284,7 +284,7 @@ suite("a global window", () => {
       in: { sale },
       out: { told: output("told", { schema: Type.Integer() }) },
       state: { all: globalWindow({ count: count() }, { every: "10m" }) },
-      on: { sale: (ctx, data) => ctx.state.all.add(data), all: (ctx, { count: counted }) => void ctx.out.told(counted) },
+      on: { sale: (ctx, data) => ctx.state.all.add(data), all: (ctx, { count: counted }) => ctx.out.told(counted) },
     });
     await using kit = await testJob(job("total", { log: "total", actors: [total], outOfOrderness: 0 }), { start: NOON });
     for (const minute of [1, 2, 25]) await kit.send("sale", "t", euros(1), { time: NOON + minute * MINUTE_MS });

@@ -26,10 +26,8 @@ export interface Flow<T, R> {
   filter(test: (element: T, at: At<R>) => boolean): Flow<T, R>;
   map<U>(change: (element: T, at: At<R>) => U): Flow<U, R>;
   flatMap<U>(change: (element: T, at: At<R>) => Iterable<U>): Flow<U, R>;
-  /** Each element goes to the first branch whose test it passes; one that passes none, to the last one, which is added. */
-  branch<const P extends readonly ((element: T, at: At<R>) => boolean)[]>(
-    ...tests: P
-  ): readonly [...{ readonly [K in keyof P]: Flow<T, R> }, Flow<T, R>];
+  /** Each element goes to the first branch whose test it passes, in the order of writing; one that passes none, to `rest`. */
+  branch<B extends string>(tests: { readonly [K in B]: (element: T, at: At<R>) => boolean }): { readonly [K in B | "rest"]: Flow<T, R> };
   /** Elements of both. */
   merge(other: Flow<T, R>): Flow<T, R>;
   /** What a window fires: `window("spend", tumbling("5m", { … }))`. */
@@ -129,8 +127,9 @@ class Chain {
     });
   }
 
-  branch(...tests: Anything[]): Chain[] {
-    return this.#graph.branch(this.#at, tests).map((step) => new Chain(this.#graph, step));
+  branch(tests: Readonly<Record<string, Anything>>): Readonly<Record<string, Chain>> {
+    const steps = this.#graph.branch(this.#at, tests);
+    return Object.fromEntries([...steps].map(([name, step]) => [name, new Chain(this.#graph, step)]));
   }
 
   merge(other: Chain): Chain {

@@ -15,6 +15,9 @@ import {
 
 type Hand = (element: unknown) => void;
 
+/** The branch of what passes no test. */
+const REST = "rest";
+
 export class FlowGraph {
   readonly #name: string;
   readonly #steps: Step[] = [];
@@ -44,14 +47,16 @@ export class FlowGraph {
     return step;
   }
 
-  /** A place for each test, and one for what passes none. */
-  branch(from: Step, tests: readonly ((element: unknown, ctx: FlowContext) => unknown)[]): Step[] {
-    const branches = [...tests.map(({ name }) => name), "else"].map((label) => this.#step("branch", label === "" ? "branch" : label));
+  /** A place for each test, and `rest` for what passes none. */
+  branch(from: Step, tests: Readonly<Record<string, (element: unknown, ctx: FlowContext) => unknown>>): ReadonlyMap<string, Step> {
+    const all = Object.entries(tests);
+    if (Object.hasOwn(tests, REST)) throw this.#taken(`branch "${REST}"`);
+    const branches = new Map([...all.map(([name]) => name), REST].map((name) => [name, this.#step("branch", name)]));
     const step = this.#step("branch", "branch", (element, ctx) => {
-      const first = tests.findIndex((test) => test(element, ctx) === true);
-      handOn(branches[first === -1 ? tests.length : first]!, element, ctx);
+      const [first = REST] = all.find(([, test]) => test(element, ctx) === true) ?? [];
+      handOn(branches.get(first)!, element, ctx);
     });
-    step.next.push(...branches);
+    step.next.push(...branches.values());
     from.next.push(step);
     return branches;
   }
