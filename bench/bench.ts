@@ -71,6 +71,14 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     for (const run of runs) rows.push(await drain({ ...run, workers: availableParallelism() }));
     return rows;
   },
+  windows: async () => {
+    // Three events of each key within one window, which is over when they have all come.
+    const run = { events: million * 3, keys: million, batch: 1, stepMs: 200_000 / (million * 3), workers: availableParallelism() };
+    return [
+      await drain({ ...run, name: `counter, ${million} keys`, app: "one-in-100" }),
+      await drain({ ...run, name: `tumbling 5m, ${million} keys`, app: "tumbling-5m" }),
+    ];
+  },
   latency: async () => [
     await latency({ name: "1,000 events/s, 100 % outputs", app: "every-event", rate: 1_000, seconds: full ? 40 : 10, keys: 10_000 }),
     await latency({ name: "10,000 events/s, 1 % outputs", app: "one-in-100", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),

@@ -23,7 +23,9 @@ export interface DrainOptions {
   readonly keys: number;
   /** 1: single events. */
   readonly batch: number;
-  readonly app: "one-in-100" | "every-event";
+  readonly app: "one-in-100" | "every-event" | "tumbling-5m";
+  /** Of event time between two events; default 1. */
+  readonly stepMs?: number;
   readonly workers: number;
 }
 
@@ -45,13 +47,16 @@ export async function drain(options: DrainOptions): Promise<Row> {
   }
 }
 
-export async function fill(nc: NatsConnection, { events, keys, batch }: Pick<DrainOptions, "events" | "keys" | "batch">): Promise<void> {
+export async function fill(
+  nc: NatsConnection,
+  { events, keys, batch, stepMs }: Pick<DrainOptions, "events" | "keys" | "batch" | "stepMs">,
+): Promise<void> {
   const { map } = await openSlotMap(nc, LOG, PARTITIONS);
   await ensureLogStreams(nc, LOG, map, { maxBytes: 8 * 1024 ** 3 });
   const publisher = openLogPublisher(nc, LOG, map, { bytesAreCloudEvents: true, batchEventsMax: batch, lanes: 8 });
   const chunk = batch === 1 ? 2_000 : batch * 200;
   for (let i = 0; i < events; i += chunk) {
-    const slice = Array.from({ length: Math.min(chunk, events - i) }, (_, j) => readingOf(i + j, keys));
+    const slice = Array.from({ length: Math.min(chunk, events - i) }, (_, j) => readingOf(i + j, keys, stepMs));
     if (batch === 1) await Promise.all(slice.map((event) => publisher.publish(event.key, event.payload)));
     else {
       const failed = (await publisher.publishBatch(slice)).find((result) => result instanceof Error);
