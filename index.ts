@@ -26,6 +26,7 @@ export { type SetCell, set } from "./actors/model/cells/set.ts";
 export { type Value, value } from "./actors/model/cells/value.ts";
 export type { Clock } from "./actors/model/clock.ts";
 export { type AnsweredCall, type CallFailure, type Effect, type Exchange, http, infer } from "./actors/model/effect.ts";
+export type { FeatureOptions } from "./actors/model/feature.ts";
 export { type Flow, type FlowOptions, flow } from "./actors/model/flow/flow.ts";
 export type { At } from "./actors/model/flow/steps.ts";
 export { type FoldSettings, type Job, type JobOptions, job } from "./actors/model/job.ts";

@@ -101,10 +101,17 @@ export function identityOf(job: Job, codeHash: string): CodeIdentity {
 function jobsOf(path: string, exported: unknown): readonly Job[] {
   const jobs = (Array.isArray(exported) ? exported : [exported]) as readonly (Job | undefined)[];
   const names = new Set<string>();
+  const features = new Map<string, string>();
   for (const job of jobs) {
     if (job?.kind !== "job") throw new TidemarkError("APP_INVALID", `${path}: the default export must be a job or an array of jobs.`);
     if (names.has(job.name)) throw new TidemarkError("APP_INVALID", `${path}: two jobs are called "${job.name}".`);
     names.add(job.name);
+    for (const { name } of job.features.values()) {
+      const other = features.get(name);
+      if (other !== undefined)
+        throw new TidemarkError("APP_INVALID", `${path}: the feature "${name}" is put out by two jobs, "${other}" and "${job.name}".`);
+      features.set(name, job.name);
+    }
   }
   return jobs as readonly Job[];
 }

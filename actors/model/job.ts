@@ -3,6 +3,7 @@
  * the fold sees them, so changing one changes the history from there on.
  */
 import { type Actor, isName } from "./actor.ts";
+import { type Feature, featuresOf } from "./feature.ts";
 import { type ReferenceTable, tablesOf } from "./reference.ts";
 import { durationMs } from "./time.ts";
 
@@ -47,6 +48,8 @@ export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly actors: A;
   /** Reference tables that its actors read, by name. */
   readonly tables: ReadonlyMap<string, ReferenceTable<unknown>>;
+  /** Outputs that are also kept as features, by type. */
+  readonly features: ReadonlyMap<string, Feature>;
   /** The greatest version of its actors; written into every output. */
   readonly version: number;
   readonly settings: FoldSettings;
@@ -80,6 +83,7 @@ export function job<const A extends readonly Actor[]>(name: string, options: Job
     log: options.log,
     actors: options.actors,
     tables: tablesOf(name, options.actors),
+    features: featuresOf(name, options.actors),
     version: Math.max(...options.actors.map((actor) => actor.version)),
     settings,
   };

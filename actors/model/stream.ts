@@ -2,6 +2,7 @@
  * What a job reads and writes: a stream is a typed view of one event type of the job's log, an output a typed event
  * that an actor emits. A type is dot-joined tokens of `[A-Za-z0-9_-]`, at most 128 bytes.
  */
+import { type Feature, type FeatureOptions, featureOf } from "./feature.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 
 const TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
@@ -17,6 +18,8 @@ export interface OutputType<T> {
   readonly kind: "output";
   readonly type: string;
   readonly schema: Schema<T>;
+  /** Set where the newest output of each key is also kept as a feature. */
+  readonly feature: Feature | undefined;
 }
 
 /** Declares the events of one type: `stream("meter.reading", { schema: Type.Object({ … }) })`. */
@@ -24,11 +27,24 @@ export function stream<S extends AnySchema>(type: string, options: { readonly sc
   return { kind: "stream", type: checkType(type), schema: schemaOf(options.schema) };
 }
 
-/** Declares an output type: `output("meter.daily-total", { schema: Type.Object({ … }) })`. Types under `tidemark.` are the runtime's own. */
-export function output<S extends AnySchema>(type: string, options: { readonly schema: S }): OutputType<Infer<S>> {
+/**
+ * Declares an output type: `output("meter.daily-total", { schema: Type.Object({ … }) })`. Types under `tidemark.` are the runtime's own.
+ * With `feature` the newest output of each key is also kept as a feature: `output("features.spend-1h", { schema, feature: { ttl: "1h" } })`.
+ */
+export function output<S extends AnySchema>(
+  type: string,
+  options: { readonly schema: S; readonly feature?: FeatureOptions<NoInfer<Infer<S>>> },
+): OutputType<Infer<S>> {
   if (type.startsWith("tidemark."))
     throw new TypeError(`output "${type}": types under "tidemark." are the runtime's own. Choose another name.`);
-  return { kind: "output", type: checkType(type), schema: schemaOf(options.schema) };
+  checkType(type);
+  const schema = schemaOf(options.schema);
+  return {
+    kind: "output",
+    type,
+    schema,
+    feature: options.feature && featureOf(type, schema.json, options.feature as FeatureOptions<never>),
+  };
 }
 
 /** Whether a text can be an event type. */
