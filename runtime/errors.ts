@@ -18,6 +18,12 @@ export const ERRORS = {
     "This version makes no calls, so they would wait for ever. Test the job by answering its calls, and run it without effects: put out what is to be called for, and let an event come back.",
   EVENT_INVALID: "What was sent is no CloudEvent with a key. Correct what the message names and send it again.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
+  FEATURE_TAKEN:
+    "The feature is another job's: two jobs would overwrite each other's values. Rename the feature in one of them, or hand it over as the page of this code says.",
+  FEATURES_FAILED:
+    "Features cannot be written for a reason that nobody foresaw. Shards and outputs are not concerned, and the sink goes on trying; report the text in the node's log.",
+  FEATURES_LAYOUT:
+    "The bucket of the features does not let messages expire one by one. Allow it, or delete the bucket and let Tidemark create it.",
   FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet.",
   FOLDER_UNWRITABLE: "The project's folder cannot be written. Name one that you own, on a disk with space.",
   INPUT_INVALID: "The input cannot be read. Correct what the message names.",

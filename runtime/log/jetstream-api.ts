@@ -114,6 +114,8 @@ export interface StreamInfo {
   readonly config: StreamConfig;
   /** Tells a stream from another of the same name that took its place. */
   readonly created: string;
+  /** The server's clock when it answered. */
+  readonly ts?: string;
   readonly state: { readonly messages: number; readonly bytes: number; readonly first_seq: number; readonly last_seq: number };
 }
 
