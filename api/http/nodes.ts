@@ -38,7 +38,7 @@ export function nodeRoutes(node: Node): readonly Route[] {
       method: "GET",
       path: "/readyz",
       role: "public",
-      summary: "Whether every shard runs and NATS answers, with reasons when not",
+      summary: "Whether every shard runs, its features are kept and NATS answers, with reasons when not",
       answers: { 200: Readiness, 503: Readiness },
       handle: async () => {
         const { ready, reasons } = await readiness(node);
@@ -77,6 +77,7 @@ async function readiness(node: Node): Promise<Static<typeof Readiness>> {
 }
 
 function whyNotReady(report: ShardReport): string[] {
-  if (report.status === "running") return [];
+  if (report.status === "running")
+    return report.features?.error === undefined ? [] : [`${report.job}/${report.shard} keeps no features: ${report.features.error.code}`];
   return [`${report.job}/${report.shard} is ${report.status}${report.error === undefined ? "" : `: ${report.error.code}`}`];
 }

@@ -10,6 +10,8 @@ import { Instant, Position } from "./shapes.ts";
 const Count = Type.Integer({ minimum: 0 });
 const Text = Type.String();
 
+const ErrorRecord = Type.Object({ code: Text, detail: Text });
+
 const Shard = Type.Object({
   job: Text,
   shard: Count,
@@ -30,7 +32,13 @@ const Shard = Type.Object({
   stateHash: Type.Union([Text, Type.Null()]),
   lastSnapshot: Type.Null(),
   counts: Type.Record(Text, Count),
-  error: Type.Optional(Type.Object({ code: Text, detail: Text })),
+  error: Type.Optional(ErrorRecord),
+  features: Type.Optional(
+    Type.Object(
+      { written: Count, failures: Count, lag: Count, error: Type.Optional(ErrorRecord) },
+      { description: "How its features are kept; `lag` is the outputs that are not dealt with yet. Absent where the job has none." },
+    ),
+  ),
 });
 
 const Job = Type.Object({

@@ -56,7 +56,8 @@ export class NodeMetrics implements MetricProducer {
       if (value === undefined) continue;
       const attributes = { job: report.job, shard: String(report.shard), ...metric.labels?.(report) };
       const endTime = millisToHrTime(now);
-      if (typeof value === "number") numbers.push({ startTime: UNKNOWN_START, endTime, attributes, value });
+      if (typeof value === "number")
+        numbers.push({ startTime: metric.sinceStart === true ? this.#startedAt : UNKNOWN_START, endTime, attributes, value });
       else histograms.push({ startTime: this.#startedAt, endTime, attributes, value: histogramOf(value) });
     }
     const { name, description, unit } = metric;

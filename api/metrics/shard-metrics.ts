@@ -11,10 +11,12 @@ export interface Metric {
   readonly description: string;
   /** UCUM. */
   readonly unit: string;
-  /** A counter never falls, over restarts either: it is part of the shard's state. */
+  /** A counter never falls, over restarts either: it is part of the shard's state, but for those with `sinceStart`. */
   readonly kind: "counter" | "gauge" | "histogram";
   /** `undefined`: this shard has nothing to say. */
   readonly read: (report: ShardReport, now: number) => number | HistogramRecord | undefined;
+  /** A counter that begins anew with each start. */
+  readonly sinceStart?: true;
   /** Beside job and shard. */
   readonly labels?: (report: ShardReport) => Readonly<Record<string, string>>;
 }
@@ -42,6 +44,19 @@ export const SHARD_METRICS: readonly Metric[] = [
     kind: "counter",
     read: ({ outputsStored }) => outputsStored,
   },
+  features("tidemark.features.written", "Entries of features written into the bucket", "{entry}", ({ written }) => written),
+  features(
+    "tidemark.features.failures",
+    "Times that the keeping of features had to begin again, and entries that cannot be written",
+    "{failure}",
+    ({ failures }) => failures,
+  ),
+  gauge(
+    "tidemark.features.lag",
+    "Outputs of the stream behind the place up to which features are kept",
+    "{output}",
+    ({ features }) => features?.lag,
+  ),
   gauge("tidemark.consumer.lag", "Entries of the log known to wait behind the shard's position", "{entry}", ({ lag }) => lag),
   gauge("tidemark.watermark.lag", "How far the watermark is behind this machine's clock", "s", ({ watermark }, now) =>
     watermark === null ? undefined : (now - Date.parse(watermark)) / 1000,
@@ -88,6 +103,10 @@ function count(name: string, description: string, field: string): Metric {
 
 function alerts(name: string, description: string, field: string): Metric {
   return { ...count(name, description, field), unit: "{alert}" };
+}
+
+function features(name: string, description: string, unit: string, read: (of: NonNullable<ShardReport["features"]>) => number): Metric {
+  return { name, description, unit, kind: "counter", sinceStart: true, read: ({ features: of }) => of && read(of) };
 }
 
 function gauge(name: string, description: string, unit: string, read: Metric["read"]): Metric {

@@ -2,6 +2,7 @@
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import type { ErrorRecord } from "../errors.ts";
+import type { SinkReport } from "../features/feature-sink.ts";
 import type { Shard } from "./shard.ts";
 import type { ShardMeasures } from "./shard-meter.ts";
 
@@ -28,11 +29,13 @@ export interface ShardReport {
   readonly lastSnapshot: null;
   readonly counts: Readonly<Record<string, number>>;
   readonly error?: ErrorRecord;
+  /** Of a job that puts out features; `lag` is in outputs. */
+  readonly features?: Pick<SinkReport, "written" | "failures" | "error"> & { readonly lag: number };
   /** For metrics; absent before the shard has started. */
   readonly measures?: ShardMeasures;
 }
 
-export function reportOf(shard: Shard): ShardReport {
+export function reportOf(shard: Shard, features?: SinkReport): ShardReport {
   const { job, partition, node, store } = shard.parts;
   const { meta } = shard.fold;
   return {
@@ -56,8 +59,13 @@ export function reportOf(shard: Shard): ShardReport {
     lastSnapshot: null,
     counts: { ...meta.counts },
     ...(shard.error === undefined ? {} : { error: shard.error.toRecord() }),
+    ...(features === undefined ? {} : { features: withLag(features, shard.stored) }),
     measures: shard.meter.toRecord(),
   };
+}
+
+function withLag({ place, ...report }: SinkReport, stored: number): NonNullable<ShardReport["features"]> {
+  return { ...report, lag: Math.max(0, stored - place) };
 }
 
 /** A shard that is starting, or with `error` could not start. */

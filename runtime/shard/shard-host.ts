@@ -11,6 +11,7 @@ import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { messageWithPage } from "../doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { FeatureSink } from "../features/feature-sink.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
@@ -45,6 +46,8 @@ interface Hosted {
   readonly job: string;
   readonly partition: number;
   shard: Shard | undefined;
+  /** Of a job that puts out features. */
+  features: FeatureSink | undefined;
   error: TidemarkError | undefined;
   /** Settled when the shard was built, or could not be. */
   built: Promise<Shard | undefined>;
@@ -56,6 +59,7 @@ interface Hosted {
 const WIPE_CHUNK_ROWS = 10_000;
 const START_RETRY_MS = 1_000;
 const REFERENCE_POLL_MS = 1_000;
+const FEATURES_END_MS = 1_000;
 
 export class ShardHost {
   readonly #nc: NatsConnection;
@@ -80,6 +84,7 @@ export class ShardHost {
       job: job.name,
       partition: place.partition,
       shard: undefined,
+      features: undefined,
       error: undefined,
       built: Promise.resolve(undefined),
       handOver: undefined,
@@ -91,8 +96,8 @@ export class ShardHost {
   }
 
   reports(): ShardReport[] {
-    return this.#hosted.map(({ job, partition, shard, error }) => {
-      if (shard !== undefined) return reportOf(shard);
+    return this.#hosted.map(({ job, partition, shard, features, error }) => {
+      if (shard !== undefined) return reportOf(shard, features?.report());
       return unstartedReport(job, partition, this.#options.nodeId, error?.toRecord());
     });
   }
@@ -150,17 +155,38 @@ export class ShardHost {
       if (shard === undefined) return;
       hosted.shard = shard;
       const copier = this.#copierOf(shard);
+      const features = this.#featuresOf(hosted, shard);
       const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);
       await shard.run(this.#beat).finally(() => {
         copier.stop();
+        hosted.features?.stop();
         hide();
       });
+      // One that waits for NATS ends with the connection.
+      await Promise.race([features, systemClock.sleep(FEATURES_END_MS)]);
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${messageWithPage(shard.error)}`);
     } catch (error) {
       if (!isTidemarkError(error)) throw error;
       hosted.error = error;
       this.#notice(`${job.name}/${place.partition} did not start: ${messageWithPage(error)}`);
     }
+  }
+
+  /** Keeps the features that the job puts out, until the shard ends. */
+  async #featuresOf(hosted: Hosted, { parts: { job, partition } }: Shard): Promise<void> {
+    if (job.features.size === 0) return;
+    const { streamMaxBytes: maxBytes, replicas, profile } = this.#options;
+    hosted.features = new FeatureSink({
+      nc: this.#nc,
+      job,
+      shard: partition,
+      sizes: { maxBytes, replicas },
+      clock: systemClock,
+      notice: this.#notice,
+      // Every job has a shard 0.
+      jobGone: async (other) => profile === "development" && (await findOwner(this.#nc, other, 0)) === undefined,
+    });
+    await hosted.features.run();
   }
 
   /** Copies what is put for the log into the shard's partition, from when on there is something. */
