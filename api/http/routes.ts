@@ -3,6 +3,7 @@ import type { Node } from "../../runtime/node/node.ts";
 import { actorRoutes } from "./actors.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { documentRoutes } from "./documents.ts";
+import { featureRoutes } from "./features.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./nodes.ts";
@@ -23,6 +24,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...queryRoutes(node),
     ...outputRoutes(node),
     ...outputStreamRoutes(node),
+    ...featureRoutes(node),
     ...ingestRoutes(node),
     ...watermarkRoutes(node),
     ...referenceRoutes(node),

@@ -16,11 +16,11 @@ import { jsonValues, shapeFault } from "../support/doc-answer.ts";
 import { type Block, placeOf, ROOT } from "../support/doc-page.ts";
 import { writeDocProject } from "../support/doc-project.ts";
 import { cloudEvent } from "../support/entries.ts";
-import { getJson } from "../support/node-process.ts";
+import { getJson, untilShards } from "../support/node-process.ts";
 
 const PARTITIONS = 4;
 /** Jobs that pages ask the node for: theirs, as their blocks have them. */
-const JOBS = ["../README/my-app/alarms.ts", "../docs-reference-data/billing.ts", "../docs-state/spending.ts"];
+const JOBS = ["../README/my-app/alarms.ts", "../docs-reference-data/billing.ts", "../docs-state/spending.ts", "../docs-features/fares.ts"];
 /** curl's, for an answer of 400 and above. */
 const CURL_HTTP_ERROR = 22;
 
@@ -61,14 +61,21 @@ const port = new URL(url).port;
 
 /** What pages take to be there: the readings of a day in `readings.ndjson`, and an order of ann's. */
 const readings = [...meterReadings({ seed: 1, devices: 2, events: 40, start: Date.UTC(2026, 2, 6), disorder: false })];
-const spent = cloudEvent({ id: "spent-1", key: "ann", type: "spending.spent", data: { shop: "baker", cents: 350 } });
-const appended = await fetch(`${url}/v1/logs/spending/events`, {
-  method: "POST",
-  headers: { "content-type": "application/cloudevents+json" },
-  body: JSON.stringify(spent),
-});
-const { results } = (await appended.json()) as { readonly results: readonly [{ readonly position: string }] };
-await getJson(`${url}/v1/actors/spending/ann?after=${results[0].position}&wait=30`);
+await send("spending", "spent", { shop: "baker", cents: 350 });
+await send("fares", "paid", { currency: "EUR", cents: 350 });
+await untilShards(url, (shards) => shards.reduce((sum, { features }) => sum + (features?.written ?? 0), 0) === 2);
+
+/** Resolves when the API shows what ann's event has done. */
+async function send(job: string, event: string, data: object): Promise<void> {
+  const appended = await fetch(`${url}/v1/logs/${job}/events`, {
+    method: "POST",
+    headers: { "content-type": "application/cloudevents+json" },
+    body: JSON.stringify(cloudEvent({ id: `${job}-1`, key: "ann", type: `${job}.${event}`, data })),
+  });
+  const { results } = (await appended.json()) as { readonly results: readonly [{ readonly position: string }] };
+  const actor = job === "fares" ? "rider" : job;
+  await getJson(`${url}/v1/actors/${actor}/ann?after=${results[0].position}&wait=30`);
+}
 
 async function runBlock({ page, text }: Block): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   const commands = text.replaceAll(/localhost:707[01]/g, `localhost:${port}`).replaceAll("nats://127.0.0.1:4222", nats.url);
