@@ -195,7 +195,7 @@ suite("a sink", () => {
     const kv = await kvm.open(FEATURE_BUCKET);
     await kv.put("_owner.wanted", "theirs");
     await until(async () => (await valueAt("wanted.ann"))?.id === "theirs.0.1");
-    assert.equal(theirs.sink.report().error, undefined);
+    await until(() => theirs.sink.report().error === undefined);
     // The one that lost it finds out at the first value of the other's.
     await mineOut.emit(spent("wanted", "ann", 2));
     await until(() => mine.sink.report().error?.code === "FEATURE_TAKEN");
