@@ -1,0 +1,55 @@
+/**
+ * The matcher and the oracle find the same, in the same order: over random patterns with every operator, and random events. PATTERN_CASES
+ * and PATTERN_SEED make it longer, or the same again: node --env-file=test/patterns/large.env --test test/patterns/agreement.test.ts
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Declaration } from "../../actors/model/patterns/declaration.ts";
+import { MatcherRun } from "./matcher-run.ts";
+import { findings } from "./oracle.ts";
+import { aCase, eventsOf, type PatternCase, patternOf } from "./random-pattern.ts";
+
+const CASES = Number(process.env.PATTERN_CASES ?? 1_000);
+const SEED = Number(process.env.PATTERN_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+test(`random patterns over random events find what the oracle finds (PATTERN_SEED=${SEED})`, (t) => {
+  const counts = { matches: 0, timedOut: 0, ruledOut: 0, refused: 0 };
+  const property = fc.property(aCase, (drawn) => {
+    const declaration = declarationOf(drawn);
+    if (declaration === undefined) counts.refused++;
+    fc.pre(declaration !== undefined);
+    const events = eventsOf(drawn);
+    const until = (events.at(-1)?.time ?? 0) + drawn.rest;
+    const run = new MatcherRun(declaration);
+    for (const [i, event] of events.entries()) {
+      if (drawn.events[i]!.tick) run.time(event.time);
+      run.event(event);
+    }
+    run.time(until);
+    const expected = findings(declaration, events, until);
+    // Deadlines of one time give timeouts and matches side by side.
+    const sorted = (kind: string) => [run.found, expected].map((found) => found.filter((each) => each.kind === kind));
+    for (const kind of ["match", "timed-out"]) {
+      const [found, oracle] = sorted(kind);
+      assert.deepEqual(found, oracle);
+    }
+    assert.equal(run.dropped, 0);
+    counts.matches += expected.filter(({ kind }) => kind === "match").length;
+    counts.timedOut += expected.filter(({ kind }) => kind === "timed-out").length;
+    counts.ruledOut += findings({ ...declaration, skip: { to: "none" } }, events, until).length - expected.length;
+  });
+  fc.assert(property, { numRuns: CASES, seed: SEED, maxSkipsPerRun: 1_000 });
+  t.diagnostic(JSON.stringify(counts));
+  for (const [what, count] of Object.entries(counts)) assert(count > CASES / 50, `only ${count} ${what}: the cases say too little`);
+});
+
+/** `undefined` where the declaration refuses itself. */
+function declarationOf(drawn: PatternCase): Declaration | undefined {
+  try {
+    return patternOf(drawn).declaration();
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+/** Drives the matcher over a list of events as an operator does: it keeps the events by number, and every state through its JSON text. */
+import assert from "node:assert/strict";
+import type { Declaration } from "../../actors/model/patterns/declaration.ts";
+import { type Advance, advance, advanceTime, type Found, type MatcherState, NO_STATE } from "../../actors/model/patterns/matcher.ts";
+import type { Finding, OracleEvent } from "./oracle.ts";
+
+export class MatcherRun {
+  readonly #declaration: Declaration;
+  readonly #kept = new Map<number, { readonly place: number; readonly event: OracleEvent }>();
+  readonly found: Finding[] = [];
+  #place = 0;
+  #state: MatcherState = NO_STATE;
+  dropped = 0;
+
+  constructor(declaration: Declaration) {
+    this.#declaration = declaration;
+  }
+
+  get state(): MatcherState {
+    return this.#state;
+  }
+
+  event(event: OracleEvent): void {
+    const number = this.#state.next;
+    const place = this.#place++;
+    const step = advance(this.#declaration, this.#state, event, this.#read);
+    if (step.kept !== undefined) assert.equal(step.kept, number);
+    this.#settle(step, new Map([[number, place]]));
+    if (step.kept !== undefined) this.#kept.set(number, { place, event });
+    this.#assertKept();
+  }
+
+  time(time: number): void {
+    this.#settle(advanceTime(this.#declaration, this.#state, time, this.#read), new Map());
+    this.#assertKept();
+  }
+
+  readonly #read = (number: number): unknown => {
+    const kept = this.#kept.get(number);
+    assert(kept !== undefined, `event ${number} is read and not kept`);
+    return kept.event.value;
+  };
+
+  #settle(step: Advance, now: ReadonlyMap<number, number>): void {
+    const place = (number: number): number => now.get(number) ?? this.#kept.get(number)!.place;
+    const finding = (kind: Finding["kind"], { at, numbers, events }: Found): Finding => {
+      const places = numbers.map(place);
+      const byStep = Object.entries(events).map(([name, values]) => [name, places.splice(0, values.length)]);
+      return { kind, at, events: Object.fromEntries(byStep) };
+    };
+    this.found.push(...step.timedOut.map((each) => finding("timed-out", each)), ...step.matches.map((each) => finding("match", each)));
+    this.dropped += step.dropped;
+    for (const number of step.released) assert(this.#kept.delete(number), `event ${number} is released and not kept`);
+    this.#state = JSON.parse(JSON.stringify(step.state));
+    assert.deepEqual(this.#state, step.state);
+  }
+
+  /** Kept is exactly what the partial matches have taken. */
+  #assertKept(): void {
+    const taken = new Set(this.#state.partials.flatMap(({ taken }) => taken));
+    assert.deepEqual([...this.#kept.keys()].sort(), [...taken].sort());
+  }
+}
