@@ -43,12 +43,12 @@ export class MatcherRun {
 
   #settle(step: Advance, now: ReadonlyMap<number, number>): void {
     const place = (number: number): number => now.get(number) ?? this.#kept.get(number)!.place;
-    const finding = (kind: Finding["kind"], { at, numbers, events }: Found): Finding => {
+    const finding = ({ timedOut, at, numbers, events }: Found): Finding => {
       const places = numbers.map(place);
       const byStep = Object.entries(events).map(([name, values]) => [name, places.splice(0, values.length)]);
-      return { kind, at, events: Object.fromEntries(byStep) };
+      return { timedOut, at, events: Object.fromEntries(byStep) };
     };
-    this.found.push(...step.timedOut.map((each) => finding("timed-out", each)), ...step.matches.map((each) => finding("match", each)));
+    this.found.push(...step.found.map(finding));
     this.dropped += step.dropped;
     for (const number of step.released) assert(this.#kept.delete(number), `event ${number} is released and not kept`);
     this.#state = JSON.parse(JSON.stringify(step.state));

@@ -18,7 +18,8 @@ interface Way {
 }
 
 export interface Finding {
-  readonly kind: "match" | "timed-out";
+  /** It lacked events of a step when its time was over; else it is a match. */
+  readonly timedOut: boolean;
   /** When it became known: the time of an event, or a deadline. */
   readonly at: number;
   /** Places of its events, by step. */
@@ -31,11 +32,11 @@ export function findings(declaration: Declaration, events: readonly OracleEvent[
   const known = oracle.waysOn({ events: [], steps: [] }).flatMap((way) => oracle.findingsOf(way));
   const emitted: Known[] = [];
   for (const each of known.sort(inOrder))
-    if (!emitted.some((earlier) => earlier.kind === "match" && rulesOut(declaration, earlier, each))) emitted.push(each);
-  return emitted.map(({ kind, at, way }) => ({ kind, at, events: byStep(declaration, way) }));
+    if (!emitted.some((earlier) => !earlier.timedOut && rulesOut(declaration, earlier, each))) emitted.push(each);
+  return emitted.map(({ timedOut, at, way }) => ({ timedOut, at, events: byStep(declaration, way) }));
 }
 
-interface Known extends Pick<Finding, "kind" | "at"> {
+interface Known extends Pick<Finding, "timedOut" | "at"> {
   readonly way: Way;
   /** Place of the event with which it becomes known; a deadline comes before the events of its time. */
   readonly event: number | undefined;
@@ -79,15 +80,15 @@ class Oracle {
     if (this.#targets(way).includes(end)) {
       for (let count = 0; count <= behind.length; count++) {
         const event = behind[count - 1] ?? last;
-        if (this.#isOver(way, behind.slice(0, count))) return [{ kind: "match", way, at: this.#time(event), event }];
+        if (this.#isOver(way, behind.slice(0, count))) return [{ timedOut: false, way, at: this.#time(event), event }];
       }
       const stands = deadline <= this.#until && this.#isOpen(way, end, behind, undefined);
-      return stands ? [{ kind: "match", way, at: deadline, event: undefined }] : [];
+      return stands ? [{ timedOut: false, way, at: deadline, event: undefined }] : [];
     }
     const waits = this.#targets(way).some((step) => this.#isOpen(way, step, behind, undefined));
     const mandatory = this.#steps.findLastIndex(({ optional }) => !optional);
     const lacks = this.#count(way) < this.#step(way).min || way.steps.at(-1)! < mandatory;
-    return waits && lacks && deadline <= this.#until ? [{ kind: "timed-out", way, at: deadline, event: undefined }] : [];
+    return waits && lacks && deadline <= this.#until ? [{ timedOut: true, way, at: deadline, event: undefined }] : [];
   }
 
   /** Whether nothing that comes after the events passed can change that the way has come to its end. */

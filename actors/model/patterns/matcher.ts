@@ -29,6 +29,8 @@ export interface MatcherState {
 export const NO_STATE: MatcherState = { next: 0, partials: [] };
 
 export interface Found {
+  /** It is no match: its time was over before every step had its events. */
+  readonly timedOut: boolean;
   /** Time of the event, or the deadline, with which it became known. */
   readonly at: number;
   /** Numbers of its events. */
@@ -39,10 +41,8 @@ export interface Found {
 
 export interface Advance {
   readonly state: MatcherState;
-  /** In their order. */
-  readonly matches: readonly Found[];
-  /** Partial matches whose time was over before every step had its events. */
-  readonly timedOut: readonly Found[];
+  /** In the order in which it became known. */
+  readonly found: readonly Found[];
   /** Partial matches that were dropped at a bound. */
   readonly dropped: number;
   /** Number under which the event is to be kept; `undefined` when nothing needs it. */
@@ -76,16 +76,15 @@ export function advance(
   const kept = bounded(state.partials, settled.partials, number + 1);
   return {
     ...kept,
-    matches: [...passed.matches, ...settled.matches.map((match) => found(declaration, match, event.time, readAll))],
-    timedOut: passed.timedOut,
+    found: [...passed.found, ...settled.matches.map((match) => foundIn(declaration, match, event.time, false, readAll))],
     kept: kept.state.partials.some(({ taken }) => taken.at(-1) === number) ? number : undefined,
   };
 }
 
 /** Time comes to `time`: what had to end by then is a match, or timed out. It may be called as often as one likes. */
 export function advanceTime(declaration: Declaration, state: MatcherState, time: number, read: ReadEvent): Advance {
-  const { partials, matches, timedOut } = passDeadlines(declaration, state.partials, time, read);
-  return { ...bounded(state.partials, partials, state.next), matches, timedOut, kept: undefined };
+  const { partials, found } = passDeadlines(declaration, state.partials, time, read);
+  return { ...bounded(state.partials, partials, state.next), found, kept: undefined };
 }
 
 /** When time has something to end; `undefined` for never. */
@@ -98,18 +97,16 @@ export function nextDeadline({ withinMs }: Declaration, { partials }: MatcherSta
 function passDeadlines(declaration: Declaration, partials: readonly PartialMatch[], time: number, read: ReadEvent) {
   const { withinMs = Infinity, steps } = declaration;
   const due = partials.filter(({ start }) => start + withinMs <= time);
-  if (due.length === 0) return { partials, matches: [], timedOut: [] };
   const skipping = new Skipping(declaration);
-  const matches: Found[] = [];
-  const timedOut: Found[] = [];
+  const found: Found[] = [];
   for (const partial of due) {
     if (skipping.rulesOut(partial)) continue;
     const ended = (partial.open & bit(steps.length)) !== 0;
     if (!ended && !lacksEvents(declaration, partial)) continue;
     if (ended) skipping.note(partial);
-    (ended ? matches : timedOut).push(found(declaration, partial, partial.start + withinMs, read));
+    found.push(foundIn(declaration, partial, partial.start + withinMs, !ended, read));
   }
-  return { partials: partials.slice(due.length).filter((partial) => !skipping.rulesOut(partial)), matches, timedOut };
+  return { partials: partials.slice(due.length).filter((partial) => !skipping.rulesOut(partial)), found };
 }
 
 interface Candidate {
@@ -161,7 +158,7 @@ function released(before: readonly PartialMatch[], left: readonly PartialMatch[]
   return [...gone].sort((a, b) => a - b);
 }
 
-function found(declaration: Declaration, partial: PartialMatch, at: number, read: ReadEvent): Found {
+function foundIn(declaration: Declaration, partial: PartialMatch, at: number, timedOut: boolean, read: ReadEvent): Found {
   const events = takenBy(declaration, partial, read);
-  return { at, numbers: partial.taken, events: Object.fromEntries(Object.entries(events)) };
+  return { timedOut, at, numbers: partial.taken, events: Object.fromEntries(Object.entries(events)) };
 }

@@ -77,7 +77,8 @@ function closes(contiguity: Contiguity, takes: boolean): boolean {
 
 function holds(condition: Condition, event: unknown, soFar: Taken, name: string): boolean {
   const answer: unknown = condition(event, soFar);
-  if (typeof answer !== "boolean")
-    throw new HandlerError("PATTERN_CONDITION", `A condition of the step "${name}" gave no true or false. It has to, and at once.`);
-  return answer;
+  if (typeof answer === "boolean") return answer;
+  // What it does later can only fail, and nobody waits for it: unheard, that would end the process.
+  if (answer instanceof Promise) answer.catch(() => {});
+  throw new HandlerError("PATTERN_CONDITION", `A condition of the step "${name}" gave no true or false. It has to, and at once.`);
 }
