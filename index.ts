@@ -57,6 +57,8 @@ export {
 export { sliding, type TimeWindowOptions, tumbling } from "./actors/model/operators/time-window.ts";
 export { type VersionedHandle, versioned } from "./actors/model/operators/versioned.ts";
 export type { Fired, LatePolicy, Running, WindowHandle, WindowOptions } from "./actors/model/operators/window-options.ts";
+export { begin, type Matched, type Pattern, type StepOptions } from "./actors/model/patterns/pattern.ts";
+export { type PatternFound, type PatternHandle, type PatternOptions, pattern } from "./actors/model/patterns/pattern-operator.ts";
 export type { Query, ReadOnly, View } from "./actors/model/query.ts";
 export type { DeepReadonly } from "./actors/model/readonly.ts";
 export { type ReferenceLookup, type ReferenceTable, reference } from "./actors/model/reference.ts";

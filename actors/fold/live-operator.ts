@@ -43,6 +43,10 @@ export class LiveOperator implements OperatorHost {
     this.allowedLatenessMs = parts.operator.clock === "event" ? parts.allowedLatenessMs : 0;
   }
 
+  get passingOver(): boolean {
+    return this.#muted;
+  }
+
   get time(): number {
     return this.#parts.operator.clock === "event" ? this.#parts.unit.now : this.reached;
   }
@@ -88,13 +92,18 @@ export class LiveOperator implements OperatorHost {
     unit.cause = before;
   }
 
-  tellLate(): void {
+  tellLate(reason = "window"): void {
     const { unit, shard, emit } = this.#parts;
     const watermark = shard.meta.watermark!;
     const { now: time, cause: eventId } = unit;
     const type = unit.naming.about();
     const times = { time: formatInstant(time), watermark: formatInstant(watermark), behindMs: watermark - time };
-    emit("tidemark.late", { eventId, type, ...times, reason: "window", excerpt: unit.naming.excerpt() }, time);
+    emit("tidemark.late", { eventId, type, ...times, reason, excerpt: unit.naming.excerpt() }, time);
+  }
+
+  tellQuality(rule: string, detail: object): void {
+    const { unit, emit, cell } = this.#parts;
+    emit("tidemark.quality", { rule, detail: { state: cell.name, ...detail }, eventId: unit.cause }, unit.now);
   }
 
   countLate(): void {

@@ -4,12 +4,13 @@ import { begin, type Pattern } from "../../actors/model/patterns/pattern.ts";
 import type { OracleEvent } from "./oracle.ts";
 
 export interface Letter {
+  readonly id: string;
   readonly kind: string;
   readonly n: number;
 }
 
 type Where = (letter: Letter, soFar: Readonly<Record<string, readonly Letter[]>>) => boolean;
-type AnyPattern = Pattern<Letter, string>;
+export type AnyPattern = Pattern<Letter, string>;
 
 const aCondition = fc.record({
   kinds: fc.subarray(["a", "b", "c"], { minLength: 1 }),
@@ -52,9 +53,9 @@ type StepCase = PatternCase["steps"][number];
 
 export function eventsOf({ events }: PatternCase): OracleEvent[] {
   let time = 0;
-  return events.map(({ kind, n, after }) => {
+  return events.map(({ kind, n, after }, i) => {
     time += after;
-    return { time, value: { kind, n } };
+    return { time, value: { id: `e${i}`, kind, n } };
   });
 }
 

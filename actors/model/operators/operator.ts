@@ -29,6 +29,8 @@ export interface OperatorHost {
   readonly allowedLatenessMs: number;
   /** Whether the actor has a handler of the cell's name. */
   readonly heard: boolean;
+  /** It, or its handler, has failed at this alarm: it is to get over that, and is not heard. */
+  readonly passingOver: boolean;
   /** Id of the event in hand, or of the one that armed the alarm. */
   readonly cause: string;
   /** When it rings; `undefined` when it is not set. */
@@ -37,10 +39,12 @@ export interface OperatorHost {
   setAlarm(at: number | undefined): void;
   /** Calls the handler of the cell's name with what `make` gives. `time` becomes its `ctx.now`, `cause` that of its outputs. */
   fire(make: () => unknown, time: number, cause?: string): void;
-  /** Tells `tidemark.late` that the event in hand came too late for this operator. */
-  tellLate(): void;
+  /** Tells `tidemark.late` that the event in hand came too late for this operator; `reason`: for what, by default a `window`. */
+  tellLate(reason?: string): void;
   /** Counts it instead. */
   countLate(): void;
+  /** Emits `tidemark.quality`: a finding that stops nothing. */
+  tellQuality(rule: string, detail: object): void;
 }
 
 /** Whether what ends at `end` is over, and no alarm is still to come for it. */
@@ -72,6 +76,7 @@ export function readingHost(watermark: number | undefined): OperatorHost {
     throw new HandlerError("READ_ONLY", "A query changes nothing. Publish an event whose handler does.");
   };
   const reached = watermark ?? Number.NEGATIVE_INFINITY;
-  const none = { heard: false, cause: "", alarm: undefined, allowedLatenessMs: 0 };
-  return { ...none, time: reached, reached, setAlarm: refuse, fire: refuse, tellLate: refuse, countLate: refuse };
+  const none = { heard: false, passingOver: false, cause: "", alarm: undefined, allowedLatenessMs: 0 };
+  const refused = { setAlarm: refuse, fire: refuse, tellLate: refuse, countLate: refuse, tellQuality: refuse };
+  return { ...none, ...refused, time: reached, reached };
 }
