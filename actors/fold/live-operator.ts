@@ -101,9 +101,9 @@ export class LiveOperator implements OperatorHost {
     emit("tidemark.late", { eventId, type, ...times, reason, excerpt: unit.naming.excerpt() }, time);
   }
 
-  tellQuality(rule: string, detail: object): void {
+  tellQuality(rule: string, detail: object, cause?: string): void {
     const { unit, emit, cell } = this.#parts;
-    emit("tidemark.quality", { rule, detail: { state: cell.name, ...detail }, eventId: unit.cause }, unit.now);
+    emit("tidemark.quality", { rule, detail: { state: cell.name, ...detail }, eventId: cause ?? unit.cause }, unit.now);
   }
 
   countLate(): void {

@@ -43,8 +43,8 @@ export interface OperatorHost {
   tellLate(reason?: string): void;
   /** Counts it instead. */
   countLate(): void;
-  /** Emits `tidemark.quality`: a finding that stops nothing. */
-  tellQuality(rule: string, detail: object): void;
+  /** Emits `tidemark.quality`: a finding that stops nothing. `cause`: id of the event with which it came about. */
+  tellQuality(rule: string, detail: object, cause?: string): void;
 }
 
 /** Whether what ends at `end` is over, and no alarm is still to come for it. */

@@ -7,7 +7,7 @@
  * a match before one that it goes on from; the earlier step first. So what begins first and takes most comes first.
  * The order is kept by construction: what goes on from a partial match is put before it, what begins is put last.
  *
- * An event costs a look at every partial match. Both bounds are on what is kept from event to event; beyond them the
+ * An event costs a look at every partial match and what that has taken. Both bounds are on what is kept from event to event; beyond them the
  * first partial match in the order is dropped, and counted in the result.
  */
 import type { Declaration, Taken } from "./declaration.ts";
@@ -159,6 +159,5 @@ function released(before: readonly PartialMatch[], left: readonly PartialMatch[]
 }
 
 function foundIn(declaration: Declaration, partial: PartialMatch, at: number, timedOut: boolean, read: ReadEvent): Found {
-  const events = takenBy(declaration, partial, read);
-  return { timedOut, at, numbers: partial.taken, events: Object.fromEntries(Object.entries(events)) };
+  return { timedOut, at, numbers: partial.taken, events: takenBy(declaration, partial, read) };
 }

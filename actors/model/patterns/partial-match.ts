@@ -68,22 +68,16 @@ export function lacksEvents({ steps }: Declaration, partial: PartialMatch): bool
   return partial.counts[place]! < steps[place]!.min || steps.slice(place + 1).some(({ optional }) => !optional);
 }
 
-/** What a partial match has taken, by step; each step's events are read when a condition asks for them. */
+/** What a partial match has taken, by step. `undefined`: nothing yet. */
 export function takenBy({ steps }: Declaration, partial: PartialMatch | undefined, read: ReadEvent): Taken {
-  const known: Record<string, readonly unknown[]> = {};
+  const taken: Record<string, readonly unknown[]> = {};
   let at = 0;
-  for (const [place, { name }] of steps.entries()) {
-    const from = at;
-    at += partial?.counts[place] ?? 0;
-    const numbers = partial === undefined || from === at ? [] : partial.taken.slice(from, at);
-    let events: readonly unknown[] | undefined;
-    Object.defineProperty(known, name, {
-      enumerable: true,
-      get: () => {
-        events ??= Object.freeze(numbers.map(read));
-        return events;
-      },
-    });
+  for (let place = 0; place < steps.length; place++) {
+    const count = partial?.counts[place] ?? 0;
+    taken[steps[place]!.name] = count === 0 ? NOTHING : Object.freeze(partial!.taken.slice(at, at + count).map(read));
+    at += count;
   }
-  return Object.freeze(known);
+  return taken;
 }
+
+const NOTHING: readonly unknown[] = Object.freeze([]);

@@ -143,13 +143,16 @@ class Matching {
       this.#match(waiting);
     }
     const { declaration } = this.#spec;
-    this.#settle(advanceTime(declaration, stateIn(this.#store), host.reached, this.#read), undefined);
-    const deadline = nextDeadline(declaration, stateIn(this.#store));
-    if (deadline !== undefined) wakeBy(host, deadline);
+    if (this.#deadline() <= host.reached) this.#settle(advanceTime(declaration, stateIn(this.#store), host.reached, this.#read), undefined);
+    if (this.#deadline() < Infinity) wakeBy(host, this.#deadline());
     for (const [id, entry] of this.#store.entries()) {
       if (isWaiting(id)) wakeBy(host, (entry as StoredEvent).time + 1);
       break;
     }
+  }
+
+  #deadline(): number {
+    return nextDeadline(this.#spec.declaration, stateIn(this.#store)) ?? Infinity;
   }
 
   #match(waiting: StoredEvent): void {
@@ -175,7 +178,7 @@ class Matching {
     if (kept !== undefined) store.setEntry(keptId(kept), waiting);
     if (state === NO_STATE) store.clearSlot();
     else store.setSlot(state);
-    if (dropped > 0) this.#host.tellQuality("partial-matches-dropped", { dropped });
+    if (dropped > 0) this.#host.tellQuality("partial-matches-dropped", { dropped }, waiting?.cause);
     for (const { each, first, last } of fired) {
       const make = () => ({ ...each.events, start: first.time, end: last.time, timedOut: each.timedOut });
       this.#host.fire(make, knownAt(this.#spec.declaration, each, first), last.cause);
