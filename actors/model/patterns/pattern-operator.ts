@@ -56,6 +56,7 @@ const WAITING_MAX = 10_000;
 const SAME_TIME_MAX = 500;
 /** Partial matches that the API shows. */
 const SHOWN_MAX = 100;
+/** With it every instant has eleven digits to the base 36. */
 const TIME_OFFSET = 2 ** 52;
 const RESERVED = ["start", "end", "timedOut"];
 
@@ -210,7 +211,7 @@ function stateIn(view: CellView): MatcherState {
 
 /** What waits stands before what is kept, in the order of times and of arrival. */
 function waitingId(time: number, number: number): string {
-  return `0${(time + TIME_OFFSET).toString(36).padStart(11, "0")}${number.toString(36).padStart(2, "0")}`;
+  return `0${(time + TIME_OFFSET).toString(36)}${number.toString(36).padStart(2, "0")}`;
 }
 
 function keptId(number: number): string {
