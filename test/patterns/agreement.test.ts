@@ -15,6 +15,7 @@ const SEED = Number(process.env.PATTERN_SEED ?? Math.floor(Math.random() * 2 ** 
 
 test(`random patterns over random events find what the oracle finds (PATTERN_SEED=${SEED})`, (t) => {
   const counts = { matches: 0, timedOut: 0, ruledOut: 0, refused: 0 };
+  let atBound = 0;
   const property = fc.property(aCase, (drawn) => {
     const declaration = declarationOf(drawn);
     if (declaration === undefined) counts.refused++;
@@ -27,14 +28,17 @@ test(`random patterns over random events find what the oracle finds (PATTERN_SEE
       run.event(event);
     }
     run.time(until);
+    // The oracle has no bounds.
+    if (run.dropped > 0) atBound++;
+    fc.pre(run.dropped === 0);
     const expected = findings(declaration, events, until);
     assert.deepEqual(run.found, expected);
-    assert.equal(run.dropped, 0);
     counts.matches += expected.filter(({ timedOut }) => !timedOut).length;
     counts.timedOut += expected.filter(({ timedOut }) => timedOut).length;
     counts.ruledOut += findings({ ...declaration, skip: { to: "none" } }, events, until).length - expected.length;
   });
   fc.assert(property, { numRuns: CASES, seed: SEED, maxSkipsPerRun: 1_000 });
+  assert(atBound <= CASES / 100, `${atBound} cases came to a bound`);
   t.diagnostic(JSON.stringify(counts));
   for (const [what, count] of Object.entries(counts)) assert(count > CASES / 50, `only ${count} ${what}: the cases say too little`);
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
 import { actor } from "../../actors/model/actor.ts";
+import { flow } from "../../actors/model/flow/flow.ts";
 import { job } from "../../actors/model/job.ts";
 import { PARTIAL_MATCHES_MAX } from "../../actors/model/patterns/matcher.ts";
 import { begin } from "../../actors/model/patterns/pattern.ts";
@@ -165,6 +166,29 @@ suite("a pattern in an actor", () => {
       [dropped(10, 2 ** 10 - 1 - PARTIAL_MATCHES_MAX), dropped(11, PARTIAL_MATCHES_MAX + 1)],
     );
   });
+});
+
+test("a pattern in a flow hands its matches on", async () => {
+  const login = stream("guard.login", { schema: Login });
+  const alert = output("guard.alert", { schema: Type.Object({ country: Type.String() }) });
+  const guarded = flow("guarded", { log: "guards", outOfOrderness: 0 }, ({ from }) => {
+    from(login)
+      .through("attack", pattern(Login, attackSteps))
+      .map(({ ok }) => ({ country: ok[0]?.from ?? "" }))
+      .to(alert);
+  });
+  await using kit = await testJob(guarded);
+  for (const [result, from] of [
+    ["failed", "sea"],
+    ["failed", "land"],
+    ["ok", "away"],
+  ])
+    await kit.send(login as never, "ann", { result, from } as never);
+  await kit.advanceWatermark(kit.now + 1);
+  assert.deepEqual(
+    kit.outputs(alert).map(({ data }) => data),
+    [{ country: "away" }],
+  );
 });
 
 test("a step is not called as a field that every match has", () => {

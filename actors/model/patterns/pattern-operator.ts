@@ -8,10 +8,12 @@
  */
 import { type Cell, type CellStore, type CellView, defineCell } from "../cell.ts";
 import { HandlerError } from "../handler-error.ts";
+import { checkElement } from "../operators/element-check.ts";
 import { type Fires, isOver, type OperatorHost, wakeBy } from "../operators/operator.ts";
 import { rawContent, restoreRaw } from "../operators/raw-content.ts";
+import { freeId, prefixRange, SAME_TIME_MAX } from "../operators/time-id.ts";
 import type { DeepReadonly } from "../readonly.ts";
-import { type AnySchema, type Infer, schemaOf, storedSchema } from "../schema.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../schema.ts";
 import type { Declaration } from "./declaration.ts";
 import { type Advance, advance, advanceTime, type Found, type MatcherState, NO_STATE, nextDeadline } from "./matcher.ts";
 import { takenBy } from "./partial-match.ts";
@@ -51,13 +53,13 @@ interface StoredEvent {
   readonly cause: string;
 }
 
-/** Events that wait, and of them those of one time. */
+/** Events that wait. */
 const WAITING_MAX = 10_000;
-const SAME_TIME_MAX = 500;
 /** Partial matches that the API shows. */
 const SHOWN_MAX = 100;
-/** With it every instant has eleven digits to the base 36. */
-const TIME_OFFSET = 2 ** 52;
+/** Of the entries: what waits, in the order of times and of arrival, stands before what is kept, by number. */
+const WAITING = "0";
+const KEPT = "1";
 const RESERVED = ["start", "end", "timedOut"];
 
 /** Events by a schema, and the pattern that they are to match: `pattern(Login, begin("fail", { where: (e: Login) => … }).times(3))`. */
@@ -72,11 +74,12 @@ export function pattern<S extends AnySchema, N extends string>(
   const { timeouts = false, late = "side-output" } = options;
   if (!["side-output", "drop"].includes(late)) throw new TypeError("pattern: late is side-output or drop.");
   const config = configOf(declaration, { timeouts, late });
-  const spec: Spec = { declaration, timeouts, late };
+  const events = schemaOf(schema);
+  const spec: Spec = { declaration, events, timeouts, late };
   return defineCell({
     kind: "operator",
     slot: schemaOf(StateSchema),
-    entry: schemaOf(storedSchema(EventSchema(schemaOf(schema).json))),
+    entry: schemaOf(storedSchema(EventSchema(events.json))),
     operator: {
       clock: "event",
       config,
@@ -90,6 +93,7 @@ export function pattern<S extends AnySchema, N extends string>(
 }
 
 interface Spec extends Required<PatternOptions> {
+  readonly events: Schema<unknown>;
   readonly declaration: Declaration;
 }
 
@@ -105,12 +109,7 @@ class Matching {
   }
 
   get waiting(): number {
-    let count = 0;
-    for (const [id] of this.#store.entries()) {
-      if (!isWaiting(id)) break;
-      count++;
-    }
-    return count;
+    return [...this.#store.entries(prefixRange(WAITING))].length;
   }
 
   get size(): number {
@@ -120,6 +119,7 @@ class Matching {
   add(event: unknown, options?: { readonly time?: number }): void {
     const host = this.#host;
     const time = options?.time ?? host.time;
+    checkElement(this.#spec.events, event, this.#store.path);
     if (isOver(host, time + 1)) {
       if (this.#spec.late === "drop") host.countLate();
       else host.tellLate("pattern");
@@ -137,19 +137,17 @@ class Matching {
   /** Time has reached the alarm. What a handler changes meanwhile counts: nothing is held from one event to the next. */
   ring(): void {
     const host = this.#host;
-    for (const [id, entry] of this.#store.entries()) {
+    for (const [id, entry] of this.#store.entries(prefixRange(WAITING))) {
       const waiting = entry as StoredEvent;
-      if (!isWaiting(id) || waiting.time >= host.reached) break;
+      if (waiting.time >= host.reached) break;
       this.#store.deleteEntry(id);
       this.#match(waiting);
     }
     const { declaration } = this.#spec;
     if (this.#deadline() <= host.reached) this.#settle(advanceTime(declaration, stateIn(this.#store), host.reached, this.#read), undefined);
     if (this.#deadline() < Infinity) wakeBy(host, this.#deadline());
-    for (const [id, entry] of this.#store.entries()) {
-      if (isWaiting(id)) wakeBy(host, (entry as StoredEvent).time + 1);
-      break;
-    }
+    const [next] = this.#store.entries(prefixRange(WAITING));
+    if (next !== undefined) wakeBy(host, (next[1] as StoredEvent).time + 1);
   }
 
   #deadline(): number {
@@ -192,10 +190,8 @@ class Matching {
     const { path } = this.#store;
     if (this.#store.count() >= WAITING_MAX && this.waiting >= WAITING_MAX)
       throw new HandlerError("TOO_MANY_WAITING", `${path}: ${WAITING_MAX} events wait for the watermark. Make the key finer.`);
-    for (let number = 0; number < SAME_TIME_MAX; number++) {
-      const id = waitingId(time, number);
-      if (this.#store.entry(id) === undefined) return id;
-    }
+    const id = freeId(time, (one) => this.#store.entry(one) !== undefined, WAITING);
+    if (id !== undefined) return id;
     throw new HandlerError("TOO_MANY_WAITING", `${path}: ${SAME_TIME_MAX} events of one time wait. Make the key finer.`);
   }
 }
@@ -209,25 +205,16 @@ function stateIn(view: CellView): MatcherState {
   return (view.slot() as MatcherState | undefined) ?? NO_STATE;
 }
 
-/** What waits stands before what is kept, in the order of times and of arrival. */
-function waitingId(time: number, number: number): string {
-  return `0${(time + TIME_OFFSET).toString(36)}${number.toString(36).padStart(2, "0")}`;
-}
-
 function keptId(number: number): string {
-  return `1${number.toString(36)}`;
-}
-
-function isWaiting(id: string): boolean {
-  return id.startsWith("0");
+  return KEPT + number.toString(36);
 }
 
 function shown({ declaration }: Spec, view: CellView): unknown {
   const { partials } = stateIn(view);
-  const entries = [...view.entries()].map(([id, entry]) => [id, entry as StoredEvent] as const);
+  const waiting = [...view.entries(prefixRange(WAITING))].map(([, entry]) => entry as StoredEvent);
   const read = (number: number): unknown => (view.entry(keptId(number)) as StoredEvent).event;
   return {
-    waiting: entries.filter(([id]) => isWaiting(id)).map(([, { time, event }]) => ({ time, event })),
+    waiting: waiting.map(({ time, event }) => ({ time, event })),
     partialMatches: partials.length,
     oldest: partials.slice(0, SHOWN_MAX).map((partial) => ({ start: partial.start, ...takenBy(declaration, partial, read) })),
   };
