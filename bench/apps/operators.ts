@@ -15,6 +15,8 @@ import { session } from "../../actors/model/operators/session-window.ts";
 import { tableJoin } from "../../actors/model/operators/table-join.ts";
 import { temporalJoin } from "../../actors/model/operators/temporal-join.ts";
 import { sliding, tumbling } from "../../actors/model/operators/time-window.ts";
+import { begin } from "../../actors/model/patterns/pattern.ts";
+import { pattern } from "../../actors/model/patterns/pattern-operator.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { counterJob } from "./counter.ts";
 
@@ -43,6 +45,13 @@ function jobAround<H>(operator: Cell<H>, feed: (handle: H, reading: Reading, now
 
 const aggregates = { count: count(), sum: sum((r: Reading) => r.value) };
 const add = (handle: { add(reading: Reading): void }, reading: Reading): void => handle.add(reading);
+/** Readings of one device are alike: half of the devices match with every fourth one. */
+const threeThenOne = begin("high", { where: (r: Reading) => r.value >= 50 })
+  .times(3)
+  .consecutive()
+  .followedBy("next", { where: (r, { high }) => r.value === high[0]?.value })
+  .within("5m")
+  .skipPastLastEvent();
 /** A device's readings are 10 s apart: every other one goes right. */
 const isRight = (now: number): boolean => Math.floor(now / 10_000) % 2 === 1;
 const bothSides = (handle: { addLeft(r: Reading): void; addRight(r: Reading): void }, reading: Reading, now: number): void =>
@@ -62,6 +71,8 @@ export const OPERATOR_JOBS: Readonly<Record<string, Job>> = {
   "global every 10": jobAround(globalWindow(aggregates, { everyEvents: 10 }), add),
   ordered: jobAround(ordered(Reading), add),
   "ordered, silent": jobAround(ordered(Reading), add, "silent"),
+  "pattern of 4": jobAround(pattern(Reading, threeThenOne), add),
+  "pattern of 4, silent": jobAround(pattern(Reading, threeThenOne), add, "silent"),
   "interval join 1m": jobAround(intervalJoin({ left: Reading, right: Reading, before: 0, after: "1m" }), bothSides),
   "temporal join": jobAround(temporalJoin({ stream: Reading, table: Reading }), (handle, reading, now) =>
     isRight(now) ? handle.set(reading) : handle.add(reading),
