@@ -69,9 +69,10 @@ export class LiveOperator implements OperatorHost {
   }
 
   setAlarm(alarm: number | undefined): void {
-    const { unit, section, timer, operator, armed } = this.#parts;
+    const { unit, section, timer, operator, armed, cell } = this.#parts;
     const { row } = unit;
     if (alarm !== undefined) {
+      if (alarm <= this.reached) throw new Error(`an alarm of ${cell.name} for what is over already`);
       const at = timerTime(operator.clock, alarm);
       armed.set(row, section(row), { timer, id: "", at, indexedAt: at, data: undefined, armedBy: unit.cause });
       return;
