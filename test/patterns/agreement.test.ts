@@ -1,6 +1,6 @@
 /**
  * The matcher and the oracle find the same, in the same order: over random patterns with every operator, and random events. PATTERN_CASES
- * and PATTERN_SEED make it longer, or the same again: node --env-file=test/patterns/large.env --test test/patterns/agreement.test.ts
+ * and PATTERN_SEED make it longer, or the same again: npm run operators
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
