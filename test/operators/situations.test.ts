@@ -278,6 +278,34 @@ suite("a window that nobody hears", () => {
   });
 });
 
+suite("a session", () => {
+  test("is told for the event that came to it last, also when the alarm was set for the one before", async () => {
+    const till = actor("till", {
+      in: { sale },
+      out: { told: output("told", { schema: Type.Object({ count: Type.Integer() }) }) },
+      state: { sales: session("5m", { count: count() }) },
+      on: {
+        sale: (ctx, data) => ctx.state.sales.add(data),
+        sales: (ctx, { count: counted }) => void ctx.out.told({ count: counted }),
+      },
+    });
+    const kit = await testJob(job("shop", { log: "shop", actors: [till], outOfOrderness: "2m", allowedLateness: "5m" }), { start: NOON });
+    for (const [id, minutes] of [
+      ["first", 0],
+      ["second", 6],
+      ["newest", 8],
+      ["last", 7],
+    ] as const)
+      await kit.send("sale", "k1", euros(1), { id, time: NOON + minutes * MINUTE_MS });
+    await kit.advanceWatermark(NOON + HOUR_MS);
+    const sessions = kit.outputs("told").map(({ causeId, data }) => [causeId, data.count]);
+    assert.deepEqual(sessions, [
+      ["first", 1],
+      ["last", 3],
+    ]);
+  });
+});
+
 suite("a global window", () => {
   test("by time is told at every multiple, if anything has come since", async () => {
     const total = actor("total", {

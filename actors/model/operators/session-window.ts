@@ -32,6 +32,8 @@ interface Session extends Span {
   readonly fired: number;
   /** It has changed since. */
   readonly due: boolean;
+  /** Id of the event that changed it last: what its outputs come from, whichever session the alarm was set for. */
+  readonly cause: string;
 }
 
 interface Spec {
@@ -64,7 +66,14 @@ export function session<const A extends Aggregates>(
     allowedMs: lateness.allowedMs ?? null,
   };
   const integer = { type: "integer" };
-  const properties = { last: integer, events: integer, gathered: gather.json, fired: integer, due: { type: "boolean" } };
+  const properties = {
+    last: integer,
+    events: integer,
+    gathered: gather.json,
+    fired: integer,
+    due: { type: "boolean" },
+    cause: { type: "string" },
+  };
   const schema = schemaOf(spanSchema(properties, Object.keys(properties)));
   return defineCell({
     kind: "operator",
@@ -121,6 +130,7 @@ class Sessions {
       gathered: this.#gather(joined, element, time),
       fired: Math.max(0, ...joined.map(({ fired }) => fired)),
       due: true,
+      cause: host.cause,
     };
     for (const one of joined) if (one.start !== start) this.#sessions.delete(one);
     this.#sessions.put(next);
@@ -158,7 +168,7 @@ class Sessions {
 
   #fire(one: Session): void {
     this.#sessions.put({ ...one, fired: one.fired + 1, due: false });
-    this.#host.fire(() => ({ ...this.#window(one), revision: one.fired, early: false }), one.last);
+    this.#host.fire(() => ({ ...this.#window(one), revision: one.fired, early: false }), one.last, one.cause);
   }
 
   #window({ start, last, by, events, gathered }: Session): object {
