@@ -1,5 +1,6 @@
 /** The samples that ship: what `npm start` publishes, one per log. */
 import { caseTables } from "./cases/tables.ts";
+import { clickTables } from "./clicks/tables.ts";
 import type { ReferenceTable } from "./model/reference.ts";
 import { DAY_MS, HOUR_MS } from "./model/time.ts";
 import { device } from "./sensors/device.ts";
@@ -35,5 +36,11 @@ export const SAMPLES: readonly Sample[] = [
     reference: [{ table: device, file: new URL("./sensors/reference/device.ndjson", import.meta.url) }],
     file: new URL("./sensors/sample.ndjson", import.meta.url),
     beyondMs: HOUR_MS,
+  },
+  {
+    log: "clicks",
+    reference: [{ table: clickTables.crossSell, file: new URL("./clicks/reference/cross-sell.ndjson", import.meta.url) }],
+    file: new URL("./clicks/sample.ndjson", import.meta.url),
+    beyondMs: DAY_MS,
   },
 ];

@@ -1,6 +1,7 @@
 /** The jobs that ship: what `npm start` runs. */
 import cases from "./cases/cases.ts";
+import clicks from "./clicks/clicks.ts";
 import meter from "./meter/meter.ts";
 import sensors from "./sensors/sensors.ts";
 
-export default [meter, cases, sensors];
+export default [meter, cases, sensors, clicks];

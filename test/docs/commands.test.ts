@@ -52,6 +52,7 @@ for (const [log, type, key] of [
   ["meter", "meter", "device-0001"],
   ["meter", "meter", "device-0003"],
   ["sensors", "device", "sensor-0003"],
+  ["clicks", "user", "u-0029"],
 ] as const) {
   const partition = slotOf(writeKey(key)!) % PARTITIONS;
   const { ends } = samples.find((sample) => sample.log === log)!;

@@ -3,7 +3,8 @@ import { Type } from "typebox";
 import { HandlerError } from "../../handler-error.ts";
 import type { Aggregate, Select } from "./aggregate.ts";
 
-interface Timed<V> {
+/** Named by the types of actors that keep it. */
+export interface Timed<V> {
   readonly time: number;
   readonly value: V;
 }
