@@ -30,7 +30,7 @@ export function sum<T>(select: Select<T, Optional>): Aggregate<T, Decimal, numbe
   };
 }
 
-interface Mean {
+export interface Mean {
   readonly count: number;
   readonly total: Decimal;
 }

@@ -9,9 +9,9 @@ import { HandlerError } from "../../handler-error.ts";
 import type { Aggregate, Select } from "./aggregate.ts";
 
 /** Elements by the power of gamma that their size lies in, ascending. */
-type Buckets = readonly { readonly power: number; readonly count: number }[];
+export type Buckets = readonly { readonly power: number; readonly count: number }[];
 
-interface Sketch {
+export interface Sketch {
   readonly negative: Buckets;
   readonly zero: number;
   readonly positive: Buckets;

@@ -9,7 +9,7 @@ import { Type } from "typebox";
 import type { Aggregate, Select } from "./aggregate.ts";
 import { countable } from "./elements.ts";
 
-interface Counted<V> {
+export interface Counted<V> {
   readonly value: V;
   readonly count: number;
   /** How much of the count may be that of values that were let go. */
