@@ -4,8 +4,10 @@ import { storedOutputs } from "../../runtime/replay/stored-history.ts";
 import { assertOracleAgrees, CASES } from "../support/crash-cases.ts";
 import { CELLS } from "../support/crash-cells.ts";
 import { assertEqualsUndisturbedRun, assertSumsAgree, METER } from "../support/crash-meter.ts";
+import { OPERATORS } from "../support/crash-operators.ts";
 import { assertEqualsFreshFold, assertReplays, assertStateEqualsFreshFold, crashRun, PARTITIONS } from "../support/crash-run.ts";
 import { readOutputs } from "../support/entries.ts";
+import { everyOperator } from "../support/operators-app.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
 const KILLS = Number(process.env.CRASH_KILLS ?? 4);
@@ -73,5 +75,30 @@ test(`two jobs on one log, cells of every kind, redrives: ${WHAT}`, async (t) =>
       assert.equal(of.filter((outcome) => outcome !== "refused").length, 1, `${letter}: ${of.join(", ")}`);
     assert(counted.length > 0, "the run redrives something");
     s.diagnostic(`${counted.length} redriven`);
+  });
+});
+
+test(`an operator of every kind: ${WHAT}`, async (t) => {
+  const run = await crashRun(t, OPERATORS, OPTIONS);
+  const [job] = OPERATORS.jobs;
+  await run.stop();
+  await t.test("the outputs are what a fresh fold of the same log gives, byte for byte", async (s) => {
+    s.diagnostic(`${await assertEqualsFreshFold(run.nc, job!)} outputs`);
+  });
+  await t.test("folded again, with a crash between every two units, it is the same", async (s) => {
+    s.diagnostic(`${await assertReplays(run.nc, OPERATORS.app, job!)} outputs`);
+  });
+  await t.test("the rows in LMDB are those of a fresh fold in memory", async (s) => {
+    s.diagnostic(`${await assertStateEqualsFreshFold(run, job!)} rows`);
+  });
+  await t.test("each operator has told something", async () => {
+    const told = new Set<unknown>();
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      for (const { type, data } of readOutputs(await storedOutputs(run.nc, job!.name, partition))) {
+        assert(type === "told" || type === "tidemark.late" || type === "tidemark.duplicate-conflict", `${type}: ${JSON.stringify(data)}`);
+        if (type === "told") told.add(data.operator);
+      }
+    }
+    assert.deepEqual([...told].sort(), everyOperator.cells.flatMap(({ name, handler }) => (handler === undefined ? [] : [name])).sort());
   });
 });
