@@ -63,7 +63,7 @@ export type { Query, ReadOnly, View } from "./actors/model/query.ts";
 export type { DeepReadonly } from "./actors/model/readonly.ts";
 export { type ReferenceLookup, type ReferenceTable, reference } from "./actors/model/reference.ts";
 export type { AnySchema, Infer, StandardSchema } from "./actors/model/schema.ts";
-export { type OutputType, output, type Stream, stream } from "./actors/model/stream.ts";
+export { type OutputType, output, type Stream, stream, type VersionedStream } from "./actors/model/stream.ts";
 export {
   DAY_MS,
   durationMs,

@@ -23,6 +23,8 @@ export interface Envelope {
   readonly sequence: string | undefined;
   readonly effectiveTime: number | undefined;
   readonly data: unknown;
+  /** Names the schema of the data; `undefined` when it is no text. Not part of the content. */
+  readonly dataSchema: string | undefined;
   /** What the dedupe set compares: type, times, sequence and data, canonical. */
   readonly content: string;
 }
@@ -74,7 +76,7 @@ export function readEnvelope(item: Item): Envelope | Refused {
   if ("refused" in item) return item.refused;
   const event = item.value;
   if (typeof event !== "object" || event === null || Array.isArray(event)) return refuse("not-cloudevent", "not a JSON object").refused;
-  const { specversion, id, source, type, time, subject, sequence, effectivetime } = event as Attributes;
+  const { specversion, id, source, type, time, subject, sequence, effectivetime, dataschema } = event as Attributes;
   // An id that is none goes nowhere: over-long in a side output, it would make that too large for any stream.
   const known = { id: isAttribute(id) ? id : undefined, subject: typeof subject === "string" ? subject : undefined };
   const no = (code: string, reason: string, at?: number): Refused => ({ ok: false, code, reason, time: at, ...known });
@@ -113,6 +115,7 @@ export function readEnvelope(item: Item): Envelope | Refused {
     sequence: order,
     effectiveTime: effective,
     data: data.value,
+    dataSchema: typeof dataschema === "string" ? dataschema : undefined,
     content,
   };
 }

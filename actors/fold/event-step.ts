@@ -5,7 +5,7 @@
 import type { Handler } from "../model/actor.ts";
 import { writeKey } from "../model/key.ts";
 import { formatPosition } from "../model/position.ts";
-import type { Schema } from "../model/schema.ts";
+import type { Stream } from "../model/stream.ts";
 import type { ActorContext } from "./context.ts";
 import { type EventIdentity, identityOf } from "./dedupe.ts";
 import type { LogEntry } from "./entry.ts";
@@ -20,15 +20,21 @@ import { Pristine } from "./pristine.ts";
 import type { ShardState } from "./shard-state.ts";
 import { duplicateConflict, excerptOf, late, quarantine } from "./side-outputs.ts";
 import type { SubjectKind } from "./subject.ts";
+import { freeze, newestData, type RefusedVersion } from "./upcast.ts";
 
 interface Offer {
   readonly actor: number;
   /** As dead letters name the handlers. */
   readonly name: string;
   readonly lateName: string;
-  readonly schema: Schema<unknown>;
+  readonly stream: Stream<unknown>;
   readonly handler: Handler;
   readonly late: Handler | undefined;
+}
+
+interface Refusal {
+  readonly code: string;
+  readonly reason: string;
 }
 
 /** An event found new and valid. */
@@ -36,6 +42,8 @@ interface Accepted {
   readonly event: Envelope;
   readonly token: string;
   readonly identity: EventIdentity;
+  /** For each offer, in their order, the event as its stream declares it now. */
+  readonly offered: readonly Envelope[];
 }
 
 export class EventStep implements CallSite {
@@ -64,7 +72,7 @@ export class EventStep implements CallSite {
           actor: number,
           name: `${actor.name}.${stream.type}`,
           lateName: `${actor.name}.late`,
-          schema: stream.schema,
+          stream,
           handler: stream.handler,
           late: actor.late,
         };
@@ -109,6 +117,8 @@ export class EventStep implements CallSite {
     const notBefore = this.#notBefore();
     const seen = row.dedupe.seen(identity, notBefore, this.#state.pages(row));
     if (seen !== "new") return this.#seenBefore(index, event, row, seen);
+    const offered = this.#offered(event);
+    if ("code" in offered) return this.#refuse(index, offered.code, offered.reason, event, row);
     const invalid = this.#invalid(event);
     if (invalid !== undefined) return this.#refuse(index, invalid.code, invalid.reason, event, row);
     if (event.time < notBefore) {
@@ -119,13 +129,13 @@ export class EventStep implements CallSite {
     }
     raiseWatermark(meta, event.time - this.#options.job.settings.outOfOrdernessMs);
     meta.idleSince = { processingTime: meta.processingTime, watermark: meta.watermark! };
-    this.#accepted = { event, token: row.token, identity };
+    this.#accepted = { event, token: row.token, identity, offered };
     return true;
   }
 
   /** Runs the handlers of an accepted event and remembers it. */
   apply(index: number): void {
-    const { event, token, identity } = this.#accepted ?? this.#accept(index);
+    const { event, token, identity, offered } = this.#accepted ?? this.#accept(index);
     this.#accepted = undefined;
     // Fetched again: timers fired since the decision, and a commit between them may have evicted the row.
     const row = this.#state.row(token)!;
@@ -138,10 +148,11 @@ export class EventStep implements CallSite {
     const offers = this.#offers.get(event.type)!;
     // Alone, an actor may do with the event what it likes; the next one must see what came.
     if (offers.length > 1) freeze(event.data);
-    for (const offer of offers) {
+    for (let i = 0; i < offers.length; i++) {
+      const offer = offers[i]!;
       const handler = isLate ? offer.late : offer.handler;
       if (handler === undefined) continue;
-      const result = this.#call(index, event, row, offer, handler, behind);
+      const result = this.#call(index, offered[i]!, row, offer, handler, behind);
       if (typeof result === "object") {
         counts.in--;
         this.#runner.abandon();
@@ -198,7 +209,7 @@ export class EventStep implements CallSite {
   }
 
   /** The key's row, or why there is none for this event. */
-  #rowOf(event: Envelope): KeyRow | { readonly code: string; readonly reason: string } {
+  #rowOf(event: Envelope): KeyRow | Refusal {
     const { partition, partitions } = this.#options;
     const subject = this.#subject;
     let token: string | undefined;
@@ -235,12 +246,15 @@ export class EventStep implements CallSite {
     return false;
   }
 
-  #invalid(event: Envelope): { readonly code: string; readonly reason: string } | undefined {
+  /** For each actor that takes the event, or why one of them cannot. */
+  #offered(event: Envelope): readonly Envelope[] | Refusal {
     const offers = this.#offers.get(event.type);
     if (offers === undefined) return { code: "unknown-type", reason: "no actor of the job takes this type" };
-    // A schema may hold code of the app's, so it is checked as a handler is run.
-    const refused = this.#runner.guarded(() => offers.find(({ schema }) => !schema.check(event.data))?.schema.explain(event.data));
-    if (refused !== undefined) return { code: "schema", reason: `data ${refused}` };
+    // A schema may hold code of the app's, and an upcaster is: so they are run as a handler is.
+    return this.#runner.guarded(() => offeredTo(offers, event));
+  }
+
+  #invalid(event: Envelope): Refusal | undefined {
     const activated = this.#state.schemas.refusal(event.type, event.time, event.data);
     if (activated !== undefined) return { code: "schema", reason: activated };
     const { maxAheadMs } = this.#options.job.settings;
@@ -256,7 +270,9 @@ export class EventStep implements CallSite {
     if (!event.ok) throw new Error("an accepted event is no longer readable");
     const row = this.#rowOf(event);
     if ("code" in row) throw new Error("an accepted event has no key any more");
-    return { event, token: row.token, identity: this.#identify(event) };
+    const offered = this.#offered(event);
+    if ("code" in offered) throw new Error("an accepted event is no longer valid");
+    return { event, token: row.token, identity: this.#identify(event), offered };
   }
 
   #refuse(index: number, code: string, reason: string, event: Envelope | Refused, row: KeyRow | undefined): false {
@@ -301,9 +317,12 @@ export class EventStep implements CallSite {
   }
 }
 
-/** Deep; what nests deeper than data may was refused before. */
-function freeze(value: unknown): void {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
-  Object.freeze(value);
-  for (const part of Object.values(value)) freeze(part);
+function offeredTo(offers: readonly Offer[], event: Envelope): readonly Envelope[] | RefusedVersion {
+  const offered: Envelope[] = [];
+  for (const { stream } of offers) {
+    const newest = newestData(stream, event);
+    if ("code" in newest) return newest;
+    offered.push(newest.data === event.data ? event : { ...event, data: newest.data });
+  }
+  return offered;
 }

@@ -22,6 +22,7 @@ import { NO_KEY, type OutputWriter } from "./output-writer.ts";
 import { checkedOutcome, resultCall } from "./result-call.ts";
 import type { ShardState } from "./shard-state.ts";
 import { audit, excerptOf, quarantine } from "./side-outputs.ts";
+import { newestData } from "./upcast.ts";
 
 /** A call that a redrive asks for, or why there is none. */
 type Wanted = { readonly call: Call; readonly run: Parameters<HandlerRunner["run"]>[1] } | { readonly refused: string };
@@ -98,7 +99,8 @@ export class RedriveStep {
     const handler = name === "late" ? actor.late : name === event.type ? stream?.handler : undefined;
     if (stream === undefined || handler === undefined)
       return { refused: `the actor has no handler "${redrive.handler}" for ${event.type}` };
-    if (!stream.schema.check(event.data)) return { refused: `data ${stream.schema.explain(event.data)}` };
+    const newest = newestData(stream, event);
+    if ("code" in newest) return { refused: newest.reason };
     const activated = this.#state.schemas.refusal(event.type, event.time, event.data);
     if (activated !== undefined) return { refused: activated };
     const row = this.#rowOf(event.subject);
@@ -111,7 +113,7 @@ export class RedriveStep {
     const about = { row, actor: number, handler: redrive.handler, now: time, clock: Math.max(time, watermark), cause: id };
     return {
       call: { ...about, site, unit: id, eventId: id, eventType: type, source },
-      run: (ctx) => handler(ctx, event.data as never, info),
+      run: (ctx) => handler(ctx, newest.data as never, info),
     };
   }
 

@@ -1,17 +1,40 @@
 /**
  * What a job reads and writes: a stream is a typed view of one event type of the job's log, an output a typed event
  * that an actor emits. A type is dot-joined tokens of `[A-Za-z0-9_-]`, at most 128 bytes.
+ *
+ * Events of one type may have been published under several schemas. A stream is declared with the newest, and says how
+ * data of each older one becomes data of the next; handlers see the newest alone.
  */
 import { type Feature, type FeatureOptions, featureOf } from "./feature.ts";
+import type { DeepReadonly } from "./readonly.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
 
 const TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 const TYPE_MAX_BYTES = 128;
+const OLDER_VERSIONS_MAX = 64;
 
 export interface Stream<T> {
   readonly kind: "stream";
   readonly type: string;
   readonly schema: Schema<T>;
+  /** Newest first. */
+  readonly older: readonly OlderVersion[];
+}
+
+/** What an event's data was once, and how it becomes data of the version after. */
+export interface OlderVersion {
+  readonly schema: Schema<unknown>;
+  readonly up: (data: never) => unknown;
+}
+
+/** A stream that takes older versions too; `O` is the oldest so far. */
+export interface VersionedStream<T, O> extends Stream<T> {
+  /**
+   * The same stream, which also takes events of the version before the oldest declared so far. `up` makes its data data
+   * of that one. It is a pure function, guarded as a handler is. An event whose `dataschema` is the `$id` of one of the schemas is
+   * of that version, another one of the newest that its data fits.
+   */
+  upcast<S extends AnySchema>(schema: S, up: (data: DeepReadonly<Infer<S>>) => DeepReadonly<O>): VersionedStream<T, Infer<S>>;
 }
 
 export interface OutputType<T> {
@@ -23,8 +46,8 @@ export interface OutputType<T> {
 }
 
 /** Declares the events of one type: `stream("meter.reading", { schema: Type.Object({ … }) })`. */
-export function stream<S extends AnySchema>(type: string, options: { readonly schema: S }): Stream<Infer<S>> {
-  return { kind: "stream", type: checkType(type), schema: schemaOf(options.schema) };
+export function stream<S extends AnySchema>(type: string, options: { readonly schema: S }): VersionedStream<Infer<S>, Infer<S>> {
+  return versioned(checkType(type), schemaOf(options.schema), []);
 }
 
 /**
@@ -50,6 +73,23 @@ export function output<S extends AnySchema>(
 /** Whether a text can be an event type. */
 export function isType(type: string): boolean {
   return type.length <= TYPE_MAX_BYTES && TYPE.test(type);
+}
+
+function versioned<T, O>(type: string, schema: Schema<T>, older: readonly OlderVersion[]): VersionedStream<T, O> {
+  return {
+    kind: "stream",
+    type,
+    schema,
+    older,
+    upcast(before, up) {
+      if (older.length >= OLDER_VERSIONS_MAX) throw new TypeError(`stream "${type}": at most ${OLDER_VERSIONS_MAX} older versions.`);
+      const added = { schema: schemaOf(before), up };
+      const id = added.schema.json.$id;
+      if (id !== undefined && [schema, ...older.map((version) => version.schema)].some(({ json }) => json.$id === id))
+        throw new TypeError(`stream "${type}": two versions have the $id "${String(id)}". Give each its own.`);
+      return versioned(type, schema, [...older, added]);
+    },
+  };
 }
 
 function checkType(type: string): string {

@@ -3,7 +3,8 @@
  * wrong: in a test it is a slip of the pen. `sendRaw` is the way to send it all the same.
  */
 import { EVENT_MAX_BYTES } from "../../actors/fold/bounds.ts";
-import { readEnvelope } from "../../actors/fold/envelope.ts";
+import { type Envelope, readEnvelope } from "../../actors/fold/envelope.ts";
+import { newestData } from "../../actors/fold/upcast.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { slotOf, writeKey } from "../../actors/model/key.ts";
 import type { Stream } from "../../actors/model/stream.ts";
@@ -61,7 +62,7 @@ export class EventWriter {
     // Read back as the fold will: undefined fields are gone, dates are texts.
     const event = readEnvelope({ value: JSON.parse(text) });
     if (!event.ok) throw invalid(`${type}: ${event.reason} (${event.code})`);
-    this.#check(type, event.data);
+    this.#check(event);
     const { maxAheadMs } = this.#job.settings;
     if (time > now + maxAheadMs) {
       throw invalid(
@@ -88,11 +89,13 @@ export class EventWriter {
     return { type };
   }
 
-  #check(type: string, data: unknown): void {
+  #check(event: Envelope): void {
+    const { type } = event;
     const streams = this.#job.actors.flatMap((actor) => actor.streams.filter((stream) => stream.type === type));
     if (streams.length === 0) throw invalid(`No actor of job "${this.#job.name}" takes events of type "${type}"`);
-    for (const { schema } of streams) {
-      if (!schema.check(data)) throw invalid(`${type}: data ${schema.explain(data)}. To see it quarantined, use sendRaw`);
+    for (const stream of streams) {
+      const newest = newestData(stream, event);
+      if ("code" in newest) throw invalid(`${type}: ${newest.reason}. To see it quarantined, use sendRaw`);
     }
   }
 }

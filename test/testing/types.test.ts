@@ -110,6 +110,38 @@ export async function typed(kit: JobTest<typeof cases>, metered: JobTest<typeof 
   assert.ok([text, code, same, count, sizes, amount, notes, start, reasons]);
 }
 
+const Second = Type.Object({ cents: Type.Integer() });
+const orders = stream("order", { schema: Type.Object({ cents: Type.Integer(), currency: Type.String() }) })
+  .upcast(Second, ({ cents }) => ({ cents, currency: "EUR" }))
+  .upcast(Type.Object({ amount: Type.Number() }), ({ amount }) => ({ cents: amount * 100 }));
+
+/** Never called either. */
+export function typedVersions(): void {
+  const ordering = actor("ordering", {
+    in: { orders },
+    on: {
+      orders(_, order) {
+        order.currency.at(0);
+        // @ts-expect-error handlers see the newest version alone
+        order.amount;
+      },
+    },
+  });
+  const older = stream("order", { schema: Second });
+  // @ts-expect-error it makes no data of the newest version
+  older.upcast(Type.Object({ amount: Type.Number() }), ({ amount }) => ({ euros: amount }));
+  // @ts-expect-error a step leads to the version before it was declared, not to the newest
+  orders.upcast(Type.String(), (old) => ({ cents: Number(old), currency: "EUR" }));
+  // @ts-expect-error the older version has no such field
+  older.upcast(Type.Object({ amount: Type.Number() }), ({ cents }) => ({ cents }));
+  older.upcast(Type.Object({ list: Type.Array(Type.Number()) }), (old) => {
+    // @ts-expect-error what came is read-only
+    old.list.push(1);
+    return { cents: old.list.length };
+  });
+  assert.ok(ordering);
+}
+
 const limits = reference("limits", { schema: Type.Object({ most: Type.Object({ amount: Type.Integer() }) }) });
 
 /** Never called either. */
