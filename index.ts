@@ -18,7 +18,7 @@ export {
   type TimerType,
   timer,
 } from "./actors/model/actor.ts";
-export type { Cell } from "./actors/model/cell.ts";
+export type { Cell, Lifetime } from "./actors/model/cell.ts";
 export { type Counter, counter } from "./actors/model/cells/counter.ts";
 export { type ListCell, list } from "./actors/model/cells/list.ts";
 export { type MapCell, map } from "./actors/model/cells/map.ts";

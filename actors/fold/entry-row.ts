@@ -32,12 +32,15 @@ export interface EntryRow {
 export class EntryTable {
   /** Stored or about to be, expired ones that were not yet swept among them. */
   count: number;
+  /** Of those, the ones that have an end. */
+  ending: number;
   readonly rows = new Map<string, EntryRow>();
   /** All ids, ascending, once they were asked for. */
   ids: string[] | undefined;
 
-  constructor(count: number) {
+  constructor(count: number, ending = 0) {
     this.count = count;
+    this.ending = ending;
   }
 
   /** Keeps `ids` in step with an entry that comes or goes. */

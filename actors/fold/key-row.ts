@@ -114,8 +114,8 @@ export function emptyCell(): CellState {
   return { slot: undefined, expiry: undefined, entries: undefined };
 }
 
-const FORMAT = 3;
-const CELL = { slot: 1, expiry: 2, entries: 4 } as const;
+const FORMAT = 4;
+const CELL = { slot: 1, expiry: 2, entries: 4, ending: 8 } as const;
 
 export class KeyRowCodec {
   readonly #shapes: Shapes;
@@ -170,10 +170,15 @@ function writeSection(writer: ByteWriter, { shape, cells, timers, calls }: Secti
   for (let i = 0; i < shape.cells.length; i++) {
     const { slot, expiry, entries } = cells[i]!;
     const count = entries?.count ?? 0;
-    writer.u8((slot === undefined ? 0 : CELL.slot) | (expiry === undefined ? 0 : CELL.expiry) | (count === 0 ? 0 : CELL.entries));
+    const ending = entries?.ending ?? 0;
+    const bits = (slot === undefined ? 0 : CELL.slot) | (expiry === undefined ? 0 : CELL.expiry) | (count === 0 ? 0 : CELL.entries);
+    // Of a cell with a ttl all have an end.
+    const counted = ending > 0 && shape.cells[i]!.ttlMs === undefined;
+    writer.u8(bits | (counted ? CELL.ending : 0));
     if (slot !== undefined) shape.cells[i]!.slot!.layout.write(writer, slot);
     if (expiry !== undefined) writeExpiry(writer, expiry);
     if (count > 0) writer.uint(count);
+    if (counted) writer.uint(ending);
   }
   const sorted = timers.length > 1 ? timers.toSorted(byName) : timers;
   // The lowest bit says whether calls follow: so a section without any has no byte for them.
@@ -209,7 +214,7 @@ function readSection(reader: ByteReader, shape: Shape): Section {
     cells.push({
       slot: (holds & CELL.slot) === 0 ? undefined : cell.slot!.layout.read(reader),
       expiry: (holds & CELL.expiry) === 0 ? undefined : readExpiry(reader),
-      entries: (holds & CELL.entries) === 0 ? undefined : new EntryTable(reader.uint()),
+      entries: (holds & CELL.entries) === 0 ? undefined : readEntries(reader, holds, cell.ttlMs !== undefined),
     });
   }
   const timers: TimerRecord[] = [];
@@ -223,6 +228,11 @@ function readSection(reader: ByteReader, shape: Shape): Section {
     timers.push({ timer, id, at, indexedAt, data, armedBy: reader.text() });
   }
   return { shape, cells, timers, calls: head % 2 === 1 ? readCalls(reader) : NO_CALLS };
+}
+
+function readEntries(reader: ByteReader, holds: number, allEnd: boolean): EntryTable {
+  const count = reader.uint();
+  return new EntryTable(count, (holds & CELL.ending) === 0 ? (allEnd ? count : 0) : reader.uint());
 }
 
 /** Whether a row says anything of it; what says nothing is not stored. */

@@ -2,7 +2,7 @@
  * What a cell's handle works on while a handler runs: its slot and entries of the key in hand. Every change is written
  * down in the unit's undo list, within the bounds of state, and with the time at which it expires.
  */
-import type { AnyCell, CellStore, EntryRange } from "../model/cell.ts";
+import { type AnyCell, type CellStore, type EntryRange, type Lifetime, ttlMsOf } from "../model/cell.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Schema } from "../model/schema.ts";
 import * as bound from "./bounds.ts";
@@ -41,12 +41,13 @@ export class LiveCell implements CellStore {
     return state === undefined || this.#expired(state.expiry) ? undefined : state.slot;
   }
 
-  setSlot(value: unknown): void {
+  setSlot(value: unknown, lifetime?: Lifetime): void {
+    const ttlMs = this.#ttlMs(lifetime);
     const kept = this.#keep(this.#cell.slot!, value);
     const row = this.#unit.row;
     const state = this.#find(true)!;
     this.#assign(row, state, kept);
-    if (this.#cell.entry === undefined) this.#expire(row, state, "");
+    if (this.#cell.entry === undefined) this.#expire(row, state, "", ttlMs);
   }
 
   clear(): void {
@@ -66,7 +67,8 @@ export class LiveCell implements CellStore {
   }
 
   count(): number {
-    if (this.#cell.ttlMs === undefined) return this.#find(false)?.entries?.count ?? 0;
+    const table = this.#find(false)?.entries;
+    if (table === undefined || table.ending === 0) return table?.count ?? 0;
     let count = 0;
     for (const _ of this.entries()) count++;
     return count;
@@ -84,7 +86,8 @@ export class LiveCell implements CellStore {
     }
   }
 
-  setEntry(id: string, value: unknown): void {
+  setEntry(id: string, value: unknown, lifetime?: Lifetime): void {
+    const ttlMs = this.#ttlMs(lifetime);
     const kept = this.#keep(this.#cell.entry!, value);
     const row = this.#unit.row;
     const state = this.#find(true)!;
@@ -98,7 +101,7 @@ export class LiveCell implements CellStore {
       );
     }
     this.#put(row, table, id, entry, kept);
-    this.#expire(row, entry, id);
+    this.#expire(row, entry, id, ttlMs);
   }
 
   deleteEntry(id: string): boolean {
@@ -122,7 +125,8 @@ export class LiveCell implements CellStore {
   /** Gives what was just written the end that it had before: for a migration. */
   keepExpiry(id: string, at: number): void {
     const kept = this.#cell.entry === undefined ? this.#find(false) : this.#entry(id);
-    if (kept?.expiry !== undefined) this.#setExpiry(this.#unit.row, kept, id, { at, indexedAt: at });
+    const isThere = kept !== undefined && ("key" in kept ? kept.value : kept.slot) !== undefined;
+    if (isThere) this.#setExpiry(this.#unit.row, kept, id, { at, indexedAt: at });
   }
 
   /** At an index row that is due: takes the slot or entry out, or moves the row to its true time. */
@@ -185,8 +189,16 @@ export class LiveCell implements CellStore {
     this.#shard.changedEntry(row, entry);
   }
 
-  #expire(row: KeyRow, kept: CellState | EntryRow, id: string): void {
-    const { ttlMs } = this.#cell;
+  #ttlMs(lifetime: Lifetime | undefined): number | undefined {
+    if (lifetime?.ttl === undefined) return this.#cell.ttlMs;
+    try {
+      return ttlMsOf(lifetime.ttl);
+    } catch (error) {
+      throw new HandlerError("STATE_TTL", `${this.path}: ${(error as Error).message}`);
+    }
+  }
+
+  #expire(row: KeyRow, kept: CellState | EntryRow, id: string, ttlMs: number | undefined): void {
     if (ttlMs === undefined) {
       this.#unexpire(row, kept, id);
       return;
@@ -202,10 +214,13 @@ export class LiveCell implements CellStore {
 
   #setExpiry(row: KeyRow, kept: CellState | EntryRow, id: string, expiry: Expiry | undefined): void {
     const old = kept.expiry;
-    kept.expiry = expiry;
-    this.#unit.undo.push(() => {
-      kept.expiry = old;
-    });
+    const table = "key" in kept ? this.#find(false)!.entries! : undefined;
+    const set = (to: Expiry | undefined, from: Expiry | undefined): void => {
+      kept.expiry = to;
+      if (table !== undefined) table.ending += (to === undefined ? 0 : 1) - (from === undefined ? 0 : 1);
+    };
+    this.#unit.undo.push(() => set(old, expiry));
+    set(expiry, old);
     this.#shard.changed(row);
     if ("key" in kept) this.#shard.changedEntry(row, kept);
     if (old?.indexedAt === expiry?.indexedAt) return;

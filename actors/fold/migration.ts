@@ -47,7 +47,7 @@ export function migrate(
     if (stays) oldCells.delete(cell.name);
   }
   const expiries = new Map(
-    [...oldCells].map(([name, { cell, state }]) => [name, { kind: cell.kind, ends: expiriesOf(live(cell, state)) }]),
+    [...oldCells].map(([name, { cell, state }]) => [name, { kind: cell.kind, ttlMs: cell.ttlMs, ends: expiriesOf(live(cell, state)) }]),
   );
   for (const { cell, state } of oldCells.values()) live(cell, state).clear();
   to.cells.forEach((cell, i) => {
@@ -121,9 +121,11 @@ function expiriesOf(cell: LiveCell): [id: string, at: number][] {
 function keepExpiries(
   cell: AnyCell,
   store: LiveCell,
-  before: { readonly kind: CellKind; readonly ends: [string, number][] } | undefined,
+  before: { readonly kind: CellKind; readonly ttlMs: number | undefined; readonly ends: [string, number][] } | undefined,
 ): void {
   if (before === undefined || (cell.kind === "list") !== (before.kind === "list")) return;
+  // A time to live that was taken away: what is there is to stay.
+  if (cell.ttlMs === undefined && before.ttlMs !== undefined) return;
   if (cell.kind !== "list") {
     for (const [id, at] of before.ends) store.keepExpiry(id, at);
     return;

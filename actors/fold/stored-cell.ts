@@ -31,6 +31,8 @@ export class StoredCell implements CellView {
   }
 
   count(): number {
+    const table = this.#state?.entries;
+    if (table === undefined || table.ending === 0) return table?.count ?? 0;
     let count = 0;
     for (const _ of this.entries()) count++;
     return count;
@@ -55,7 +57,7 @@ export class StoredCell implements CellView {
   *expiries(): Iterable<{ readonly id: string; readonly at: number }> {
     const at = this.expiresAt();
     if (at !== undefined) yield { id: "", at };
-    if (this.#cell.ttlMs === undefined) return;
+    if ((this.#state?.entries?.ending ?? 0) === 0) return;
     for (const { id, expiry } of this.#scan()) if (expiry !== undefined) yield { id, at: expiry.at };
   }
 

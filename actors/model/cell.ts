@@ -5,13 +5,14 @@
  *
  * Time to live is event time: an entry, or a slot, that was written at t is seen by handlers whose time is before
  * t + ttl, and its row goes when the watermark gets there. t is the event's time, or the watermark where that is
- * ahead of it; in the handler of a processing-time timer it is the watermark. Written again, it lives anew.
+ * ahead of it; in the handler of a processing-time timer it is the watermark. Written again, it lives anew. The ttl is
+ * that of the write, else that of the cell; with neither it stays.
  */
 import type { Clock } from "./clock.ts";
 import type { JsonSchema } from "./layout.ts";
 import type { OperatorHost } from "./operators/operator.ts";
 import type { Schema } from "./schema.ts";
-import { durationMs } from "./time.ts";
+import { DAY_MS, durationMs } from "./time.ts";
 
 export interface EntryRange {
   readonly from: string;
@@ -31,11 +32,17 @@ export interface CellView {
   expiresAt(id?: string): number | undefined;
 }
 
-/** The same, to be changed by a handler. Throws HandlerError: STATE_SCHEMA, STATE_SHAPE, STATE_TOO_LARGE. */
+/** What a write may say of how long the written lives. */
+export interface Lifetime {
+  /** "30d", "12h", or milliseconds, in event time. Instead of that of the cell. Default: that of the cell. */
+  readonly ttl?: string | number | undefined;
+}
+
+/** The same, to be changed by a handler. Throws HandlerError: STATE_SCHEMA, STATE_SHAPE, STATE_TOO_LARGE, STATE_TTL. */
 export interface CellStore extends CellView {
-  setSlot(value: unknown): void;
+  setSlot(value: unknown, lifetime?: Lifetime): void;
   clearSlot(): void;
-  setEntry(id: string, value: unknown): void;
+  setEntry(id: string, value: unknown, lifetime?: Lifetime): void;
   /** Whether it was there. */
   deleteEntry(id: string): boolean;
   /** Takes out everything, also what has expired for the event in hand and not yet for one that is behind it. */
@@ -111,9 +118,17 @@ export function defineCell<H>(parts: Omit<Cell<H>, "ttl" | "ttlMs">, ttlMs?: num
     ttlMs,
     ttl: (duration) => {
       if (parts.operator !== undefined) throw new TypeError("ttl: an operator forgets by itself what it no longer needs.");
-      const ms = durationMs(duration, "ttl");
-      if (ms < 1) throw new TypeError("ttl: at least 1 ms.");
-      return defineCell(parts, ms);
+      return defineCell(parts, ttlMsOf(duration));
     },
   };
+}
+
+/** Beyond it a cell has no time to live: the end of what lives so long has no text as an instant. */
+const TTL_MAX_MS = 1_000_000 * DAY_MS;
+
+/** Throws TypeError for what is no time to live. */
+export function ttlMsOf(duration: string | number): number {
+  const ms = durationMs(duration, "ttl");
+  if (ms < 1 || ms > TTL_MAX_MS) throw new TypeError(`ttl: "${duration}" is none. Give 1 ms to ${TTL_MAX_MS / DAY_MS}d.`);
+  return ms;
 }

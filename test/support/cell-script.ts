@@ -23,6 +23,8 @@ export interface CellOp {
   readonly do: "put" | "delete" | "clear";
   readonly at: string;
   readonly number: number;
+  /** A time to live of what is put, of its own. A counter takes none. */
+  readonly life?: number | undefined;
 }
 
 const Op = Type.Object({
@@ -31,6 +33,7 @@ const Op = Type.Object({
   do: Type.String(),
   at: Type.String(),
   number: Type.Integer(),
+  life: Type.Optional(Type.Integer()),
 });
 const Ops = Type.Object({
   ops: Type.Array(Op),
@@ -85,19 +88,20 @@ export function cellJob(): Job {
 }
 
 type State = Parameters<typeof look>[0];
-const put = (cell: State["value"], op: CellOpText): void => (op.do === "put" ? cell.set(op.number) : cell.delete());
+const put = (cell: State["value"], op: CellOpText): void => (op.do === "put" ? cell.set(op.number, { ttl: op.life }) : cell.delete());
 const count = (cell: State["counter"], op: CellOpText): unknown => (op.do === "put" ? cell.add(op.number) : cell.delete());
 const putIn = (cell: State["map"], op: CellOpText): unknown =>
-  op.do === "put" ? cell.set(op.at, op.number) : op.do === "delete" ? cell.delete(op.at) : cell.clear();
+  op.do === "put" ? cell.set(op.at, op.number, { ttl: op.life }) : op.do === "delete" ? cell.delete(op.at) : cell.clear();
 const push = (cell: State["list"], op: CellOpText): unknown =>
-  op.do === "put" ? cell.add(op.number) : op.do === "delete" ? cell.removeFirst() : cell.clear();
+  op.do === "put" ? cell.add(op.number, { ttl: op.life }) : op.do === "delete" ? cell.removeFirst() : cell.clear();
 const member = (cell: State["set"], op: CellOpText): unknown =>
-  op.do === "put" ? cell.add(op.at) : op.do === "delete" ? cell.delete(op.at) : cell.clear();
+  op.do === "put" ? cell.add(op.at, { ttl: op.life }) : op.do === "delete" ? cell.delete(op.at) : cell.clear();
 
 interface CellOpText {
   readonly do: string;
   readonly at: string;
   readonly number: number;
+  readonly life?: number;
 }
 
 function look(state: {
@@ -148,7 +152,8 @@ export class CellOracle {
     const name = `${op.cell}${op.ttl}`;
     const kept = this.#cells.get(name) ?? [];
     const alive = kept.filter((one) => one.expires > now);
-    const expires = op.ttl ? now + TTL_MS : Number.POSITIVE_INFINITY;
+    const life = op.cell === "counter" ? undefined : op.life;
+    const expires = now + (life ?? (op.ttl ? TTL_MS : Number.POSITIVE_INFINITY));
     const id = op.cell === "value" || op.cell === "counter" ? "" : op.at;
     if (op.do === "put") {
       if (op.cell === "list") kept.push({ id: "", number: op.number, expires });
@@ -213,6 +218,7 @@ const anOp: fc.Arbitrary<CellOp> = fc.record({
   do: fc.constantFrom("put", "put", "put", "delete", "clear"),
   at: fc.constantFrom("a", "b", "c", "", "käse", "a.b c"),
   number: fc.integer({ min: -5, max: 5 }),
+  life: fc.option(fc.constantFrom(1, TTL_MS / 3, TTL_MS * 2), { nil: undefined, freq: 2 }),
 });
 
 const aRun: fc.Arbitrary<Run> = fc.record({

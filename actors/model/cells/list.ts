@@ -1,6 +1,6 @@
 /** A cell with elements in the order in which they were added, each a row of its own. */
 import { Type } from "typebox";
-import { type Cell, type CellStore, type CellView, defineCell } from "../cell.ts";
+import { type Cell, type CellStore, type CellView, defineCell, type Lifetime } from "../cell.ts";
 import type { DeepReadonly } from "../readonly.ts";
 import { type AnySchema, type Infer, schemaOf } from "../schema.ts";
 
@@ -10,7 +10,7 @@ export interface ListCell<T> {
   /** All elements, oldest first. */
   get(): readonly DeepReadonly<T>[];
   first(): DeepReadonly<T> | undefined;
-  add(element: DeepReadonly<T>): void;
+  add(element: DeepReadonly<T>, lifetime?: Lifetime): void;
   /** Takes the oldest `count` elements out, by default one, and gives them. */
   removeFirst(count?: number): readonly DeepReadonly<T>[];
   clear(): void;
@@ -37,7 +37,7 @@ export function list<S extends AnySchema>(schema: S): Cell<ListCell<Infer<S>>> {
         for (const [, element] of store.entries()) return element as never;
         return undefined;
       },
-      add: (element) => add(store, element),
+      add: (element, lifetime) => add(store, element, lifetime),
       removeFirst(count = 1) {
         const removed: unknown[] = [];
         for (const [id, element] of store.entries()) {
@@ -61,8 +61,8 @@ function elements(view: CellView): unknown[] {
   return [...view.entries()].map(([, element]) => element);
 }
 
-function add(store: CellStore, element: unknown): void {
+function add(store: CellStore, element: unknown, lifetime?: Lifetime): void {
   const number = (store.slot() as number | undefined) ?? 0;
-  store.setEntry(number.toString(36).padStart(ID_CHARS, "0"), element);
+  store.setEntry(number.toString(36).padStart(ID_CHARS, "0"), element, lifetime);
   store.setSlot(number + 1);
 }

@@ -1,6 +1,6 @@
 /** A cell that maps keys to values, each entry a row of its own. */
 import { type Static, type TString, Type } from "typebox";
-import { type Cell, defineCell } from "../cell.ts";
+import { type Cell, defineCell, type Lifetime } from "../cell.ts";
 import type { DeepReadonly } from "../readonly.ts";
 import { type AnySchema, type Infer, schemaOf } from "../schema.ts";
 import { entryIds } from "./entry-id.ts";
@@ -10,8 +10,8 @@ export interface MapCell<K, V> {
   readonly size: number;
   has(key: K): boolean;
   get(key: K): DeepReadonly<V> | undefined;
-  set(key: K, value: DeepReadonly<V>): void;
-  update(key: K, change: (value: DeepReadonly<V> | undefined) => DeepReadonly<V>): void;
+  set(key: K, value: DeepReadonly<V>, lifetime?: Lifetime): void;
+  update(key: K, change: (value: DeepReadonly<V> | undefined) => DeepReadonly<V>, lifetime?: Lifetime): void;
   /** Whether it was there. */
   delete(key: K): boolean;
   clear(): void;
@@ -41,8 +41,8 @@ export function map(...schemas: [AnySchema] | [AnySchema, AnySchema]): Cell<MapC
         },
         has: (key) => store.entry(id(key)) !== undefined,
         get: (key) => store.entry(id(key)) as never,
-        set: (key, value) => store.setEntry(id(key), value),
-        update: (key, change) => store.setEntry(id(key), change(handle.get(key) as never)),
+        set: (key, value, lifetime) => store.setEntry(id(key), value, lifetime),
+        update: (key, change, lifetime) => store.setEntry(id(key), change(handle.get(key) as never), lifetime),
         delete: (key) => store.deleteEntry(id(key)),
         clear: () => store.clear(),
         *entries() {

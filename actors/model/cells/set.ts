@@ -1,6 +1,6 @@
 /** A cell with members, each a row of its own. */
 import { Type } from "typebox";
-import { type Cell, defineCell } from "../cell.ts";
+import { type Cell, defineCell, type Lifetime } from "../cell.ts";
 import { type AnySchema, type Infer, schemaOf } from "../schema.ts";
 import { entryIds } from "./entry-id.ts";
 
@@ -9,7 +9,7 @@ export interface SetCell<T> {
   readonly size: number;
   has(member: T): boolean;
   /** Whether it is new. Added again, it lives anew. */
-  add(member: T): boolean;
+  add(member: T, lifetime?: Lifetime): boolean;
   /** Whether it was there. */
   delete(member: T): boolean;
   clear(): void;
@@ -31,10 +31,10 @@ export function set<S extends AnySchema>(schema: S): Cell<SetCell<Infer<S>>> {
         return store.count();
       },
       has: (member) => store.entry(ids.write(member, store.path)) !== undefined,
-      add(member) {
+      add(member, lifetime) {
         const id = ids.write(member, store.path);
         const isNew = store.entry(id) === undefined;
-        store.setEntry(id, true);
+        store.setEntry(id, true, lifetime);
         return isNew;
       },
       delete: (member) => store.deleteEntry(ids.write(member, store.path)),

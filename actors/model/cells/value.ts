@@ -1,13 +1,13 @@
 /** A cell with one value. */
-import { type Cell, defineCell } from "../cell.ts";
+import { type Cell, defineCell, type Lifetime } from "../cell.ts";
 import type { DeepReadonly } from "../readonly.ts";
 import { type AnySchema, type Infer, schemaOf } from "../schema.ts";
 
 export interface Value<T> {
   /** The value, read-only: changes go through `set`, `update` and `delete`. */
   get(): DeepReadonly<T>;
-  set(value: DeepReadonly<NonNullable<T>>): void;
-  update(change: (value: DeepReadonly<T>) => DeepReadonly<NonNullable<T>>): void;
+  set(value: DeepReadonly<NonNullable<T>>, lifetime?: Lifetime): void;
+  update(change: (value: DeepReadonly<T>) => DeepReadonly<NonNullable<T>>, lifetime?: Lifetime): void;
   /** Back to the initial value. */
   delete(): void;
   /** When it goes back to the initial value by itself; `undefined` for never. */
@@ -30,8 +30,8 @@ export function value<S extends AnySchema>(schema: S, initial?: Infer<S>): Cell<
           const kept = store.slot();
           return (kept === undefined ? start : kept) as never; // A kept null is a value, not the lack of one.
         },
-        set: (next) => store.setSlot(next),
-        update: (change) => store.setSlot(change(handle.get())),
+        set: (next, lifetime) => store.setSlot(next, lifetime),
+        update: (change, lifetime) => store.setSlot(change(handle.get()), lifetime),
         delete: () => store.clear(),
         expiresAt: () => store.expiresAt(),
       };
