@@ -57,6 +57,7 @@ export const ERRORS = {
   REFERENCE_INVALID: "The reference record is malformed or not what its table's schema says. Correct what the message names.",
   REPLAY_DIFFERS: "Folding the same entries again gave something else. Let handlers use nothing but their event, their state and ctx.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
+  STATE_MISSING: "The data directory has no state of the app's jobs. Name the directory of a node that runs them, with TIDEMARK_DATA_DIR.",
   STORE_FAILED:
     "The shard's state could not be written. Free the disk or mend it, then start the node again: nothing is lost, the log has it.",
   TEST_INPUT: "A test gave the kit what the job does not have or cannot take. Correct the call that the message names.",

@@ -8,6 +8,7 @@ import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
 import { init } from "./commands/init.ts";
 import { jobs } from "./commands/jobs.ts";
+import { migrate } from "./commands/migrate.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { outputs } from "./commands/outputs.ts";
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   deadLettersShow,
   deadLettersRedrive,
   shards,
+  migrate,
   jobs,
   nodes,
   topology,

@@ -34,18 +34,40 @@ interface LmdbStats {
   readonly lastPageNumber: number;
 }
 
+/** What reads committed rows and can write none. */
+export type StoreReader = Pick<ShardStore, "get" | "scan" | "close">;
+
+/**
+ * Opens the environment in `folder`, which exists, for reading alone. Another process may write it meanwhile: what is read
+ * between two turns of the event loop is of one commit or of two. Fails with `STATE_FORMAT` or `DATA_DIR_UNWRITABLE`.
+ */
+export function openLmdbReader(folder: string): StoreReader {
+  try {
+    refuseForeignFile(join(folder, "data.mdb"), "r");
+    return new LmdbStore(
+      open<Uint8Array, string>({ path: folder, noSubdir: false, encoding: "binary", keyEncoder, cache: false, readOnly: true }),
+    );
+  } catch (error) {
+    throw openError(folder, error);
+  }
+}
+
 /** Opens or creates the environment in `folder`. Fails with `STATE_FORMAT` or `DATA_DIR_UNWRITABLE`. */
 export function openLmdbStore(folder: string): ShardStore {
   try {
     mkdirSync(folder, { recursive: true });
-    refuseForeignFile(join(folder, "data.mdb"));
+    refuseForeignFile(join(folder, "data.mdb"), "r+");
     // `noSubdir` is said because lmdb takes a folder with a dot in its name for a file. No `mapSize`: the map grows as needed.
     const db = open<Uint8Array, string>({ path: folder, noSubdir: false, encoding: "binary", keyEncoder, cache: false });
     return new LmdbStore(db);
   } catch (error) {
-    if (error instanceof TidemarkError) throw error;
-    throw new TidemarkError(openErrorCode(error), `The state in ${folder} cannot be opened: ${messageOf(error)}.`, { cause: error });
+    throw openError(folder, error);
   }
+}
+
+function openError(folder: string, error: unknown): TidemarkError {
+  if (error instanceof TidemarkError) return error;
+  return new TidemarkError(openErrorCode(error), `The state in ${folder} cannot be opened: ${messageOf(error)}.`, { cause: error });
 }
 
 class LmdbStore implements ShardStore {
@@ -102,10 +124,10 @@ class LmdbStore implements ShardStore {
 }
 
 /** LMDB crashes the process on a file that is none of its own, so the first meta page is looked at before. */
-function refuseForeignFile(file: string): void {
+function refuseForeignFile(file: string, flags: "r" | "r+"): void {
   if (!existsSync(file)) return;
   const header = Buffer.alloc(META_MAGIC_OFFSET + 4);
-  const fd = openSync(file, "r+");
+  const fd = openSync(file, flags);
   try {
     const length = readSync(fd, header, 0, header.length, 0);
     if (length === 0) return;
