@@ -71,6 +71,11 @@ export function decodeEntry(bytes: Uint8Array, layout: Layout): { readonly value
   return { value: layout.read(reader), expiry };
 }
 
+/** Whether an entry with these bytes expires. */
+export function hasEnd(bytes: Uint8Array): boolean {
+  return bytes[0] === HAS_EXPIRY;
+}
+
 export function writeExpiry(to: ByteWriter, expiry: Expiry): void {
   writeAny(to, expiry.at);
   writeAny(to, expiry.indexedAt);

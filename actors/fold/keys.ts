@@ -46,6 +46,11 @@ export function pageRow(slot: number, token: string, page: number): string {
   return `${TABLE.page}${u16(slot)}${token}\0${u32(page)}`;
 }
 
+/** Before the rows of a slot in one of the tables that are divided by slots. */
+export function slotRows(table: string, slot: number): string {
+  return `${table}${u16(slot)}`;
+}
+
 /** Of an entry of a cell. Entries of a cell sort by id, behind `entryRow(…, "")`. */
 export function entryRow(slot: number, token: string, actor: string, cell: string, id: string): string {
   return `${TABLE.entry}${u16(slot)}${token}\0${actor}\0${cell}\0${id}`;
@@ -104,6 +109,12 @@ export function readCallRow(row: string): CallAddress {
 /** Before the rows of all calls. */
 export function callsOf(): string {
   return TABLE.call;
+}
+
+/** Whose entry a row of the table of entries is. */
+export function readEntryRow(row: string): { readonly token: string; readonly actor: string; readonly cell: string; readonly id: string } {
+  const [token, actor, cell, id] = row.slice(3).split("\0") as [string, string, string, string];
+  return { token, actor, cell, id };
 }
 
 /** The clocks of timers, and the one by which state expires. */

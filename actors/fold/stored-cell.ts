@@ -8,6 +8,7 @@ import type { CellState, KeyRow, Section } from "./key-row.ts";
 import { entryRow, tableEnd } from "./keys.ts";
 import type { CommittedRows } from "./rows.ts";
 import type { Shape } from "./shapes.ts";
+import { entryBytes, type StoredSize, slotBytes, slotEndBytes } from "./stored-size.ts";
 
 const SCAN_ROWS = 1_000;
 
@@ -17,11 +18,13 @@ export class StoredCell implements CellView {
   readonly #entries: string;
   readonly #cell: Shape["cells"][number];
   readonly #watermark: number;
+  readonly #owner: { readonly token: string; readonly actor: string };
 
   constructor(rows: CommittedRows, row: KeyRow, { shape, cells }: Section, cell: number, watermark: number | undefined) {
     this.#rows = rows;
     this.#cell = shape.cells[cell]!;
     this.#state = cells[cell];
+    this.#owner = { token: row.token, actor: shape.actor };
     this.#entries = entryRow(row.slot, row.token, shape.actor, this.#cell.name, "");
     this.#watermark = watermark ?? Number.NEGATIVE_INFINITY;
   }
@@ -61,16 +64,32 @@ export class StoredCell implements CellView {
     for (const { id, expiry } of this.#scan()) if (expiry !== undefined) yield { id, at: expiry.at };
   }
 
+  /** With what has expired and was not swept yet. */
+  size(): StoredSize {
+    const { token, actor } = this.#owner;
+    let entries = 0;
+    let bytes =
+      this.#state === undefined ? 0 : slotBytes(this.#cell, this.#state) + slotEndBytes(token, actor, this.#cell.name, this.#state);
+    for (const row of this.#entryRows()) {
+      entries++;
+      bytes += entryBytes(row);
+    }
+    return { entries, bytes };
+  }
+
   *#scan(): Iterable<{ readonly id: string; readonly value: unknown; readonly expiry: Expiry | undefined }> {
-    const { entry } = this.#cell;
-    if (entry === undefined || this.#state?.entries === undefined) return;
+    for (const { key, value } of this.#entryRows()) {
+      const kept = decodeEntry(value, this.#cell.entry!.layout);
+      if (!this.#expired(kept.expiry)) yield { id: key.slice(this.#entries.length), ...kept };
+    }
+  }
+
+  *#entryRows(): Iterable<ReturnType<CommittedRows["scan"]>[number]> {
+    if (this.#cell.entry === undefined || this.#state?.entries === undefined) return;
     const end = tableEnd(this.#entries);
     for (let from = this.#entries; ; ) {
       const rows = this.#rows.scan(from, end, SCAN_ROWS);
-      for (const { key, value } of rows) {
-        const kept = decodeEntry(value, entry.layout);
-        if (!this.#expired(kept.expiry)) yield { id: key.slice(this.#entries.length), ...kept };
-      }
+      yield* rows;
       if (rows.length < SCAN_ROWS) return;
       from = `${rows.at(-1)!.key}\0`;
     }

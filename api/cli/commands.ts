@@ -16,6 +16,7 @@ import { publish } from "./commands/publish.ts";
 import { referenceGet, referencePut } from "./commands/reference.ts";
 import { shards } from "./commands/shards.ts";
 import { start } from "./commands/start.ts";
+import { stateExpiries, stateSizes } from "./commands/state.ts";
 import { topology } from "./commands/topology.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
@@ -37,6 +38,8 @@ export const COMMANDS: readonly Command[] = [
   deadLettersShow,
   deadLettersRedrive,
   shards,
+  stateSizes,
+  stateExpiries,
   migrate,
   jobs,
   nodes,

@@ -35,7 +35,12 @@ const ActorState = Type.Object({
       { cell: Text, entry: Type.Optional(Text), at: Instant },
       { description: "What goes by itself: a cell, or an entry of it." },
     ),
+    { description: "The earliest first, at most 1,000 of them." },
   ),
+  expiring: Type.Integer({ minimum: 0, description: "How many there are." }),
+  sizes: Type.Record(Text, Type.Object({ entries: Count, bytes: Count }), {
+    description: "By cell: what it costs on disk, with its places in the index of what expires. What has expired counts until it is swept.",
+  }),
   dedupe: Type.Object({ count: Count, oldest: Type.Union([Instant, Type.Null()]), horizon: Text }),
   pending: Type.Array(Type.Unknown()),
 });

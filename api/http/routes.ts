@@ -13,6 +13,7 @@ import { queryRoutes } from "./queries.ts";
 import { referenceRoutes } from "./reference.ts";
 import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
+import { stateRoutes } from "./state.ts";
 import { watermarkRoutes } from "./watermark.ts";
 
 export function apiRoutes(node: Node): readonly Route[] {
@@ -22,6 +23,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...shardRoutes(node),
     ...actorRoutes(node),
     ...queryRoutes(node),
+    ...stateRoutes(node),
     ...outputRoutes(node),
     ...outputStreamRoutes(node),
     ...featureRoutes(node),

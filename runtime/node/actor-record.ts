@@ -10,6 +10,7 @@ import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { Shapes } from "../../actors/fold/shapes.ts";
 import { callsOfActor } from "../../actors/fold/stored-calls.ts";
 import { StoredCell } from "../../actors/fold/stored-cell.ts";
+import type { StoredSize } from "../../actors/fold/stored-size.ts";
 import type { Clock } from "../../actors/model/clock.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { readKey, slotOf } from "../../actors/model/key.ts";
@@ -32,8 +33,10 @@ export interface ActorRecord {
     /** Id of the event that armed it. */
     readonly armedBy: string;
   }[];
-  /** What goes by itself, and when. */
+  /** What goes by itself, and when; the earliest first. */
   readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: number }[];
+  /** What its cells cost on disk, by the cell's name. */
+  readonly sizes: Readonly<Record<string, StoredSize>>;
   /** Calls that wait for their result, in the order in which they were asked for. */
   readonly calls: readonly CallRecord[];
   /** Event ids that the key remembers, and the time of the oldest one. */
@@ -98,13 +101,16 @@ export class ActorRows {
         const { name, clock } = shape.timers[timer]!;
         return { name, id: readKey(id) ?? "", at, clock, data, armedBy };
       }),
-      expires: cells.flatMap(({ cell, view }) =>
-        [...view.expiries()].map(({ id, at }) => ({
-          cell: cell.name,
-          ...(cell.entry === undefined ? {} : { entry: readKey(id) ?? "" }),
-          at,
-        })),
-      ),
+      expires: cells
+        .flatMap(({ cell, view }) =>
+          [...view.expiries()].map(({ id, at }) => ({
+            cell: cell.name,
+            ...(cell.entry === undefined ? {} : { entry: readKey(id) ?? "" }),
+            at,
+          })),
+        )
+        .sort((a, b) => a.at - b.at),
+      sizes: Object.fromEntries(cells.map(({ cell, view }) => [cell.name, view.size()])),
       calls: callsOfActor(this.#rows, section),
       dedupe: { count: row.dedupe.count, oldest: row.dedupe.oldest(pagesOf(this.#rows, row)) },
     };

@@ -8,6 +8,7 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { callId } from "../../actors/fold/call-row.ts";
 import { keyRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import type { StoredSize } from "../../actors/fold/stored-size.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { SLOTS } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
@@ -18,6 +19,7 @@ import type { ShardStore } from "../store/shard-store.ts";
 import type { QueryAnswer } from "./actor-query.ts";
 import { type ActorRecord, ActorRows, tokenOf } from "./actor-record.ts";
 import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
+import { type ExpiryCount, expiriesFrom, type PartSize, type SizePlace, sizesFrom, type WalkPiece } from "./state-walk.ts";
 
 export interface ReaderSetup {
   readonly app: string;
@@ -40,8 +42,11 @@ export interface ActorReport {
     readonly data: unknown;
     readonly armedBy: string;
   }[];
-  /** What goes by itself, and when. */
+  /** What goes by itself, and when: the earliest, at most {@link EXPIRES_SHOWN} of the `expiring`. */
   readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
+  readonly expiring: number;
+  /** By cell: what it costs on disk. */
+  readonly sizes: Readonly<Record<string, StoredSize>>;
   readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
   /** Its calls that wait for their result, in the order in which they were asked for. */
   readonly pending: readonly {
@@ -120,10 +125,15 @@ export interface StateReader {
   keys(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, limit: number): KeyPage;
   /** Asks the actors of one shard, by slot and token; those whose answer is null are left out. At most so many are asked. */
   askEach(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, question: EachQuestion): AnswerPage;
+  /** Sums over a piece of a shard's rows: what its parts cost. `slots`: of the shard's own, so many are looked at. */
+  sizes(place: KeyRange, slots: number, from: SizePlace, rowsMax: number): WalkPiece<PartSize, SizePlace>;
+  /** The same of the index of what expires, in spans of `stepMs`. */
+  expiries(place: ShardFolder, stepMs: number, after: string, rowsMax: number): WalkPiece<ExpiryCount, string>;
   /** Reference records in force at a time; of a partition's first shard as good as of any other. */
   reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
 }
 
+const EXPIRES_SHOWN = 1_000;
 const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
 const BEAT_MS = 250;
@@ -183,6 +193,8 @@ const reader: StateReader = {
     }
     return { answers, asked, next: undefined };
   },
+  sizes: (place, slots, from, rowsMax) => sizesFrom(jobOf(place.job), storeOf(place), { ...place, slots }, from, rowsMax),
+  expiries: (place, stepMs, after, rowsMax) => expiriesFrom(storeOf(place), stepMs, after, rowsMax),
   reference: (place, query) => referencePage(storeOf(place), query),
 };
 
@@ -231,12 +243,17 @@ function placeOf(place: ShardFolder, { last, watermark }: Meta): Pick<ActorRepor
 }
 
 function find(jobName: string, type: string, store: ShardStore): { readonly job: Job; readonly rows: ActorRows; readonly number: number } {
-  const job = app.jobs.find((candidate) => candidate.name === jobName);
-  const rows = job === undefined ? undefined : rowsOf(job, store);
-  const number = rows?.numberOf(type);
-  if (job === undefined || rows === undefined || number === undefined)
-    throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
+  const job = jobOf(jobName);
+  const rows = rowsOf(job, store);
+  const number = rows.numberOf(type);
+  if (number === undefined) throw new Error(`the app has no actor "${type}" in job "${jobName}"`);
   return { job, rows, number };
+}
+
+function jobOf(name: string): Job {
+  const job = app.jobs.find((candidate) => candidate.name === name);
+  if (job === undefined) throw new Error(`the app has no job "${name}"`);
+  return job;
 }
 
 function storeOf({ folder }: ShardFolder): ShardStore {
@@ -258,7 +275,7 @@ function rowsOf(job: Job, store: ShardStore): ActorRows {
 }
 
 function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): ActorReport {
-  const { type, key, state, timers, expires, dedupe } = record;
+  const { type, key, state, timers, expires, sizes, dedupe } = record;
   return {
     type,
     key,
@@ -266,7 +283,9 @@ function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): 
     ...placeOf(place, meta),
     state,
     timers: timers.map((timer) => ({ ...timer, at: formatInstant(timer.at), data: timer.data ?? null })),
-    expires: expires.map((expiry) => ({ ...expiry, at: formatInstant(expiry.at) })),
+    expires: expires.slice(0, EXPIRES_SHOWN).map((expiry) => ({ ...expiry, at: formatInstant(expiry.at) })),
+    expiring: expires.length,
+    sizes,
     dedupe: {
       count: dedupe.count,
       oldest: dedupe.oldest === undefined ? null : formatInstant(dedupe.oldest),

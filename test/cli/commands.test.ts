@@ -87,6 +87,7 @@ suite("on a terminal", () => {
       "echo a",
       "shard 0 at POS, watermark 2026-01-15T11:59:00.000Z",
       "remembers 2 event ids, the oldest of 2026-01-15T12:00:00.000Z",
+      "keeps 9 bytes in 2 cells, 0 entries; --json has them by cell",
       "",
       "count  1",
       'last  "said-0"',

@@ -80,8 +80,8 @@ suite("what was written with a time to live of its own", () => {
     await kit.send("put", "k", { what: "a", ttl: "10m" });
     await kit.send("put", "k", { what: "a" });
     assert.deepEqual(kit.actor(keeping, "k")?.expires, [
-      { cell: "hourly", entry: "a", at: kit.now + HOUR_MS },
       { cell: "all", entry: "00000000000", at: kit.now + 600_000 },
+      { cell: "hourly", entry: "a", at: kit.now + HOUR_MS },
     ]);
   });
 

@@ -184,6 +184,8 @@ suite("actors", () => {
         timers: actor.timers,
         dedupe: { count: 1, oldest: "2026-01-15T12:00:00.000Z", horizon: "172800000ms" },
         expires: [],
+        expiring: 0,
+        sizes: { days: { entries: 0, bytes: 15 }, lastAt: { entries: 0, bytes: 7 } },
         pending: [],
       });
       const timers = actor.timers as { name: string; id: string; at: string; clock: string; armedBy: string }[];

@@ -7,6 +7,8 @@ import { cut, printable } from "../terminal/printable.ts";
 import { Table } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
+const EXPIRES_SHOWN = 20;
+
 export const actor = command({
   name: "actor",
   summary: "One actor: state, timers, what it remembers",
@@ -34,12 +36,17 @@ function readPosition(written: string): string {
 }
 
 async function show(terminal: Terminal, actor: ActorReport): Promise<void> {
-  const { type, key, shard, position, watermark, state, timers, dedupe, pending } = actor;
+  const { type, key, shard, position, watermark, state, timers, sizes, dedupe, pending } = actor;
   await terminal.line(terminal.paint("bold", printable(`${type} ${key}`)));
   await terminal.line(`shard ${shard} at ${position}, watermark ${watermark ?? "none yet"}`);
   await terminal.line(`remembers ${dedupe.count} event ids${dedupe.oldest === null ? "" : `, the oldest of ${dedupe.oldest}`}`);
+  const total = (count: "bytes" | "entries"): number => Object.values(sizes).reduce((sum, cell) => sum + cell[count], 0);
+  await terminal.line(
+    `keeps ${total("bytes")} bytes in ${Object.keys(sizes).length} cells, ${total("entries")} entries; --json has them by cell`,
+  );
   await terminal.line("");
   for (const [cell, value] of Object.entries(state)) await showCell(terminal, cell, value);
+  await showExpiries(terminal, actor);
   if (timers.length > 0) {
     await terminal.line("");
     const table = new Table<(typeof timers)[number]>(terminal, [
@@ -52,6 +59,19 @@ async function show(terminal: Terminal, actor: ActorReport): Promise<void> {
     await table.write(timers);
   }
   if (pending.length > 0) await terminal.line(`\n${pending.length} calls are pending; --json shows them`);
+}
+
+/** The earliest; there may be one for each entry of every cell. */
+async function showExpiries(terminal: Terminal, { expires, expiring }: ActorReport): Promise<void> {
+  if (expiring === 0) return;
+  await terminal.line("");
+  const shown = expires.slice(0, EXPIRES_SHOWN);
+  await new Table<(typeof shown)[number]>(terminal, [
+    { title: "EXPIRES", of: ({ at }) => at },
+    { title: "CELL", of: ({ cell }) => cell },
+    { title: "ENTRY", of: ({ entry }) => entry ?? "" },
+  ]).write(shown);
+  if (expiring > shown.length) await terminal.line(`and ${expiring - shown.length} more, later`);
 }
 
 /** Short values stand behind their name, longer ones below it. */
