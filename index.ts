@@ -62,6 +62,14 @@ export { type PatternFound, type PatternHandle, type PatternOptions, pattern } f
 export type { Query, ReadOnly, View } from "./actors/model/query.ts";
 export type { DeepReadonly } from "./actors/model/readonly.ts";
 export { type ReferenceLookup, type ReferenceTable, reference } from "./actors/model/reference.ts";
+export {
+  type OutputsSource,
+  outputsOf,
+  type PumpedEvent,
+  type Repartition,
+  type RepartitionOptions,
+  repartition,
+} from "./actors/model/repartition.ts";
 export type { AnySchema, Infer, StandardSchema } from "./actors/model/schema.ts";
 export { type OutputType, output, type Stream, stream, type VersionedStream } from "./actors/model/stream.ts";
 export {

@@ -17,6 +17,7 @@ import type { KeyRow } from "./key-row.ts";
 import { raiseWatermark } from "./meta.ts";
 import { NO_KEY, type OutputWriter } from "./output-writer.ts";
 import { Pristine } from "./pristine.ts";
+import { type PumpStep, readPumped } from "./pump-step.ts";
 import type { ShardState } from "./shard-state.ts";
 import { duplicateConflict, excerptOf, late, quarantine } from "./side-outputs.ts";
 import type { SubjectKind } from "./subject.ts";
@@ -51,6 +52,7 @@ export class EventStep implements CallSite {
   readonly #state: ShardState;
   readonly #runner: HandlerRunner;
   readonly #outputs: OutputWriter;
+  readonly #pumps: PumpStep;
   readonly #pristine: Pristine;
   readonly #offers = new Map<string, Offer[]>();
   readonly #otherTypes: ReadonlySet<string>;
@@ -59,8 +61,9 @@ export class EventStep implements CallSite {
   #items: readonly Item[] = [];
   #accepted: Accepted | undefined;
 
-  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter) {
+  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter, pumps: PumpStep) {
     this.#options = options;
+    this.#pumps = pumps;
     this.#state = state;
     this.#runner = runner;
     this.#outputs = outputs;
@@ -92,7 +95,8 @@ export class EventStep implements CallSite {
     this.#entry = entry;
     this.#subject = subject;
     this.#pristine.open(entry);
-    this.#items = subject.kind === "event" || subject.kind === "batch" ? readItems(entry, this.#options.primitives) : [];
+    if (subject.kind === "pump") this.#items = readPumped(entry, this.#options.primitives);
+    else this.#items = subject.kind === "event" || subject.kind === "batch" ? readItems(entry, this.#options.primitives) : [];
   }
 
   close(): void {
@@ -105,6 +109,12 @@ export class EventStep implements CallSite {
   /** True when the event is new and valid: it has lifted the watermark, and timers may fire before `apply`. */
   decide(index: number): boolean {
     const event = readEnvelope(this.#items[index]!);
+    const verdict = this.#pumps.judge(this.#items[index]!, event);
+    if (verdict === "repeated") {
+      this.#state.meta.counts.repeated++;
+      return false;
+    }
+    if (verdict !== "new") return this.#refuse(index, verdict.code, verdict.reason, event, undefined);
     if (!event.ok) return this.#refuse(index, event.code, event.reason, event, undefined);
     if (this.#otherTypes.has(event.type)) {
       this.#state.meta.counts.ignored++;
@@ -127,8 +137,10 @@ export class EventStep implements CallSite {
       this.#side(late(event, meta.watermark!, "undecidable", this.#excerpt(index)), event.id, row);
       return false;
     }
-    raiseWatermark(meta, event.time - this.#options.job.settings.outOfOrdernessMs);
-    meta.idleSince = { processingTime: meta.processingTime, watermark: meta.watermark! };
+    if (!this.#pumps.seen(event.time)) {
+      raiseWatermark(meta, event.time - this.#options.job.settings.outOfOrdernessMs);
+      meta.idleSince = { processingTime: meta.processingTime, watermark: meta.watermark! };
+    }
     this.#accepted = { event, token: row.token, identity, offered };
     return true;
   }
@@ -140,8 +152,8 @@ export class EventStep implements CallSite {
     // Fetched again: timers fired since the decision, and a commit between them may have evicted the row.
     const row = this.#state.row(token)!;
     const { counts, watermark } = this.#state.meta;
-    const isLate = event.time < watermark! - this.#options.job.settings.allowedLatenessMs;
-    const behind = !isLate && event.time < watermark!;
+    const isLate = watermark !== undefined && event.time < watermark - this.#options.job.settings.allowedLatenessMs;
+    const behind = !isLate && watermark !== undefined && event.time < watermark;
     counts.in++;
     let applied = false;
     let failed = false;
@@ -193,7 +205,7 @@ export class EventStep implements CallSite {
       actor: offer.actor,
       handler: handler === offer.late ? offer.lateName : offer.name,
       now: event.time,
-      clock: Math.max(event.time, this.#state.meta.watermark!),
+      clock: Math.max(event.time, this.#state.meta.watermark ?? event.time),
       cause: event.id,
       site: this,
       unit: event.id,

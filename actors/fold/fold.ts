@@ -23,6 +23,7 @@ import { clockOf, readTimerRow } from "./keys.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
+import { PumpStep } from "./pump-step.ts";
 import { RedriveStep } from "./redrive-step.ts";
 import { ReferenceStep } from "./reference-step.ts";
 import { ResultStep } from "./result-step.ts";
@@ -44,6 +45,7 @@ export class Fold {
   readonly #events: EventStep;
   readonly #redrives: RedriveStep;
   readonly #reference: ReferenceStep;
+  readonly #pumps: PumpStep;
   readonly #results: ResultStep;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
@@ -52,6 +54,8 @@ export class Fold {
   /** What the open entry carries one by one. */
   #items: EventStep | ResultStep;
   #stage: "log-time" | "events" | "event-timers" = "log-time";
+  /** The open entry is a pump's: behind its last event it says something of its source. */
+  #pumped = false;
   #handedOver: boolean;
 
   constructor(options: FoldOptions) {
@@ -70,7 +74,8 @@ export class Fold {
     const runner = new HandlerRunner(job, partition, this.#state, this.#outputs, primitives, guard, report);
     this.#timers = new TimerStep(job, this.#state, runner, options.skips);
     this.#expiries = new ExpiryStep(job, this.#state, runner);
-    this.#events = new EventStep(options, this.#state, runner, this.#outputs);
+    this.#pumps = new PumpStep(this.#state.pumps);
+    this.#events = new EventStep(options, this.#state, runner, this.#outputs, this.#pumps);
     this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
     this.#reference = new ReferenceStep(this.#state, primitives);
     this.#results = new ResultStep(options, this.#state, runner);
@@ -91,6 +96,7 @@ export class Fold {
     this.#stage = this.meta.cursor.phase === "timers" ? "event-timers" : resumed ? "events" : "log-time";
     this.#subject = readSubject(this.#job.log, this.#partition, entry.subject);
     this.#journal = this.#readJournal(entry);
+    this.#pumped = this.#subject.kind === "pump" && this.#pumps.open(entry, this.#subject);
     if (typeof this.#journal === "object" && this.#journal.kind === "result") {
       this.#items = this.#results;
       this.#results.open(entry, this.#journal);
@@ -113,7 +119,7 @@ export class Fold {
       }
     }
     if (this.#stage !== "event-timers") return this.#fold(entry);
-    if (this.#items.count === 0) return this.#finish(entry);
+    if (this.meta.cursor.index >= this.#items.count) return this.#finish(entry);
     this.#items.apply(this.meta.cursor.index);
     return this.#next(entry);
   }
@@ -189,6 +195,10 @@ export class Fold {
       case "journal":
       case "control":
         return this.#foldJournal(entry);
+      case "pump":
+        if (this.#pumped) return this.#foldItem(entry);
+        this.#refuse(entry, "bad-pump-entry", "it does not say where it stands in its source");
+        return this.#finish(entry);
       case "reference":
         return this.#foldReference(entry, subject.table);
       case "unknown":
@@ -202,7 +212,7 @@ export class Fold {
   /** One event of a batch, or one result. */
   #foldItem(entry: LogEntry): boolean {
     const { index } = this.meta.cursor;
-    if (index >= this.#items.count) return this.#finish(entry);
+    if (index >= this.#items.count) return this.#behindItems(entry);
     if (this.#items.decide(index)) {
       this.meta.cursor = { sequence: entry.sequence, index, phase: "timers" };
       this.#stage = "event-timers";
@@ -214,10 +224,20 @@ export class Fold {
 
   #next(entry: LogEntry): boolean {
     const index = this.meta.cursor.index + 1;
-    if (index >= this.#items.count) return this.#finish(entry);
+    if (index >= this.#items.count) return this.#behindItems(entry);
     this.meta.cursor = { sequence: entry.sequence, index, phase: "start" };
     this.#touch(entry, index);
     this.#stage = "events";
+    return true;
+  }
+
+  /** An entry of a pump may lift the watermark once more; timers due by that fire before it ends. */
+  #behindItems(entry: LogEntry): boolean {
+    if (!this.#pumped) return this.#finish(entry);
+    this.#pumps.finish();
+    this.meta.cursor = { sequence: entry.sequence, index: this.#items.count, phase: "timers" };
+    this.#touch(entry, this.#items.count);
+    this.#stage = "event-timers";
     return true;
   }
 
@@ -225,6 +245,7 @@ export class Fold {
     this.meta.cursor = { sequence: entry.sequence + 1, index: 0, phase: "start" };
     this.#entry = undefined;
     this.#items.close();
+    this.#pumps.close();
     return false;
   }
 
@@ -237,7 +258,7 @@ export class Fold {
     const { meta } = this;
     if (logTime > meta.processingTime) meta.processingTime = logTime;
     const settings: FoldSettings = this.#job.settings;
-    if (settings.idle === "hold" || meta.idleSince === undefined) return;
+    if (settings.idle === "hold" || meta.idleSince === undefined || settings.pumps !== undefined) return;
     const idle = meta.processingTime - meta.idleSince.processingTime - settings.idleAfterMs;
     if (idle <= 0) return;
     raiseWatermark(meta, Math.min(meta.idleSince.watermark + idle, meta.processingTime - settings.outOfOrdernessMs));

@@ -14,6 +14,8 @@ import { type Outcome, type ResultEntry, readOutcome, readResults } from "./resu
 
 /** Of a name, a key or a reason in an entry. */
 const TEXT_MAX_CHARS = 1_024;
+/** Settings that are lists of texts. */
+const LISTS: ReadonlySet<string> = new Set(["otherTypes", "pumps"]);
 
 export interface EpochEntry extends CodeIdentity {
   readonly kind: "epoch";
@@ -199,10 +201,10 @@ function isSettings(value: unknown): value is FoldSettings {
   if (typeof value !== "object" || value === null) return false;
   const settings = value as Readonly<Record<string, unknown>>;
   const counts = ["outOfOrdernessMs", "allowedLatenessMs", "dedupeHorizonMs", "maxAheadMs", "idleAfterMs"];
-  const { otherTypes } = settings;
-  if (!Array.isArray(otherTypes) || !otherTypes.every(isText)) return false;
+  const { otherTypes, pumps = [] } = settings;
+  if (![otherTypes, pumps].every((list) => Array.isArray(list) && list.every(isText))) return false;
   // A later build may have more of them; they are kept, if state can hold them.
-  if (!Object.entries(settings).every(([name, setting]) => name === "otherTypes" || (isText(name) && isPlain(name, setting)))) return false;
+  if (!Object.entries(settings).every(([name, setting]) => LISTS.has(name) || (isText(name) && isPlain(name, setting)))) return false;
   return counts.every((name) => isCount(settings[name])) && (settings.idle === "advance" || settings.idle === "hold");
 }
 

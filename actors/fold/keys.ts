@@ -16,6 +16,8 @@ export const TABLE = {
   reference: "r",
   referenceVersion: "w",
   call: "c",
+  pumped: "o",
+  sources: "q",
 } as const;
 
 /** Tables that the state hash covers, beside the meta row. */
@@ -30,6 +32,8 @@ export const HASHED_TABLES = [
   TABLE.reference,
   TABLE.referenceVersion,
   TABLE.call,
+  TABLE.pumped,
+  TABLE.sources,
 ] as const;
 
 export const META_ROW = TABLE.meta;
@@ -115,6 +119,16 @@ export function callsOf(): string {
 export function readEntryRow(row: string): { readonly token: string; readonly actor: string; readonly cell: string; readonly id: string } {
   const [token, actor, cell, id] = row.slice(3).split("\0") as [string, string, string, string];
   return { token, actor, cell, id };
+}
+
+/** How far a slot has taken what a pump brings of a source partition. */
+export function pumpedRow(slot: number, pump: string, source: number): string {
+  return `${TABLE.pumped}${u16(slot)}${pump}\0${u16(source)}`;
+}
+
+/** The clocks of a pump's source partitions; in the table's slot 0. */
+export function sourcesRow(pump: string): string {
+  return `${TABLE.sources}${pump}`;
 }
 
 /** The clocks of timers, and the one by which state expires. */

@@ -40,6 +40,8 @@ export interface Counts {
   redriven: number;
   /** Elements that came too late for a window that drops such. */
   lateDropped: number;
+  /** Copies that a pump wrote again of what had been taken; not `in`. */
+  repeated: number;
   /** By handlers, as are the suppressed ones. */
   alertsEmitted: number;
   alertsSuppressed: number;
@@ -108,6 +110,7 @@ export function newCounts(): Counts {
     ignored: 0,
     redriven: 0,
     lateDropped: 0,
+    repeated: 0,
     alertsEmitted: 0,
     alertsSuppressed: 0,
   };
@@ -171,7 +174,11 @@ export function sameCode(a: CodeIdentity, b: CodeIdentity): boolean {
 }
 
 function sameSettings(a: FoldSettings, b: FoldSettings): boolean {
-  const { otherTypes, ...rest } = a;
-  if (otherTypes.length !== b.otherTypes.length || otherTypes.some((type, i) => type !== b.otherTypes[i])) return false;
+  const { otherTypes, pumps, ...rest } = a;
+  if (!sameTexts(otherTypes, b.otherTypes) || !sameTexts(pumps ?? [], b.pumps ?? [])) return false;
   return (Object.keys(rest) as (keyof typeof rest)[]).every((name) => a[name] === b[name]);
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i]);
 }

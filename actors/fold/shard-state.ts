@@ -31,6 +31,7 @@ import {
 } from "./keys.ts";
 import { type Meta, writeMeta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
+import { PumpState } from "./pump-state.ts";
 import { ReferenceState } from "./reference-state.ts";
 import { type CommittedRows, Rows } from "./rows.ts";
 import { Shapes } from "./shapes.ts";
@@ -58,6 +59,7 @@ export class ShardState {
   readonly reference: ReferenceState;
   readonly schemas: ActivatedSchemas;
   readonly calls: CallTable;
+  readonly pumps: PumpState;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -99,6 +101,7 @@ export class ShardState {
     this.reference = new ReferenceState([...job.tables.values(), SCHEMA_TABLE], this.#rows, this.#sums, primitives);
     this.schemas = new ActivatedSchemas(this.reference.table(SCHEMA_TABLE.name));
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives);
+    this.pumps = new PumpState(meta, job.settings, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
     this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {
       this.#rows.set(row, bytes);
@@ -175,7 +178,7 @@ export class ShardState {
   }
 
   get changedRows(): number {
-    return this.#changed.length + this.#changedEntries.length + this.#rows.openSize;
+    return this.#changed.length + this.#changedEntries.length + this.pumps.changedRows + this.#rows.openSize;
   }
 
   addTimer(address: TimerAddress, slot: number): void {
@@ -267,6 +270,7 @@ export class ShardState {
     this.#changedEntries = [];
     this.#keptBytes = 0;
     this.#overlay++;
+    this.pumps.seal();
     const metaBytes = writeMeta(this.meta);
     const hash = stateHash(this.#sums, META_ROW, metaBytes, this.#primitives);
     this.#rows.set(META_ROW, metaBytes);

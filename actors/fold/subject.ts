@@ -2,12 +2,14 @@
  * Subjects of a partition and what each may carry (CONTRACT "NATS").
  */
 import { isName } from "../model/actor.ts";
+import { isPumpName } from "../model/repartition.ts";
 
 export type SubjectKind =
   | { readonly kind: "event"; readonly slot: number; readonly token: string }
   | { readonly kind: "batch" }
   | { readonly kind: "journal"; readonly job: string; readonly part: string | undefined }
   | { readonly kind: "control" }
+  | { readonly kind: "pump"; readonly pump: string; readonly source: number }
   | { readonly kind: "reference"; readonly table: string }
   | { readonly kind: "move" }
   | { readonly kind: "unknown" };
@@ -18,6 +20,7 @@ const CONTROL: SubjectKind = { kind: "control" };
 const MOVE: SubjectKind = { kind: "move" };
 const TABLE_NAME = /^_?[a-z][a-z0-9-]{0,30}$/;
 const VERSION = /^[1-9]\d{0,9}$/;
+const SOURCE_PARTITION = /^(0|[1-9]\d{0,3})$/;
 
 /** Last token of the log's own journal, which every job of the log folds. Not a job's name: those start with a letter. */
 export const CONTROL_JOURNAL = "_log";
@@ -32,6 +35,14 @@ export function journalSubject(log: string, partition: number, job: string): str
 /** Epochs stand beside the journal, under it, so that the first and the last are found by subject without reading ticks. */
 export function epochSubject(log: string, partition: number, job: string): string {
   return `${journalSubject(log, partition, job)}.${EPOCH_PART}`;
+}
+
+/** Before the name of a pump and the number of a source partition: under the journals, where only the runtime may write. */
+export const PUMP_JOURNAL = "_pump";
+
+/** What a pump has written of one source partition; the last message on it says how far the pump is. */
+export function pumpSubject(log: string, partition: number, pump: string, source: number): string {
+  return `${journalSubject(log, partition, PUMP_JOURNAL)}.${pump}.${source}`;
 }
 
 export function controlSubject(log: string, partition: number): string {
@@ -68,6 +79,7 @@ export function readSubject(log: string, partition: number, subject: string): Su
 function readRuntimeSubject(own: string, tokens: readonly string[]): SubjectKind {
   const [partition, kind, name, part] = tokens;
   if (partition !== own) return UNKNOWN;
+  if (kind === "j" && name === PUMP_JOURNAL) return readPumpSubject(tokens);
   if (kind === "j" && name !== undefined && tokens.length <= 4) {
     if (name === CONTROL_JOURNAL) return tokens.length === 3 ? CONTROL : UNKNOWN;
     return isName(name) ? { kind: "journal", job: name, part } : UNKNOWN;
@@ -76,4 +88,10 @@ function readRuntimeSubject(own: string, tokens: readonly string[]): SubjectKind
   if (kind === "r" && tokens.length === 3 && isReferenceName(name ?? "")) return { kind: "reference", table: name! };
   if (kind === "m" && tokens.length === 2) return MOVE;
   return UNKNOWN;
+}
+
+function readPumpSubject(tokens: readonly string[]): SubjectKind {
+  const [, , , pump = "", source = ""] = tokens;
+  if (tokens.length !== 5 || !isPumpName(pump) || !SOURCE_PARTITION.test(source)) return UNKNOWN;
+  return { kind: "pump", pump, source: Number(source) };
 }

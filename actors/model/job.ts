@@ -5,6 +5,7 @@
 import { type Actor, isName } from "./actor.ts";
 import { type Feature, featuresOf } from "./feature.ts";
 import { type ReferenceTable, tablesOf } from "./reference.ts";
+import { pumpsOf, type Repartition } from "./repartition.ts";
 import { durationMs } from "./time.ts";
 
 export interface JobOptions<A extends readonly Actor[] = readonly Actor[]> {
@@ -27,6 +28,8 @@ export interface JobOptions<A extends readonly Actor[] = readonly Actor[]> {
    * app's other jobs on the same log are added when the app is loaded.
    */
   readonly otherTypes?: readonly string[];
+  /** Pumps that feed the log from elsewhere, each with {@link repartition}. Declared by one job of the log. */
+  readonly from?: readonly Repartition[];
 }
 
 /** Every option that the fold sees, in milliseconds; recorded in the epoch. */
@@ -39,6 +42,8 @@ export interface FoldSettings {
   readonly idleAfterMs: number;
   /** Sorted; none that the job itself takes. */
   readonly otherTypes: readonly string[];
+  /** Names of the pumps that feed the log, sorted: its watermark is the least of their sources'. Absent when none does. */
+  readonly pumps?: readonly string[];
 }
 
 export interface Job<A extends readonly Actor[] = readonly Actor[]> {
@@ -50,6 +55,8 @@ export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly tables: ReadonlyMap<string, ReferenceTable<unknown>>;
   /** Outputs that are also kept as features, by type. */
   readonly features: ReadonlyMap<string, Feature>;
+  /** Pumps that it declares. */
+  readonly from: readonly Repartition[];
   /** The greatest version of its actors; written into every output. */
   readonly version: number;
   readonly settings: FoldSettings;
@@ -63,6 +70,7 @@ export function job<const A extends readonly Actor[]>(name: string, options: Job
   if (options.actors.length === 0) throw new TypeError(`job "${name}": give it at least one actor.`);
   const names = new Set(options.actors.map((actor) => actor.name));
   if (names.size !== options.actors.length) throw new TypeError(`job "${name}": two actors have the same name.`);
+  const from = pumpsOf(name, options.log, options.from ?? []);
   const settings: FoldSettings = {
     outOfOrdernessMs: durationMs(options.outOfOrderness ?? "10s", `job "${name}" outOfOrderness`),
     allowedLatenessMs: durationMs(options.allowedLateness ?? "5m", `job "${name}" allowedLateness`),
@@ -71,6 +79,7 @@ export function job<const A extends readonly Actor[]>(name: string, options: Job
     idle: options.idle ?? "advance",
     idleAfterMs: durationMs(options.idleAfter ?? "60s", `job "${name}" idleAfter`),
     otherTypes: typesOfOthers(options.actors, options.otherTypes ?? []),
+    ...pumpSetting(from),
   };
   if (settings.dedupeHorizonMs < settings.outOfOrdernessMs + settings.allowedLatenessMs) {
     throw new TypeError(
@@ -84,18 +93,24 @@ export function job<const A extends readonly Actor[]>(name: string, options: Job
     actors: options.actors,
     tables: tablesOf(name, options.actors),
     features: featuresOf(name, options.actors),
+    from,
     version: Math.max(...options.actors.map((actor) => actor.version)),
     settings,
   };
 }
 
-/** Jobs of one app: those on the same log leave each other's events alone. */
+/** Jobs of one app: those on the same log leave each other's events alone, and know the pumps that feed it. */
 export function besideEachOther(jobs: readonly Job[]): readonly Job[] {
   return jobs.map((job) => {
-    const types = jobs.filter(({ log }) => log === job.log).flatMap(({ actors }) => actors.flatMap(typesOf));
+    const onLog = jobs.filter(({ log }) => log === job.log);
+    const types = onLog.flatMap(({ actors }) => actors.flatMap(typesOf));
     const otherTypes = typesOfOthers(job.actors, [...job.settings.otherTypes, ...types]);
-    return withSettings(job, { otherTypes });
+    return withSettings(job, { otherTypes, ...pumpSetting(onLog.flatMap(({ from }) => from)) });
   });
+}
+
+function pumpSetting(from: readonly Repartition[]): Pick<FoldSettings, "pumps"> {
+  return from.length === 0 ? {} : { pumps: [...new Set(from.map(({ name }) => name))].sort() };
 }
 
 /** The job with other settings: how a node applies its own configuration before the epoch records it. */

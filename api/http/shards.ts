@@ -98,6 +98,10 @@ function jobsOf(node: Node): Static<typeof Job>[] {
     partitions: map.partitions,
     actors: job.actors.map((actor) => actor.name),
     outputs: [...new Set(job.actors.flatMap(({ outputs }) => outputs.map(({ type }) => type)))].sort(),
-    settings: { ...job.settings, otherTypes: [...job.settings.otherTypes] },
+    settings: Object.fromEntries(Object.entries(job.settings).map(([name, setting]) => [name, isList(setting) ? [...setting] : setting])),
   }));
+}
+
+function isList(setting: string | number | readonly string[]): setting is readonly string[] {
+  return Array.isArray(setting);
 }

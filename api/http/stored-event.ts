@@ -17,7 +17,7 @@ export async function storedEvent(nc: NatsConnection, log: string, at: Position)
   if (entry === undefined) return undefined;
   const { kind } = readSubject(log, at.partition, entry.subject);
   if (kind === "journal") return redrivenEvent(entry);
-  return kind === "event" || kind === "batch" ? itemOf(entry, at.index) : undefined;
+  return kind === "event" || kind === "batch" || kind === "pump" ? itemOf(entry, at.index) : undefined;
 }
 
 /** The entry that a position is of; `undefined` when the log does not hold it any more. Asked of the stream's leader. */

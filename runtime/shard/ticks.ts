@@ -25,7 +25,7 @@ export function tickDue(
 /** The log time at which idleness alone lifts the watermark to `watermark`. */
 function idleReaches(meta: Meta, settings: FoldSettings, watermark: number): number | undefined {
   if (meta.watermark !== undefined && meta.watermark >= watermark) return meta.processingTime;
-  if (settings.idle === "hold" || meta.idleSince === undefined) return undefined;
+  if (settings.idle === "hold" || meta.idleSince === undefined || settings.pumps !== undefined) return undefined;
   const idle = meta.idleSince.processingTime + settings.idleAfterMs + (watermark - meta.idleSince.watermark);
   return Math.max(idle, watermark + settings.outOfOrdernessMs);
 }

@@ -127,6 +127,7 @@ suite("the loop of a running shard", () => {
       ignored: 0,
       redriven: 0,
       lateDropped: 0,
+      repeated: 0,
       alertsEmitted: 0,
       alertsSuppressed: 0,
     };

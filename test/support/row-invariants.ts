@@ -143,7 +143,7 @@ function slotIn(table: string, key: string, value: Uint8Array): number {
   if (table === TABLE.timer) return slotOf(key.slice(10, key.indexOf("\0", 10)));
   if (table === TABLE.call) return slotOf(decodeCall(readCallRow(key), value).token);
   if (table === TABLE.reference || table === TABLE.referenceVersion) return slotOf(key.slice(1).split("\0")[1]!);
-  if (table === TABLE.shape || table === TABLE.redriven) return 0;
+  if (table === TABLE.shape || table === TABLE.redriven || table === TABLE.sources) return 0;
   return key.charCodeAt(1) * 256 + key.charCodeAt(2);
 }
 

@@ -1,0 +1,79 @@
+/**
+ * What a pump writes: a batch of CloudEvents, each with the key that it got and the position that it has in its source,
+ * and in a header how far the pump is in the source partition, and that partition's clock. It stands on a subject of the
+ * runtime's own, so nobody else can say such a thing; on any other subject the header says nothing.
+ */
+import { parsePosition } from "../model/position.ts";
+import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
+
+export const PUMP_HEADER = "tidemark-pump";
+/** Attribute of a pumped event: `<source partition>:<sequence>.<index>`. */
+export const SOURCE_POSITION = "sourceposition";
+/** Attribute of a pumped event for which there is no key: why. */
+export const PUMP_ERROR = "pumperror";
+
+/** A place in one source partition. */
+export interface SourcePlace {
+  readonly sequence: number;
+  readonly index: number;
+}
+
+export interface PumpLink {
+  /** Partitions of the source. */
+  readonly of: number;
+  /** Everything before it that belongs into this partition is in this entry or in earlier ones. */
+  readonly next: SourcePlace;
+  /** Greatest event time before `next`; absent when there is none, or the source does not go by it. */
+  readonly time?: number;
+  /** What the source says of itself before `next`: nothing older comes. */
+  readonly watermark?: number;
+  /** Nothing had come when the pump looked at the source's end. */
+  readonly idle?: boolean;
+}
+
+const PARTITIONS_MAX = 1_024;
+
+export function writePumpLink({ next, ...rest }: PumpLink): ReadonlyMap<string, string> {
+  return new Map([[PUMP_HEADER, JSON.stringify({ ...rest, next: [next.sequence, next.index] })]]);
+}
+
+/** `undefined` when the headers of an entry are not those of a pump. */
+export function readPumpLink(headers: ReadonlyMap<string, string> | undefined): PumpLink | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(headers?.get(PUMP_HEADER) ?? "");
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { of, next, time, watermark, idle = false } = value as Readonly<Record<string, unknown>>;
+  if (!isCount(of) || of < 1 || of > PARTITIONS_MAX || typeof idle !== "boolean" || !isInstant(time) || !isInstant(watermark))
+    return undefined;
+  const [sequence, index] = Array.isArray(next) ? (next as unknown[]) : [];
+  if (!isCount(sequence) || !isCount(index)) return undefined;
+  return {
+    of,
+    next: { sequence, index },
+    ...(time === undefined ? {} : { time }),
+    ...(watermark === undefined ? {} : { watermark }),
+    idle,
+  };
+}
+
+/** Where a pumped event stands in its source partition; `undefined` when it does not say, or names another partition. */
+export function readSourcePlace(value: unknown, source: number): SourcePlace | undefined {
+  const position = typeof value === "string" ? parsePosition(value) : undefined;
+  return position?.partition === source ? position : undefined;
+}
+
+export function isBefore(a: SourcePlace, b: SourcePlace): boolean {
+  return a.sequence < b.sequence || (a.sequence === b.sequence && a.index < b.index);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isInstant(value: unknown): value is number | undefined {
+  return value === undefined || (Number.isSafeInteger(value) && (value as number) >= INSTANT_MIN && (value as number) <= INSTANT_MAX);
+}
