@@ -14,6 +14,7 @@ import type { CodeIdentity } from "../actors/fold/meta.ts";
 import { besideEachOther, type Job } from "../actors/model/job.ts";
 import { TidemarkError } from "./errors.ts";
 import { isInPackage, PackageVersions } from "./package-versions.ts";
+import { checkPumps } from "./pump/pump-places.ts";
 
 export interface App {
   readonly jobs: readonly Job[];
@@ -81,7 +82,9 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
   } finally {
     hooks.deregister();
   }
-  return { jobs: besideEachOther(jobsOf(path, exported)), codeHash: hashOf(root, modules, packages), modules };
+  const jobs = jobsOf(path, exported);
+  checkPumps(path, jobs);
+  return { jobs: besideEachOther(jobs), codeHash: hashOf(root, modules, packages), modules };
 }
 
 /** What an epoch records of this process. */

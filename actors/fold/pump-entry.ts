@@ -23,7 +23,7 @@ export interface PumpLink {
   readonly of: number;
   /** Everything before it that belongs into this partition is in this entry or in earlier ones. */
   readonly next: SourcePlace;
-  /** Greatest event time before `next`; absent when there is none, or the source does not go by it. */
+  /** Greatest event time before `next`; absent when there is none, or the source has a clock of its own. */
   readonly time?: number;
   /** What the source says of itself before `next`: nothing older comes. */
   readonly watermark?: number;

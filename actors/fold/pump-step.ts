@@ -50,7 +50,8 @@ export class PumpStep {
 
   /** A valid event. False when the log is fed by no pump: then it moves the watermark itself. */
   seen(time: number): boolean {
-    if (this.#subject !== undefined) this.#state.seen(this.#subject.pump, this.#subject.source, time);
+    // A source that has a clock of its own does not go by the times of its events.
+    if (this.#subject !== undefined && this.#link?.time !== undefined) this.#state.seen(this.#subject.pump, this.#subject.source, time);
     return this.#state.fed;
   }
 

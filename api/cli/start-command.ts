@@ -15,6 +15,7 @@ import { type Config, readConfig } from "../../runtime/node/config.ts";
 import { startOwnServer } from "../../runtime/node/own-server.ts";
 import { Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
+import { logsOf } from "../../runtime/pump/pump-places.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { readShards } from "./api-client.ts";
 import { ApiClient } from "./client/api-client.ts";
@@ -111,7 +112,7 @@ async function follow(nc: NatsConnection, api: ApiClient, samples: readonly Publ
 }
 
 async function ownServerUrl(config: Config, cleanUp: (() => Promise<void>)[]): Promise<string> {
-  const logs = [...new Set((await loadApp(SHIPPED_APP)).jobs.map((job) => job.log))];
+  const logs = logsOf((await loadApp(SHIPPED_APP)).jobs);
   const { server, stop } = await startOwnServer(config.dataDir, logs);
   cleanUp.push(stop);
   process.stderr.write(`tidemark: nats-server ${server.version} ${server.adopted ? "found running" : "started"} on ${server.url}\n`);

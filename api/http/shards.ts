@@ -12,6 +12,15 @@ const Text = Type.String();
 
 const ErrorRecord = Type.Object({ code: Text, detail: Text });
 
+const Pump = Type.Object({
+  pump: Text,
+  job: Type.String({ description: "The job whose log it feeds." }),
+  source: Type.String({ description: "The stream that it reads." }),
+  next: Position,
+  lag: Type.Integer({ minimum: 0, description: "Entries of the source, and events, known to wait." }),
+  error: Type.Optional(ErrorRecord),
+});
+
 const Shard = Type.Object({
   job: Text,
   shard: Count,
@@ -39,6 +48,7 @@ const Shard = Type.Object({
       { description: "How its features are kept; `lag` is the outputs that are not dealt with yet. Absent where the job has none." },
     ),
   ),
+  pumps: Type.Optional(Type.Array(Pump, { description: "Pumps that run beside it." })),
 });
 
 const Job = Type.Object({
@@ -46,6 +56,7 @@ const Job = Type.Object({
   log: Text,
   version: Count,
   partitions: Count,
+  from: Type.Array(Type.Object({ pump: Text, source: Text, partitions: Count }), { description: "Pumps that feed its log." }),
   actors: Type.Array(Text),
   outputs: Type.Array(Type.String({ description: "A type that its actors declare." })),
   settings: Type.Record(Text, Type.Union([Type.Number(), Type.String(), Type.Array(Text)])),
@@ -91,11 +102,16 @@ function shown({ measures: _measures, ...report }: ShardReport): Omit<ShardRepor
 }
 
 function jobsOf(node: Node): Static<typeof Job>[] {
-  return node.jobs.map(({ job, map }) => ({
+  return node.jobs.map(({ job, map, sources }) => ({
     job: job.name,
     log: job.log,
     version: job.version,
     partitions: map.partitions,
+    from: job.from.map(({ name, source }) => ({
+      pump: name,
+      source: source.kind === "log" ? source.log : `${source.job}-out`,
+      partitions: sources.get(name)!.partitions,
+    })),
     actors: job.actors.map((actor) => actor.name),
     outputs: [...new Set(job.actors.flatMap(({ outputs }) => outputs.map(({ type }) => type)))].sort(),
     settings: Object.fromEntries(Object.entries(job.settings).map(([name, setting]) => [name, isList(setting) ? [...setting] : setting])),

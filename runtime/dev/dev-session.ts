@@ -123,7 +123,7 @@ export class DevSession {
       return;
     }
     try {
-      await next.child.prepare(await natsUrl([...new Set(next.build.jobs.map(({ log }) => log))]));
+      await next.child.prepare(await natsUrl([...new Set(next.build.jobs.flatMap(({ logs }) => logs))]));
     } catch (error) {
       next.child.kill();
       if (before === undefined) throw error;

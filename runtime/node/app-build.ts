@@ -6,10 +6,13 @@ import { type CodeIdentity, sameCode } from "../../actors/fold/meta.ts";
 import { declaredCell } from "../../actors/model/cell.ts";
 import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
 import { type App, type AppModule, identityOf } from "../app.ts";
+import { logsOf } from "../pump/pump-places.ts";
 
 export interface JobBuild {
   readonly name: string;
   readonly log: string;
+  /** Its log, and those that its pumps read. */
+  readonly logs: readonly string[];
   readonly identity: CodeIdentity;
   /** What its actors keep, by actor. */
   readonly actors: Readonly<Record<string, ActorLayout>>;
@@ -37,7 +40,8 @@ export type JobChange =
 export function buildOf(app: App, settings: Partial<FoldSettings>): AppBuild {
   const jobs = app.jobs.map((declared): JobBuild => {
     const job = withSettings(declared, settings);
-    return { name: job.name, log: job.log, identity: identityOf(job, app.codeHash), actors: Object.fromEntries(job.actors.map(layoutOf)) };
+    const actors = Object.fromEntries(job.actors.map(layoutOf));
+    return { name: job.name, log: job.log, logs: logsOf([job]), identity: identityOf(job, app.codeHash), actors };
   });
   return { jobs, modules: app.modules };
 }

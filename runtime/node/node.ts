@@ -13,6 +13,7 @@ import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
 import { ensureOutputStream } from "../outputs/output-layout.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
+import { logOfSource, logsOf, pumpsBeside } from "../pump/pump-places.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
 import { type HandOverReport, isSettled } from "../shard/hand-over.ts";
 import type { ShardReport } from "../shard/report.ts";
@@ -28,6 +29,8 @@ import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
 export interface RunningJob {
   readonly job: Job;
   readonly map: SlotMap;
+  /** By pump: the map of the log whose partitions its source has. */
+  readonly sources: ReadonlyMap<string, SlotMap>;
 }
 
 /** What a node is made of; `LoadedNode` puts it together. */
@@ -175,28 +178,28 @@ export async function ensureStreams(
 ): Promise<RunningJob[]> {
   const maps = new Map<string, SlotMap>();
   const jsm = await jetstreamManager(nc, { checkAPI: false });
+  for (const log of logsOf(app.jobs)) {
+    const { map, notice: told } = await openSlotMap(nc, log, config.partitions, REPLICAS);
+    if (told !== undefined) notice(told);
+    maps.set(log, map);
+    await ensureLogStreams(nc, log, map, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
+    if (!(await probeMapping(nc, log))) {
+      notice(
+        `The NATS account has no mapping for ${log}.*: publish to ${log}.<slot>.e.<key>, through the API, or add it (${docPage("nats.md")}).`,
+      );
+    }
+  }
   const jobs: RunningJob[] = [];
   for (const job of app.jobs) {
-    let map = maps.get(job.log);
-    if (map === undefined) {
-      const opened = await openSlotMap(nc, job.log, config.partitions, REPLICAS);
-      if (opened.notice !== undefined) notice(opened.notice);
-      map = opened.map;
-      maps.set(job.log, map);
-      await ensureLogStreams(nc, job.log, map, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
-      if (!(await probeMapping(nc, job.log))) {
-        notice(
-          `The NATS account has no mapping for ${job.log}.*: publish to ${job.log}.<slot>.e.<key>, through the API, or add it (${docPage("nats.md")}).`,
-        );
-      }
-    }
+    const map = maps.get(job.log)!;
     await SkipList.ensure(nc, job.name, REPLICAS);
     // Reserves max_bytes, so only where a table is read; elsewhere it comes with the first schema that is activated.
     if (job.tables.size > 0) await NatsReferenceLog.ensure(nc, job.log, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
     for (let partition = 0; partition < map.partitions; partition++) {
       await ensureOutputStream(jsm, job.name, partition, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
     }
-    jobs.push({ job, map });
+    const sources = new Map(job.from.map(({ name, source }) => [name, maps.get(logOfSource(source, app.jobs)!)!] as const));
+    jobs.push({ job, map, sources });
   }
   return jobs;
 }
@@ -206,7 +209,8 @@ export async function assign(jobs: readonly RunningJob[], workers: readonly Thre
   let next = 0;
   for (const { job, map } of jobs) {
     for (let partition = 0; partition < map.partitions; partition++) {
-      const place = { partition, partitions: map.partitions, folder: dataDir.shardFolder(job.name, partition) };
+      const pumps = pumpsBeside({ job: job.name, partition }, jobs);
+      const place = { partition, partitions: map.partitions, folder: dataDir.shardFolder(job.name, partition), pumps };
       await workers[next++ % workers.length]!.call("host", (remote) => remote.host(job.name, [place]));
     }
   }

@@ -3,6 +3,7 @@ import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import type { ErrorRecord } from "../errors.ts";
 import type { SinkReport } from "../features/feature-sink.ts";
+import type { PumpReport } from "../pump/shard-pumps.ts";
 import type { Shard } from "./shard.ts";
 import type { ShardMeasures } from "./shard-meter.ts";
 
@@ -31,6 +32,8 @@ export interface ShardReport {
   readonly error?: ErrorRecord;
   /** Of a job that puts out features; `lag` is in outputs. */
   readonly features?: Pick<SinkReport, "written" | "failures" | "error"> & { readonly lag: number };
+  /** Pumps that run beside it; absent before the shard has started. */
+  readonly pumps?: readonly PumpReport[];
   /** For metrics; absent before the shard has started. */
   readonly measures?: ShardMeasures;
 }

@@ -15,6 +15,7 @@ import { FeatureSink } from "../features/feature-sink.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
+import { type PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
 import { ReferenceCopier } from "../reference/reference-copier.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
@@ -48,6 +49,7 @@ interface Hosted {
   shard: Shard | undefined;
   /** Of a job that puts out features. */
   features: FeatureSink | undefined;
+  pumps: ShardPumps | undefined;
   error: TidemarkError | undefined;
   /** Settled when the shard was built, or could not be. */
   built: Promise<Shard | undefined>;
@@ -78,13 +80,14 @@ export class ShardHost {
     this.#notice = notice;
   }
 
-  /** Starts a shard in the background; what becomes of it shows in `reports`. */
-  host(job: Job, place: ShardPlace): void {
+  /** Starts a shard and the pumps beside it in the background; what becomes of them shows in `reports`. */
+  host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[] = []): void {
     const hosted: Hosted = {
       job: job.name,
       partition: place.partition,
       shard: undefined,
       features: undefined,
+      pumps: undefined,
       error: undefined,
       built: Promise.resolve(undefined),
       handOver: undefined,
@@ -92,12 +95,12 @@ export class ShardHost {
       close: async () => {},
     };
     this.#hosted.push(hosted);
-    hosted.finished = this.#run(hosted, job, place);
+    hosted.finished = this.#run(hosted, job, place, pumps);
   }
 
   reports(): ShardReport[] {
-    return this.#hosted.map(({ job, partition, shard, features, error }) => {
-      if (shard !== undefined) return reportOf(shard, features?.report());
+    return this.#hosted.map(({ job, partition, shard, features, pumps, error }) => {
+      if (shard !== undefined) return { ...reportOf(shard, features?.report()), pumps: pumps?.reports() ?? [] };
       return unstartedReport(job, partition, this.#options.nodeId, error?.toRecord());
     });
   }
@@ -148,7 +151,7 @@ export class ShardHost {
     for (const hosted of this.#hosted) await hosted.close();
   }
 
-  async #run(hosted: Hosted, job: Job, place: ShardPlace): Promise<void> {
+  async #run(hosted: Hosted, job: Job, place: ShardPlace, setups: readonly PumpSetup[]): Promise<void> {
     try {
       hosted.built = this.#buildPatiently(hosted, job, place);
       const shard = await hosted.built;
@@ -156,10 +159,14 @@ export class ShardHost {
       hosted.shard = shard;
       const copier = this.#copierOf(shard);
       const features = this.#featuresOf(hosted, shard);
+      const pumps = new ShardPumps(this.#nc, setups, shard, this.#notice);
+      hosted.pumps = pumps;
+      pumps.start();
       const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);
       await shard.run(this.#beat).finally(() => {
         copier.stop();
         hosted.features?.stop();
+        pumps.stop();
         hide();
       });
       // One that waits for NATS ends with the connection.

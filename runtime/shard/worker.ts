@@ -7,9 +7,10 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
-import { type FoldSettings, withSettings } from "../../actors/model/job.ts";
+import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
 import { connectNats } from "../nats-connect.ts";
+import type { PumpPlace } from "../pump/pump-places.ts";
 import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
 import type { ShardReport } from "./report.ts";
@@ -25,13 +26,18 @@ export interface WorkerSetup {
   readonly heartbeat: SharedArrayBuffer;
 }
 
+/** Where a shard lies, and the pumps that run beside it. */
+export interface HostedPlace extends ShardPlace {
+  readonly pumps: readonly PumpPlace[];
+}
+
 export interface ShardWorker {
   /** Of the app as this thread has loaded it. */
   codeHash(): string;
   /** Connects; before it nothing is hosted. */
   open(natsUrl: string, nodeId: string): Promise<void>;
   /** Starts shards of a job. */
-  host(job: string, places: readonly ShardPlace[]): void;
+  host(job: string, places: readonly HostedPlace[]): void;
   reports(): ShardReport[];
   /** Asks its shards of the job to hand over to `next`. */
   handOver(job: string, next: CodeIdentity): void;
@@ -61,9 +67,15 @@ async function main(setup: WorkerSetup): Promise<void> {
       opened = { nc, host };
     },
     host(name, places) {
-      const job = app.jobs.find((candidate) => candidate.name === name);
-      if (job === undefined) throw new Error(`the app has no job "${name}"`);
-      for (const place of places) opened!.host.host(withSettings(job, setup.settings), place);
+      const jobNamed = (wanted: string): Job => {
+        const job = app.jobs.find((candidate) => candidate.name === wanted);
+        if (job === undefined) throw new Error(`the app has no job "${wanted}"`);
+        return withSettings(job, setup.settings);
+      };
+      for (const { pumps, ...place } of places) {
+        const setups = pumps.map((pump) => ({ place: pump, job: jobNamed(pump.job) }));
+        opened!.host.host(jobNamed(name), place, setups);
+      }
     },
     reports: () => opened?.host.reports() ?? [],
     handOver: (name, next) => opened!.host.handOver(name, next),

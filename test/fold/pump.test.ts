@@ -168,11 +168,17 @@ suite("the watermark of a log that pumps feed", () => {
 
   test("is not moved by pumped events that are refused or repeated", () => {
     const log = new PumpLog().pumped([{ at: "0:1.0", time: T0 }]);
-    log.pumped([
+    const refused = [
       { at: "0:1.0", time: T0 + HOUR },
       { at: "0:2.0", id: "p1", time: T0 + HOUR },
       { at: "0:3.0", time: T0 + 48 * HOUR },
-    ]);
+    ];
+    log.pumped(refused, { time: T0 });
+    assert.equal(watermarkOf(log), T0);
+  });
+
+  test("does not go by the times of events whose source has a clock of its own", () => {
+    const log = new PumpLog().pumped([{ at: "0:1.0", time: T0 + HOUR }], { time: undefined, watermark: T0 });
     assert.equal(watermarkOf(log), T0);
   });
 

@@ -18,7 +18,7 @@ after(() => nc.close());
 const stream = await openNatsOutputStream(nc, "echo", 0);
 await openNatsOutputStream(nc, "echo", 1);
 const outputs = sampleOutputs("echo", 30);
-const node = { jobs: [{ job: echo, map: firstSlotMap(2) }], outputs: new OutputReader(await jetstreamManager(nc)) };
+const node = { jobs: [{ job: echo, map: firstSlotMap(2), sources: new Map() }], outputs: new OutputReader(await jetstreamManager(nc)) };
 
 async function page(limit: number, next?: string | null) {
   const cursor = next === null || next === undefined ? undefined : readCursor(next, isOutputCursor);

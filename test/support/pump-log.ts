@@ -6,7 +6,7 @@ import { pumpSubject } from "../../actors/fold/subject.ts";
 import type { Job, JobOptions } from "../../actors/model/job.ts";
 import { repartition } from "../../actors/model/repartition.ts";
 import { stream } from "../../actors/model/stream.ts";
-import { cloudEvent } from "./entries.ts";
+import { cloudEvent, T0 } from "./entries.ts";
 import { type RunEvent, runEvent, ScriptLog, scriptedJob } from "./scripted.ts";
 
 /** An event of a source: its place there, and why it has no key. */
@@ -20,7 +20,7 @@ export interface PumpText {
   readonly source?: number;
   readonly of?: number;
   readonly next?: SourcePlace;
-  readonly time?: number;
+  readonly time?: number | undefined;
   readonly watermark?: number;
   readonly idle?: boolean;
 }
@@ -40,8 +40,10 @@ export class PumpLog extends ScriptLog {
 
   /** One entry of a pump; events without an id get the next one. */
   pumped(events: readonly PumpedRun[], text: PumpText = {}, advance = 0): this {
-    const { pump = "src", source = 0, of = 1, next = { sequence: 1, index: 0 }, ...rest } = text;
-    const link: PumpLink = { of, next, ...rest };
+    const times = events.map(({ time = T0 }) => time);
+    const newest = times.length === 0 ? {} : { time: Math.max(...times) };
+    const { pump = "src", source = 0, of = 1, next = { sequence: 1, index: 0 }, time, ...rest } = { ...newest, ...text };
+    const link: PumpLink = { of, next, ...(time === undefined ? {} : { time }), ...rest };
     const payload = events.map(({ at, error, ...event }) => ({
       ...cloudEvent(runEvent({ id: `p${++this.#number}`, ...event })),
       [SOURCE_POSITION]: at,

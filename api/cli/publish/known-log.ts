@@ -20,9 +20,11 @@ export function checkName(what: "log" | "table", word: string, meant: string): v
 export async function findLog(api: ApiClient, log: string, meant: string): Promise<{ readonly partitions: number }> {
   const jobs = await knownJobs(api);
   if (jobs === undefined) return { partitions: 1 };
-  const partitions = jobs.find((job) => job.log === log)?.partitions;
+  const logs = new Map(jobs.flatMap(({ from = [] }) => from.map(({ source, partitions }) => [source, partitions] as const)));
+  for (const job of jobs) logs.set(job.log, job.partitions);
+  const partitions = logs.get(log);
   if (partitions === undefined) {
-    const near = nearest(log, [...new Set(jobs.map((job) => job.log))]);
+    const near = nearest(log, [...logs.keys()]);
     const instead = near === undefined ? didYouMean(log, meant) : `; did you mean "${near}"`;
     throw new TidemarkError("LOG_MISSING", `There is no log "${log}" on ${api.url}${instead}.`);
   }
