@@ -11,6 +11,7 @@ import { type RunEvent, runEvent, ScriptLog, scriptedJob } from "./scripted.ts";
 
 /** An event of a source: its place there, and why it has no key. */
 export interface PumpedRun extends RunEvent {
+  readonly time?: number;
   readonly at: string;
   readonly error?: string;
 }

@@ -61,10 +61,15 @@ export class PumpWorld {
     });
   }
 
+  /** Partition of a key in the source. */
+  sourceOf(key: string): number {
+    return slotOf(writeKey(key)!) % this.sources.length;
+  }
+
   /** Publishes an event to the source under its key there; gives its partition. */
   async publish({ key = "d1", ...rest }: SourceEvent): Promise<number> {
     const token = writeKey(key)!;
-    const partition = slotOf(token) % this.sources.length;
+    const partition = this.sourceOf(key);
     const text = JSON.stringify(cloudEvent(runEvent({ id: `n${++this.#ids}`, key, ...rest })));
     await this.append(partition, `src.${slotOf(token)}.e.${token}`, text);
     return partition;
