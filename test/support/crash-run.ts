@@ -108,10 +108,10 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
 }
 
 /** The published outputs are, byte for byte, what one fresh fold makes of the same log. */
-export async function assertEqualsFreshFold(nc: NatsConnection, job: Job): Promise<number> {
+export async function assertEqualsFreshFold(nc: NatsConnection, job: Job, partitions = PARTITIONS): Promise<number> {
   let count = 0;
-  for (let partition = 0; partition < PARTITIONS; partition++) {
-    const folded = foldHistory(await storedHistory(nc, job, partition, PARTITIONS));
+  for (let partition = 0; partition < partitions; partition++) {
+    const folded = foldHistory(await storedHistory(nc, job, partition, partitions));
     const published = await storedOutputs(nc, job.name, partition);
     assert.deepEqual(published.map(textOf), folded.outputs.map(textOf));
     count += published.length;
@@ -133,13 +133,17 @@ export async function assertReplays(nc: NatsConnection, app: string, job: Job): 
 }
 
 /** What LMDB holds after all the kills is, row by row, what a fresh fold in memory comes to at the same position. The node must have stopped. */
-export async function assertStateEqualsFreshFold(run: Pick<CrashRun<unknown>, "nc" | "dataDir">, job: Job): Promise<number> {
+export async function assertStateEqualsFreshFold(
+  run: Pick<CrashRun<unknown>, "nc" | "dataDir">,
+  job: Job,
+  partitions = PARTITIONS,
+): Promise<number> {
   let count = 0;
-  for (let partition = 0; partition < PARTITIONS; partition++) {
+  for (let partition = 0; partition < partitions; partition++) {
     const store = openLmdbStore(join(run.dataDir, "shards", `${job.name}-${partition}`));
     try {
       const { sequence } = readMeta(store.get(META_ROW)!)!.last;
-      const history = await storedHistory(run.nc, job, partition, PARTITIONS);
+      const history = await storedHistory(run.nc, job, partition, partitions);
       const folded = foldHistory({ ...history, entries: history.entries.filter((entry) => entry.sequence <= sequence) });
       const rows = rowsOf(store);
       assert.deepEqual(rows, rowsOf(folded.store));
