@@ -32,12 +32,24 @@ export interface WrittenEvent {
   readonly text: string;
 }
 
+/** Who takes the events: a job, or a pump of one. */
+export interface EventTaker {
+  /** As messages begin: `Job "meter"`. */
+  readonly title: string;
+  readonly streams: readonly (Stream<unknown> & { readonly name: string })[];
+  readonly maxAheadMs: number;
+}
+
+export function takerOf({ name, actors, settings }: Job): EventTaker {
+  return { title: `Job "${name}"`, streams: actors.flatMap(({ streams }) => streams), maxAheadMs: settings.maxAheadMs };
+}
+
 export class EventWriter {
-  readonly #job: Job;
+  readonly #taker: EventTaker;
   #count = 0;
 
-  constructor(job: Job) {
-    this.#job = job;
+  constructor(taker: EventTaker) {
+    this.#taker = taker;
   }
 
   /** Throws TEST_INPUT, KEY_INVALID or EVENT_TOO_LARGE. `now`: the test's clock. */
@@ -63,7 +75,7 @@ export class EventWriter {
     const event = readEnvelope({ value: JSON.parse(text) });
     if (!event.ok) throw invalid(`${type}: ${event.reason} (${event.code})`);
     this.#check(event);
-    const { maxAheadMs } = this.#job.settings;
+    const { maxAheadMs } = this.#taker;
     if (time > now + maxAheadMs) {
       throw invalid(
         `${type}: time ${formatInstant(time)} is more than maxAhead (${maxAheadMs} ms) after the test's clock, ${formatInstant(now)}. Move the clock with advanceClockTo, or begin there with the option "start"`,
@@ -77,12 +89,12 @@ export class EventWriter {
   }
 
   #named(name: string): { readonly type: string } {
-    const { actors } = this.#job;
-    const types = new Set(actors.flatMap(({ streams }) => streams.filter((stream) => stream.name === name).map(({ type }) => type)));
+    const { streams, title } = this.#taker;
+    const types = new Set(streams.filter((stream) => stream.name === name).map(({ type }) => type));
     const [type] = types;
     if (type === undefined) {
-      const names = new Set(actors.flatMap(({ streams }) => streams.map((stream) => stream.name)));
-      throw invalid(`Job "${this.#job.name}" has no stream "${name}"; it has ${[...names].map((known) => `"${known}"`).join(", ")}`);
+      const names = new Set(streams.map((stream) => stream.name));
+      throw invalid(`${title} has no stream "${name}"; it has ${[...names].map((known) => `"${known}"`).join(", ")}`);
     }
     if (types.size > 1)
       throw invalid(`"${name}" names streams of several types: ${[...types].join(", ")}. Give the stream itself instead of its name`);
@@ -91,8 +103,8 @@ export class EventWriter {
 
   #check(event: Envelope): void {
     const { type } = event;
-    const streams = this.#job.actors.flatMap((actor) => actor.streams.filter((stream) => stream.type === type));
-    if (streams.length === 0) throw invalid(`No actor of job "${this.#job.name}" takes events of type "${type}"`);
+    const streams = this.#taker.streams.filter((stream) => stream.type === type);
+    if (streams.length === 0) throw invalid(`${this.#taker.title} takes no events of type "${type}"`);
     for (const stream of streams) {
       const newest = newestData(stream, event);
       if ("code" in newest) throw invalid(`${type}: ${newest.reason}. To see it quarantined, use sendRaw`);

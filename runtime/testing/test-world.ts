@@ -12,6 +12,7 @@ import type { TestClock } from "./test-clock.ts";
 import type { WrittenEvent } from "./test-event.ts";
 import { TestReference } from "./test-reference.ts";
 import type { TestShard } from "./test-shard.ts";
+import { TestSource } from "./test-source.ts";
 
 /** A job that needs more ticks in one call has a timer that arms itself for ever. */
 const TICKS_MAX = 1_000_000;
@@ -23,18 +24,30 @@ export class TestWorld {
   readonly clock: TestClock;
   readonly shards: readonly TestShard[];
   readonly reference: TestReference;
+  /** By pump. */
+  readonly sources: ReadonlyMap<string, TestSource>;
 
   constructor(job: Job, clock: TestClock, shards: readonly TestShard[]) {
     this.log = job.log;
     this.reference = new TestReference(job);
     this.clock = clock;
     this.shards = shards;
+    const logs = shards.map(({ log }) => log);
+    this.sources = new Map(job.from.map((pump) => [pump.name, new TestSource(job, pump, logs, clock)]));
   }
 
   async start(): Promise<void> {
     for (const shard of this.shards) await shard.start();
     await this.settle();
     await this.copyReference();
+    await this.pump();
+  }
+
+  /** Brings what the sources of pumps have and the log has not, and folds it. Pumps run beside shards: none while they are crashed. */
+  async pump(): Promise<void> {
+    if (this.crashed || this.sources.size === 0) return;
+    for (const source of this.sources.values()) await source.pump();
+    await this.settle();
   }
 
   async crash(): Promise<void> {
@@ -95,6 +108,7 @@ export class TestWorld {
   /** Folds what is there, then lets time pass until `to`, through every tick that is due on the way. `folded`: called after each. */
   async pass(to: number, folded: () => void): Promise<void> {
     await this.settle();
+    await this.pump();
     folded();
     for (let ticks = 0; ; ticks++) {
       const next = this.#nextTick();
@@ -105,6 +119,8 @@ export class TestWorld {
       folded();
     }
     this.clock.moveTo(to);
+    await this.pump();
+    folded();
   }
 
   async settle(): Promise<void> {

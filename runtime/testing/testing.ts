@@ -35,8 +35,9 @@ import { type Published, PublishedOutputs } from "./published.ts";
 import { type RawOptions, rawMessage } from "./raw-message.ts";
 import { type DeadLetter, type JournalMessage, type RedriveOptions, redriveMessage } from "./redrive.ts";
 import { checkReplay, type ReplayCheck } from "./replay-check.ts";
+import { SourceTest } from "./source-test.ts";
 import { TestClock } from "./test-clock.ts";
-import { type EventOptions, EventWriter, type Instant, instantOf, invalid, placeOf, spanOf } from "./test-event.ts";
+import { type EventOptions, EventWriter, type Instant, instantOf, invalid, placeOf, spanOf, takerOf } from "./test-event.ts";
 import type { RecordVersion } from "./test-reference.ts";
 import { TestShard } from "./test-shard.ts";
 import { TestWorld } from "./test-world.ts";
@@ -96,7 +97,7 @@ export class JobTest<J extends Job> {
     this.job = job;
     this.#world = world;
     this.#failures = failures;
-    this.#writer = new EventWriter(job);
+    this.#writer = new EventWriter(takerOf(job));
     this.#outputs = new PublishedOutputs(job, world.shards);
   }
 
@@ -130,6 +131,19 @@ export class JobTest<J extends Job> {
       const { partition, subject, payload, headers } = rawMessage(this.#world, message, options);
       return this.#world.append(partition, subject, payload, headers);
     });
+  }
+
+  /**
+   * The source of one of the job's pumps, by the pump's name: what is sent to it reaches the job through the pump. It has
+   * as many partitions as the test. Throws TEST_INPUT when the job has no such pump.
+   */
+  from(pump: string): SourceTest {
+    const source = this.#world.sources.get(pump);
+    if (source === undefined) {
+      const names = [...this.#world.sources.keys()].map((name) => `"${name}"`).join(", ");
+      throw invalid(`Job "${this.job.name}" has no pump "${pump}"; it has ${names === "" ? "none" : names}`);
+    }
+    return new SourceTest(source, (work) => this.#call(work));
   }
 
   /** Moves the clock, through the ticks that a node would append on the way. `by`: milliseconds, or a text such as "5m". */

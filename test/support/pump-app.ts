@@ -10,7 +10,7 @@ export const SPAN_MS = 5_000;
 const Visit = Type.Object({ visitor: Type.String(), ordinal: Type.Number() });
 const Seen = Type.Object({ page: Type.String(), ordinal: Type.Number() });
 const Part = Type.Object({ span: Type.Number(), visits: Type.Number() });
-const visit = stream("visit", { schema: Visit });
+export const visit = stream("visit", { schema: Visit });
 
 const page = actor("page", {
   in: { visit },
@@ -39,16 +39,18 @@ const visitor = actor("visitor", {
   },
 });
 
+export const part = stream("span.part", { schema: Part });
+
 const span = actor("span", {
-  in: { part: stream("span.part", { schema: Part }) },
+  in: { part },
   out: { total: output("span.total", { schema: Type.Object({ span: Type.Number(), visits: Type.Number(), parts: Type.Number() }) }) },
   state: { visits: value(Type.Number(), 0), parts: value(Type.Number(), 0) },
   timers: { end: timer("event", Type.Object({ span: Type.Number() })) },
   on: {
-    part(ctx, part) {
-      ctx.state.visits.update((visits) => visits + part.visits);
+    part(ctx, { span, visits }) {
+      ctx.state.visits.update((sum) => sum + visits);
       ctx.state.parts.update((parts) => parts + 1);
-      ctx.timers.end.at((part.span + 1) * SPAN_MS, { span: part.span });
+      ctx.timers.end.at((span + 1) * SPAN_MS, { span });
     },
     end: (ctx, { data }) => ctx.out.total({ span: data.span, visits: ctx.state.visits.get(), parts: ctx.state.parts.get() }),
   },
@@ -68,7 +70,7 @@ export const visitors = job("visitors", {
 export const spans = job("spans", {
   ...common,
   log: "spans",
-  from: [repartition(outputsOf("visitors"), { streams: [stream("span.part", { schema: Part })], key: (event) => `${event.data.span}` })],
+  from: [repartition(outputsOf("visitors"), { streams: [part], key: (event) => `${event.data.span}` })],
   actors: [span],
 });
 
