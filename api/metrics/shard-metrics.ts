@@ -59,7 +59,7 @@ export const SHARD_METRICS: readonly Metric[] = [
   ),
   gauge("tidemark.consumer.lag", "Entries of the log known to wait behind the shard's position", "{entry}", ({ lag }) => lag),
   gauge("tidemark.pump.lag", "Entries and events known to wait for the pumps that run beside the shard", "{entry}", ({ pumps }) =>
-    pumps === undefined || pumps.length === 0 ? undefined : pumps.reduce((sum, { lag }) => sum + lag, 0),
+    pumps?.reduce((sum, { lag }) => sum + lag, 0),
   ),
   gauge("tidemark.watermark.lag", "How far the watermark is behind this machine's clock", "s", ({ watermark }, now) =>
     watermark === null ? undefined : (now - Date.parse(watermark)) / 1000,

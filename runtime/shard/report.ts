@@ -32,13 +32,13 @@ export interface ShardReport {
   readonly error?: ErrorRecord;
   /** Of a job that puts out features; `lag` is in outputs. */
   readonly features?: Pick<SinkReport, "written" | "failures" | "error"> & { readonly lag: number };
-  /** Pumps that run beside it; absent before the shard has started. */
+  /** Pumps that run beside it; absent when none does. */
   readonly pumps?: readonly PumpReport[];
   /** For metrics; absent before the shard has started. */
   readonly measures?: ShardMeasures;
 }
 
-export function reportOf(shard: Shard, features?: SinkReport): ShardReport {
+export function reportOf(shard: Shard, features?: SinkReport, pumps: readonly PumpReport[] = []): ShardReport {
   const { job, partition, node, store } = shard.parts;
   const { meta } = shard.fold;
   return {
@@ -63,6 +63,7 @@ export function reportOf(shard: Shard, features?: SinkReport): ShardReport {
     counts: { ...meta.counts },
     ...(shard.error === undefined ? {} : { error: shard.error.toRecord() }),
     ...(features === undefined ? {} : { features: withLag(features, shard.stored) }),
+    ...(pumps.length === 0 ? {} : { pumps }),
     measures: shard.meter.toRecord(),
   };
 }

@@ -100,7 +100,7 @@ export class ShardHost {
 
   reports(): ShardReport[] {
     return this.#hosted.map(({ job, partition, shard, features, pumps, error }) => {
-      if (shard !== undefined) return { ...reportOf(shard, features?.report()), pumps: pumps?.reports() ?? [] };
+      if (shard !== undefined) return reportOf(shard, features?.report(), pumps?.reports());
       return unstartedReport(job, partition, this.#options.nodeId, error?.toRecord());
     });
   }
