@@ -3,7 +3,13 @@
  * over all of them. The log `visits` is keyed by page and has a job of its own, `visitors` is fed from it by a pump, and
  * `spans` from the outputs of `visitors`.
  */
-import { actor, job, map, output, outputsOf, repartition, stream, Type, timer, value } from "../../index.ts";
+import { Type } from "typebox";
+import { actor, timer } from "../../actors/model/actor.ts";
+import { map } from "../../actors/model/cells/map.ts";
+import { value } from "../../actors/model/cells/value.ts";
+import { job } from "../../actors/model/job.ts";
+import { outputsOf, repartition } from "../../actors/model/repartition.ts";
+import { output, stream } from "../../actors/model/stream.ts";
 
 export const SPAN_MS = 5_000;
 
