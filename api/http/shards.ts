@@ -68,7 +68,7 @@ export function shardRoutes(node: Node): readonly Route[] {
       method: "GET",
       path: "/v1/jobs",
       role: "viewer",
-      summary: "Jobs with log, version, partitions, actor and output types, and settings",
+      summary: "Jobs with log, version, partitions, pumps, actor and output types, and settings",
       answers: { 200: listOf(Job) },
       handle: async () => ({ status: 200, body: { items: jobsOf(node), next: null } }),
     },
