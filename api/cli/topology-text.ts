@@ -3,6 +3,7 @@ import type { NodeKind, Topology } from "../../actors/model/topology/topology.ts
 
 const TITLES: readonly (readonly [NodeKind, string])[] = [
   ["log", "logs"],
+  ["pump", "pumps"],
   ["table", "reference tables"],
   ["stream", "streams"],
   ["actor", "actors"],

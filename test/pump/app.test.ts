@@ -6,8 +6,10 @@ import { actor } from "../../actors/model/actor.ts";
 import { besideEachOther, type Job, job } from "../../actors/model/job.ts";
 import { outputsOf, type Repartition, repartition } from "../../actors/model/repartition.ts";
 import { stream } from "../../actors/model/stream.ts";
+import { topologyOf } from "../../actors/model/topology/topology.ts";
 import { firstSlotMap } from "../../runtime/log/slot-map.ts";
 import { checkPumps, logsOf, pumpsBeside } from "../../runtime/pump/pump-places.ts";
+import { spans, visitors, visits } from "../support/pump-app.ts";
 
 const any = stream("any", { schema: Type.Unknown() });
 const key = () => "k";
@@ -37,6 +39,18 @@ suite("a pump", () => {
       /at most 16/,
     );
   });
+});
+
+test("a pump is drawn between its source and the log that it feeds", () => {
+  const { nodes, edges } = topologyOf([visits, visitors, spans]);
+  const labels = new Map(nodes.map(({ id, label }) => [id, label]));
+  const drawn = edges.map(({ from: source, to }) => `${labels.get(source)} -> ${labels.get(to)}`).filter((edge) => edge.includes("pump"));
+  assert.deepEqual(drawn, [
+    "pump visits -> log visitors",
+    "log visits -> pump visits",
+    "pump visitors-out -> log spans",
+    "visit.seen\nspan.part -> pump visitors-out",
+  ]);
 });
 
 suite("an app", () => {

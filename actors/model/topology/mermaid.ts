@@ -4,6 +4,7 @@ import type { NodeKind, Topology, TopologyEdge, TopologyNode } from "./topology.
 /** What stands around a label: it gives the node its shape. */
 const SHAPES: Readonly<Record<NodeKind, readonly [open: string, close: string]>> = {
   log: ["[(", ")]"],
+  pump: ["{{", "}}"],
   stream: [">", "]"],
   table: ["[(", ")]"],
   actor: ["([", "])"],

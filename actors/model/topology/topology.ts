@@ -6,7 +6,7 @@ import type { Actor } from "../actor.ts";
 import type { StepKind } from "../flow/steps.ts";
 import type { Job } from "../job.ts";
 
-export type NodeKind = "log" | "stream" | "table" | "actor" | "operator" | "timer" | "effect" | "step" | "output";
+export type NodeKind = "log" | "pump" | "stream" | "table" | "actor" | "operator" | "timer" | "effect" | "step" | "output";
 
 export interface TopologyNode {
   /** Letters, digits and `_`. */
@@ -39,6 +39,7 @@ export function topologyOf(jobs: readonly Job[]): Topology {
       else drawFlow(drawing, job, actor, log);
     }
   }
+  for (const job of jobs) drawPumps(drawing, job, jobs);
   return drawing;
 }
 
@@ -99,6 +100,24 @@ function drawFlow(drawing: Drawing, job: Job, actor: Actor, log: string): void {
   // Which step looks up in which table is code: it is drawn at the flow's first one.
   const first = steps.find(({ kind }) => kind !== "source");
   if (first !== undefined) drawTables(drawing, actor, ids[first.number]!);
+}
+
+function drawPumps(drawing: Drawing, job: Job, jobs: readonly Job[]): void {
+  for (const { name, source, streams } of job.from) {
+    const pump = drawing.node("pump", `${job.log}_${name}`, `pump ${name}`);
+    drawing.edge(pump, drawing.node("log", job.log, `log ${job.log}`));
+    if (source.kind === "log") {
+      drawing.edge(drawing.node("log", source.log, `log ${source.log}`), pump);
+      continue;
+    }
+    for (const from of jobs.filter((other) => other.name === source.job)) {
+      const types = new Set(streams.map(({ type }) => type));
+      for (const { name: actor, outputs, steps } of from.actors) {
+        for (const { type } of outputs.filter((output) => types.has(output.type)))
+          drawing.edge(steps === undefined ? drawing.node("output", `${from.name}/${actor}`, type) : outputOf(drawing, from, type), pump);
+      }
+    }
+  }
 }
 
 function drawTables(drawing: Drawing, { references }: Actor, to: string): void {
