@@ -29,12 +29,27 @@ export class DerivedOutputs {
   readonly #next = new Map<string, number>();
   readonly #counts = new Map<string, number>();
   /** By job: sequence of the entry that ends the sample, by partition. */
-  readonly #ends: ReadonlyMap<string, readonly number[]>;
+  readonly #ends: Map<string, readonly number[]>;
+  /** Outputs of jobs whose samples end where nobody knows yet. */
+  readonly #uncounted: ReadonlyMap<string, { readonly shard: number; readonly event: OutputEvent }[]>;
 
-  constructor(reader: OutputReader, ends: ReadonlyMap<string, readonly number[]>, write: (line: string, output: OutputEvent) => void) {
+  /** `open`: jobs whose ends will be told. */
+  constructor(
+    reader: OutputReader,
+    ends: ReadonlyMap<string, readonly number[]>,
+    open: ReadonlySet<string>,
+    write: (line: string, output: OutputEvent) => void,
+  ) {
     this.#reader = reader;
-    this.#ends = ends;
+    this.#ends = new Map(ends);
+    this.#uncounted = new Map([...open].map((job) => [job, []]));
     this.#write = write;
+  }
+
+  /** Says where the sample of a job ends. */
+  end(job: string, ends: readonly number[]): void {
+    this.#ends.set(job, ends);
+    for (const { shard, event } of this.#uncounted.get(job)?.splice(0) ?? []) this.#count(job, shard, event);
   }
 
   /** Prints what is new in each shard. True when it has seen all. */
@@ -59,6 +74,7 @@ export class DerivedOutputs {
 
   /** True when every shard has folded its sample, and what came of it is stored and was seen here. */
   complete(shards: RunningShards): boolean {
+    if ([...this.#uncounted.keys()].some((job) => !this.#ends.has(job))) return false;
     return shards.every(({ job, shard, position, outputs, outputsStored, status }) => {
       const end = this.#ends.get(job)?.[shard] ?? 0;
       const folded = Number(position.slice(position.indexOf(":") + 1, position.indexOf(".")));
@@ -72,6 +88,7 @@ export class DerivedOutputs {
   }
 
   #count(job: string, shard: number, event: OutputEvent): void {
+    if (!this.#ends.has(job)) this.#uncounted.get(job)?.push({ shard, event });
     const sequence = Number(event.position.slice(event.position.indexOf(":") + 1, event.position.indexOf(".")));
     if (sequence > (this.#ends.get(job)?.[shard] ?? 0)) return;
     this.#counts.set(event.type, (this.#counts.get(event.type) ?? 0) + 1);

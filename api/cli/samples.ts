@@ -26,6 +26,8 @@ export interface PublishedSample {
   readonly events: number;
   /** By partition: sequence of the watermark entry that ends it. */
   readonly ends: readonly number[];
+  /** The watermark in those entries, milliseconds. */
+  readonly until: number;
 }
 
 interface Line {
@@ -63,7 +65,7 @@ export async function publishSample(nc: NatsConnection, sample: Sample, dataDir:
     const log = new NatsPartitionLog(nc, sample.log, partition);
     ends.push(await log.append(controlSubject(sample.log, partition), Buffer.from(writeWatermark(formatInstant(end)))));
   }
-  const published: PublishedSample = { log: sample.log, events: lines.length, ends };
+  const published: PublishedSample = { log: sample.log, events: lines.length, ends, until: end };
   writeFileSync(`${record}.new`, JSON.stringify(published), { flush: true });
   renameSync(`${record}.new`, record);
   return published;

@@ -10,6 +10,7 @@ import { SAMPLES } from "../../actors/samples.ts";
 import { loadApp, SHIPPED_APP } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
+import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
 import { startOwnServer } from "../../runtime/node/own-server.ts";
@@ -19,8 +20,10 @@ import { logsOf } from "../../runtime/pump/pump-places.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { readShards } from "./api-client.ts";
 import { ApiClient } from "./client/api-client.ts";
+import { knownJobs } from "./client/known-jobs.ts";
 import { readToken } from "./client/open-api.ts";
 import { DerivedOutputs } from "./derived-outputs.ts";
+import { PumpedEnds } from "./pumped-ends.ts";
 import { type PublishedSample, publishSample } from "./samples.ts";
 
 const POLL_MS = 100;
@@ -77,7 +80,9 @@ async function follow(nc: NatsConnection, api: ApiClient, samples: readonly Publ
   const jsm = await jetstreamManager(nc, { checkAPI: false });
   const ends = new Map(samples.map((sample) => [sample.log, sample.ends]));
   const digest = new CaseDigest();
-  const outputs = new DerivedOutputs(new OutputReader(jsm), ends, (line, output) => {
+  const untils = new Map(samples.map(({ log, until }) => [log, until]));
+  const pumped = new PumpedEnds((await knownJobs(api)) ?? [], untils, (log, partition) => new NatsPartitionLog(nc, log, partition));
+  const outputs = new DerivedOutputs(new OutputReader(jsm), ends, pumped.open, (line, output) => {
     digest.add(output);
     process.stdout.write(line);
   });
@@ -94,7 +99,11 @@ async function follow(nc: NatsConnection, api: ApiClient, samples: readonly Publ
     if (exit && halted?.error !== undefined)
       throw new TidemarkError(halted.error.code, `${halted.job}/${halted.shard}: ${halted.error.detail}`);
     if (shards !== undefined) {
-      const seen = await outputs.poll(shards).catch((error: unknown) => {
+      const polled = pumped.find().then((found) => {
+        for (const [job, of] of found) outputs.end(job, of);
+        return outputs.poll(shards);
+      });
+      const seen = await polled.catch((error: unknown) => {
         if (!isTidemarkError(error, "NATS_UNREACHABLE")) throw error;
         return false; // The server is away; the node waits for it, and so do we.
       });

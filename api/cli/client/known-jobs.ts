@@ -2,10 +2,11 @@
 import type { ApiClient } from "./api-client.ts";
 
 export interface KnownJob {
+  readonly job: string;
   readonly log: string;
   readonly partitions: number;
   /** Pumps that feed its log; none told by a node of an older version. */
-  readonly from?: readonly { readonly source: string; readonly partitions: number }[];
+  readonly from?: readonly { readonly pump: string; readonly source: string; readonly partitions: number }[];
   /** Types of its outputs; none told by a node of an older version. */
   readonly outputs?: readonly string[];
 }
