@@ -12,6 +12,7 @@ import { readJournalEntry } from "../../actors/fold/journal.ts";
 import { jsonText } from "../../actors/fold/json-text.ts";
 import { PUMP_ERROR, SOURCE_POSITION } from "../../actors/fold/pump-entry.ts";
 import { readSubject, type SubjectKind } from "../../actors/fold/subject.ts";
+import { newestData } from "../../actors/fold/upcast.ts";
 import { readKey, SLOTS, slotOf, writeKey } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import type { Repartition } from "../../actors/model/repartition.ts";
@@ -100,16 +101,19 @@ export class SourceEvents {
   }
 
   #keyFor(
-    { id, source, type, time, data }: Envelope,
+    event: Envelope,
     key: string,
-    { schema }: Stream<unknown>,
+    stream: Stream<unknown>,
   ): { readonly key: string; readonly token: string } | { readonly error: string } | undefined {
     const { guard, pump } = this.#options;
+    const { id, source, type, time } = event;
     let given: unknown;
     guard.enter();
     try {
-      if (!schema.check(data)) return { error: bounded(`data ${schema.explain(data)}`) };
-      given = pump.key({ id, source, type, key, time, data: data as never });
+      // As the target's handlers will see it. What is written is what came.
+      const newest = newestData(stream, event);
+      if ("code" in newest) return { error: bounded(newest.reason) };
+      given = pump.key({ id, source, type, key, time, data: newest.data as never });
     } catch (error) {
       return { error: bounded(`the key function threw ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`) };
     } finally {

@@ -202,6 +202,20 @@ suite("a key function", () => {
     assert.deepEqual(of.said(), { "%": ["pump-key"] });
   });
 
+  test("sees data of an older version as the newest; what is written is what came", async () => {
+    const newest = stream("script.run", { schema: Type.Object({ steps: Type.Array(Type.Unknown()), user: Type.String() }) });
+    const older = Type.Object({ steps: Type.Array(Type.Unknown()) });
+    const up = ({ steps }: { readonly steps: readonly unknown[] }) => ({ steps: [...steps], user: "old" });
+    const pumps = [repartition("src", { streams: [newest.upcast(older, up)], key: ({ data }) => data.user })];
+    const of = world(1, 1, scriptedJob({ from: pumps }));
+    await of.publish({ key: "a", steps: say("as it came") });
+    await of.drain(of.start(0));
+    assert.deepEqual(of.said(), { old: ["as it came"] });
+    const [entry] = of.entries(0).filter(({ payload }) => payload.length > 0);
+    const [event] = JSON.parse(Buffer.from(entry!.payload).toString()) as { readonly data: object }[];
+    assert.deepEqual(event?.data, { steps: say("as it came") });
+  });
+
   test("that changes the event changes nothing of what is written", async () => {
     const of = world(
       1,
