@@ -43,4 +43,5 @@ export const SAMPLES: readonly Sample[] = [
     file: new URL("./clicks/sample.ndjson", import.meta.url),
     beyondMs: DAY_MS,
   },
+  { log: "logins", reference: [], file: new URL("./logins/sample.ndjson", import.meta.url), beyondMs: HOUR_MS },
 ];

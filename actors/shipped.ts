@@ -1,7 +1,8 @@
 /** The jobs that ship: what `npm start` runs. */
 import cases from "./cases/cases.ts";
 import clicks from "./clicks/clicks.ts";
+import logins from "./logins/logins.ts";
 import meter from "./meter/meter.ts";
 import sensors from "./sensors/sensors.ts";
 
-export default [meter, cases, sensors, clicks];
+export default [meter, cases, sensors, clicks, logins];
