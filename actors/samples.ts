@@ -1,6 +1,7 @@
 /** The samples that ship: what `npm start` publishes, one per log. */
 import { caseTables } from "./cases/tables.ts";
 import { clickTables } from "./clicks/tables.ts";
+import { conversationTable } from "./conversations/settings.ts";
 import type { ReferenceTable } from "./model/reference.ts";
 import { DAY_MS, HOUR_MS } from "./model/time.ts";
 import { device } from "./sensors/device.ts";
@@ -44,4 +45,10 @@ export const SAMPLES: readonly Sample[] = [
     beyondMs: DAY_MS,
   },
   { log: "logins", reference: [], file: new URL("./logins/sample.ndjson", import.meta.url), beyondMs: HOUR_MS },
+  {
+    log: "conversations",
+    reference: [{ table: conversationTable, file: new URL("./conversations/reference/conversation.ndjson", import.meta.url) }],
+    file: new URL("./conversations/sample.ndjson", import.meta.url),
+    beyondMs: DAY_MS,
+  },
 ];

@@ -1,8 +1,9 @@
 /** The jobs that ship: what `npm start` runs. */
 import cases from "./cases/cases.ts";
 import clicks from "./clicks/clicks.ts";
+import conversations from "./conversations/conversations.ts";
 import logins from "./logins/logins.ts";
 import meter from "./meter/meter.ts";
 import sensors from "./sensors/sensors.ts";
 
-export default [meter, cases, sensors, clicks, logins];
+export default [meter, cases, sensors, clicks, logins, conversations];

@@ -98,24 +98,28 @@ function ofUser(line: Line | number): Line | number {
   return { ...line, key, text: line.text.replace(/"subject":"[^"]+"/, `"subject":${JSON.stringify(key)}`) };
 }
 
-/** Steps of minutes and milliseconds around the edges, a third of them behind, some late, and watermarks that jump. */
+const WIDE = [0, 1, 2_000, 60_000, 150_000, 300_000, 300_001, 599_999];
+const DENSE = [0, 1, 1_000, 10_000, 60_000];
+
+/** Steps of minutes and milliseconds around the edges, many of them behind, some late, and watermarks that jump; every second seed dense. */
 function wild(seed: number, count: number): (Line | number)[] {
   const dice = new Dice(seed);
+  const isDense = seed % 2 === 0;
   const lines: (Line | number)[] = [];
   let now = START;
   for (let i = 0; i < count; i++) {
-    now += dice.chance(0.02) ? dice.between(0, 2 * 24 * 60) * MINUTE : dice.pick([0, 1, 2_000, 60_000, 150_000, 300_000, 300_001, 599_999]);
+    now += dice.chance(0.02) ? dice.between(0, 2 * 24 * 60) * MINUTE : dice.pick(isDense ? DENSE : WIDE);
     const backMs = dice.weighted([
       ["0", 6],
       ["10000", 2],
       ["300000", 3],
       ["400000", 1],
     ])!;
-    const time = now - (dice.chance(0.3) ? Number(backMs) : dice.between(0, Number(backMs) + 1));
-    const ip = dice.pick(["192.0.2.1", "198.51.100.7", "2001:db8:1::1"]);
+    const time = now - (dice.chance(isDense ? 0.1 : 0.3) ? Number(backMs) : dice.between(0, Number(backMs) + 1));
+    const ip = dice.pick(["192.0.2.1", "198.51.100.7", "2001:db8:1::1"].slice(isDense ? 1 : 0));
     const written = dice.pick([ip, ip, ip.replace("2001:db8:1::1", "2001:DB8:1:0::1"), ip.includes(":") ? ip : `::ffff:${ip}`]);
     const userId = dice.pick(["amara", "bela"]);
-    const data = { userId, result: dice.chance(0.45) ? "success" : "failed", ip: written };
+    const data = { userId, result: dice.chance(isDense ? 0.15 : 0.45) ? "success" : "failed", ip: written };
     const id = dice.chance(0.03) ? `w${dice.between(0, i)}` : `w${i}`;
     const key = dice.chance(0.06) ? written : ip;
     const event = { specversion: "1.0", id, source: "/wild", type: "login", subject: key, time: formatInstant(time), data };

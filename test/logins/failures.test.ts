@@ -74,6 +74,15 @@ suite("failed logins", () => {
     assert.deepEqual(named(await gate.told()), ["failed-logins 2", "breach-suspected 3", "failed-logins 9"]);
   });
 
+  test("and a success of one time stand in the order of the log", async () => {
+    const gate = await Gate.byAddress();
+    for (const minutes of [0, 1]) await gate.fails(minutes);
+    await gate.succeeds(3);
+    for (const minutes of [3, 4, 5]) await gate.fails(minutes);
+    await gate.succeeds(5);
+    assert.deepEqual(named(await gate.told()), ["failed-logins 5", "breach-suspected 5"]);
+  });
+
   test("of one address say nothing of another", async () => {
     const gate = await Gate.byAddress();
     await gate.fails(0, { ip: "192.0.2.1" });
@@ -186,9 +195,41 @@ suite("disorder", () => {
     await gate.passed(6);
     assert.deepEqual(named(gate.alerts()), ["failed-logins 2"]);
     await gate.succeeds(3);
-    assert.deepEqual(named(gate.alerts()), ["breach-suspected 3"]);
+    const [breach, ...more] = gate.alerts();
+    assert.deepEqual([breach!.type, breach!.data.failedAttempts, more], ["alert.breach-suspected", 3, []]);
     await gate.fails(6.5);
     assert.deepEqual(named(await gate.told()), ["failed-logins 6.5"]);
+  });
+
+  test("beyond it lets a success make two runs of one: the later one is told of too, where it is enough for that", async () => {
+    const gate = await Gate.byAddress();
+    for (const minutes of [0, 1, 2, 3.5, 4, 4.5]) await gate.fails(minutes);
+    await gate.passed(6);
+    assert.deepEqual(named(gate.alerts()), ["failed-logins 2"]);
+    const id = await gate.succeeds(3);
+    const [alert] = gate.kit.outputs("failedLogins");
+    assert.equal(alert!.causeId, id);
+    assert.deepEqual(named(gate.alerts()), ["failed-logins 4.5", "breach-suspected 3"]);
+  });
+
+  test("beyond it lets a success at the time of the alert leave a run that was not told of", async () => {
+    const gate = await Gate.byAddress();
+    for (const minutes of [0, 1, 2, 4]) await gate.fails(minutes);
+    await gate.passed(5);
+    await gate.succeeds(2);
+    assert.deepEqual(named(gate.alerts()), ["failed-logins 2", "breach-suspected 2"]);
+    await gate.fails(5.5);
+    await gate.fails(6);
+    assert.deepEqual(named(await gate.told()), ["failed-logins 6"]);
+  });
+
+  test("beyond it lets a success before the alert leave it as it is", async () => {
+    const gate = await Gate.byAddress();
+    for (const minutes of [0, 1, 2, 3, 4]) await gate.fails(minutes);
+    await gate.passed(5);
+    await gate.succeeds(0.5);
+    await gate.fails(6);
+    assert.deepEqual(named(await gate.told()), ["failed-logins 2"]);
   });
 
   test("by more than five minutes behind the watermark makes a login late, and it changes nothing", async () => {

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { type LoginFault, type LoginLine, loginEvents } from "../../actors/logins/generate.ts";
+import logins from "../../actors/logins/logins.ts";
+import { judge } from "./folded.ts";
 import { plainLogins } from "./plain-logins.ts";
 
 const OPTIONS = { seed: 7, people: 14, days: 20, attacksADay: 3, start: Date.UTC(2026, 2, 2) };
@@ -28,6 +30,12 @@ test("the page counts the sample's lines and what is wrong with them", () => {
   );
   const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (\d+) \|/gm)].map(([, kind, count]) => [kind, Number(count)] as const);
   assert.deepEqual(new Map(rows), new Map([...counted].map(([kind, lines]) => [kind, lines.length])));
+});
+
+test("the page says what comes of the sample", () => {
+  const alerts = judge(logins, plainLogins, sample, { partitions: 4 }).flatMap(({ plain }) => plain.alerts);
+  const failed = alerts.filter(({ type }) => type === "alert.failed-logins").length;
+  assert.ok(page.includes(`it gives ${failed} \`alert.failed-logins\` and ${alerts.length - failed} \`alert.breach-suspected\``));
 });
 
 test("without disorder every line is a login of the job, in order but for eight seconds", () => {

@@ -162,6 +162,17 @@ suite("a login unlike the user", () => {
     }
   });
 
+  test("is judged by stragglers too: the first one, and one of the period before, which is half a login", async () => {
+    const gate = await Gate.byUser();
+    const turn = -9 * 60;
+    await gate.succeeds(turn + 1, { ip: HOME });
+    await gate.passed(turn + 2);
+    await gate.succeeds(turn - 1, { ip: HOME });
+    const { since, lastAt, logins, hours, networks } = gate.kit.actor(loginUser, "amara")!.state.baseline!;
+    assert.deepEqual([since, lastAt, logins], [T0 + (turn - 1) * MINUTE, T0 + (turn + 1) * MINUTE, 2]);
+    assert.deepEqual([hours[0], hours[23], networks.map(({ count }) => count)], [1, 0.5, [1.5]]);
+  });
+
   test("is not judged by those that failed, and they teach nothing", async () => {
     const gate = await settled();
     await gate.fails(10 * DAY + 240, { ip: OFFICE });
