@@ -1,4 +1,4 @@
-/** Addresses and networks: rules 1 and 2 of actors/logins/README.md, against Node's own reading of addresses. */
+/** Addresses and networks: rule 1 of actors/logins/README.md, and that of actors/logins-by-user/README.md, against Node's own reading of addresses. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addressText, networkOf, parseAddress } from "../../actors/logins/address.ts";

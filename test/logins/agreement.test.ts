@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { loginEvents } from "../../actors/logins/generate.ts";
 import logins from "../../actors/logins/logins.ts";
-import loginsByUser from "../../actors/logins/logins-by-user.ts";
+import loginsByUser from "../../actors/logins-by-user/logins-by-user.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { formatInstant, parseInstant } from "../../actors/model/time.ts";
 import { Dice } from "../../actors/random.ts";

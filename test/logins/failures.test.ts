@@ -1,4 +1,4 @@
-/** Failures of one address, one situation at a time: rules 5 to 14 of actors/logins/README.md. */
+/** Failures of one address, one situation at a time: the rules of actors/logins/README.md. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ip } from "../../actors/logins/logins.ts";

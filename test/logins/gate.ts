@@ -1,6 +1,6 @@
 /** One of the jobs about logins, with what comes to it told in minutes: tests read as what happened. */
 import logins from "../../actors/logins/logins.ts";
-import loginsByUser from "../../actors/logins/logins-by-user.ts";
+import loginsByUser from "../../actors/logins-by-user/logins-by-user.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { type JobTest, testJob } from "../../runtime/testing/testing.ts";
 

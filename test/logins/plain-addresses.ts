@@ -1,4 +1,4 @@
-/** Rules 1 and 2 of actors/logins/README.md by other means: Node's own idea of an address, and URL's of its text. */
+/** Rule 1 of actors/logins/README.md and of actors/logins-by-user/README.md, by other means: Node's own idea of an address, and URL's of its text. */
 import { isIPv4, isIPv6 } from "node:net";
 
 /** The one text of an address; `undefined` where there is none. */

@@ -117,7 +117,7 @@ function onSuccess(address: Address, event: PlainEvent): Judged {
   return { alerts, suppressed: 0 };
 }
 
-/** Rule 9: the first failure that has two others in the ten minutes before it. */
+/** Rule 8: the first failure that has two others in the ten minutes before it. */
 function thirds(address: Address, event: PlainEvent): PlainAlert[] {
   for (const [i, third] of address.failures.entries()) {
     const near = address.failures.slice(0, i + 1).filter((failure) => failure.at >= third.at - TEN);

@@ -1,5 +1,5 @@
 /**
- * What the job `logins-by-user` should say of the lines of one partition, from the rules of actors/logins/README.md alone.
+ * What the job `logins-by-user` should say of the lines of one partition, from the rules of actors/logins-by-user/README.md alone.
  * Every login is kept, and everything is computed from all of them each time.
  */
 import { type PlainEvent, type PlainLine, PlainOrder, plainShard } from "../support/plain-shard.ts";
@@ -64,7 +64,7 @@ function refusal({ subject, data }: PlainEvent): string | undefined {
 
 type Say = (type: string, data: object) => void;
 
-/** Rules 16 and 17. Gives how many alerts were not repeated. */
+/** Rules 5 and 6. Gives how many alerts were not repeated. */
 function concurrent(user: User, login: Login, say: Say): number {
   const near = [...lastOfFifty(user.logins).filter(({ at }) => at >= login.at - FIVE && at <= login.at + FIVE), login];
   const networks = distinct(near.map(({ network }) => network));
@@ -78,7 +78,7 @@ function concurrent(user: User, login: Login, say: Say): number {
   return 0;
 }
 
-/** Rule 18: of each address the latest login, of the last ten minutes; the fifty latest addresses. */
+/** Rule 7: of each address the latest login, of the last ten minutes; the fifty latest addresses. */
 function lastOfFifty(logins: readonly Login[]): Login[] {
   const newest = Math.max(...logins.map(({ at }) => at));
   const latest = new Map<string, Login>();
@@ -90,7 +90,7 @@ function lastOfFifty(logins: readonly Login[]): Login[] {
   return [...latest.values()].sort((a, b) => a.at - b.at).slice(-50);
 }
 
-/** Rules 19 to 23. */
+/** Rules 8 to 12. */
 function unusual(user: User, login: Login, say: Say): void {
   const { at, ip, network } = login;
   const lastAt = Math.max(...user.taught.map((other) => other.at));
@@ -123,7 +123,7 @@ function countOf(user: User, period: number, network: string): number {
   return faded(user.taught.slice(user.madeRoom.get(network) ?? 0), period, (other) => other.network === network);
 }
 
-/** Rule 20: at most fifty networks. */
+/** Rule 9: at most fifty networks. */
 function makeRoom(user: User, period: number, network: string): void {
   const all = distinct(user.taught.map((other) => other.network));
   if (all.length < 50) return;
@@ -139,7 +139,7 @@ function makeRoom(user: User, period: number, network: string): void {
   user.madeRoom.set(least!.other, user.taught.length);
 }
 
-/** Rule 20: a count is halved at each turn; what is below 1/8 by then is nothing. A straggler of the period before is half. */
+/** Rule 9: a count is halved at each turn; what is below 1/8 by then is nothing. A straggler of the period before is half. */
 function faded(logins: User["taught"], period: number, of: (login: Login) => boolean): number {
   const own = logins.filter(of);
   let sum = 0;

@@ -1,7 +1,7 @@
-/** Logins of one user, one situation at a time: rules 15 to 23 of actors/logins/README.md. */
+/** Logins of one user, one situation at a time: the rules of actors/logins-by-user/README.md. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { loginUser } from "../../actors/logins/logins-by-user.ts";
+import { loginUser } from "../../actors/logins-by-user/logins-by-user.ts";
 import { at, Gate, HOUR, MINUTE, named, T0 } from "./gate.ts";
 
 const MS = 1 / MINUTE;

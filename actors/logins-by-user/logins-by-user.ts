@@ -3,14 +3,14 @@
  * numbered in README.md beside this file. A login that failed says nothing of the user, and is passed over.
  */
 import { Type } from "typebox";
+import { addressText, networkOf, parseAddress } from "../logins/address.ts";
+import { concurrentSessions, login, unusualAccess } from "../logins/events.ts";
 import { actor } from "../model/actor.ts";
 import { value } from "../model/cells/value.ts";
 import { job } from "../model/job.ts";
 import { ordered } from "../model/operators/ordered.ts";
 import { formatInstant } from "../model/time.ts";
-import { addressText, networkOf, parseAddress } from "./address.ts";
 import { Baseline, taught, unusual } from "./baseline.ts";
-import { concurrentSessions, login, unusualAccess } from "./events.ts";
 import { NO_SESSIONS, Sessions, withLogin } from "./sessions.ts";
 
 const Access = Type.Object({ ip: Type.String(), network: Type.String() });
