@@ -15,12 +15,12 @@ suite("a context", () => {
   test("says who said what and when, and what brought it about", async () => {
     const chat = await Chat.open({ messages: 2 });
     await chat.say(0, "Hello?", { role: "user" });
-    await chat.say(3.5, "Grüezi 📦", { role: "agent of the night" });
+    await chat.say(3.5, "Grüezi 📦", { role: "clerk of the night" });
     await chat.passed(4);
     const [{ data, causeId, time }] = chat.contexts() as [Awaited<ReturnType<Chat["contexts"]>>[number]];
     const messages = [
       { role: "user", text: "Hello?", at: at(0) },
-      { role: "agent of the night", text: "Grüezi 📦", at: at(3.5) },
+      { role: "clerk of the night", text: "Grüezi 📦", at: at(3.5) },
     ];
     assert.deepEqual([data, causeId, time], [{ conversationId: "c1", reason: "count", messages }, "Grüezi 📦", T0 + 3.5 * SECOND]);
   });
