@@ -3,12 +3,13 @@
  * numbered in README.md beside this file. A login that failed says nothing of the user, and is passed over.
  */
 import { Type } from "typebox";
-import { addressText, networkOf, parseAddress } from "../logins/address.ts";
-import { concurrentSessions, login, unusualAccess } from "../logins/events.ts";
+import { addressText, isSameAddress, networkOf, parseAddress } from "../logins/address.ts";
+import { concurrentSessions, type Login, login, unusualAccess } from "../logins/events.ts";
 import { actor } from "../model/actor.ts";
 import { value } from "../model/cells/value.ts";
 import { job } from "../model/job.ts";
 import { ordered } from "../model/operators/ordered.ts";
+import { type PumpedEvent, repartition } from "../model/repartition.ts";
 import { formatInstant } from "../model/time.ts";
 import { Baseline, taught, unusual } from "./baseline.ts";
 import { NO_SESSIONS, Sessions, withLogin } from "./sessions.ts";
@@ -52,8 +53,14 @@ export const loginUser = actor("login-user", {
 
 export default job("logins-by-user", {
   log: "logins-by-user",
+  from: [repartition("logins", { streams: [login], key: userOf })],
   actors: [loginUser],
   outOfOrderness: "10s",
   allowedLateness: "5m",
   dedupeHorizon: "24h",
 });
+
+/** What failed is not needed here, and what the job `logins` sends to quarantine stays there. */
+function userOf({ key, data: { userId, result, ip } }: PumpedEvent<Login>): string | undefined {
+  return result === "success" && isSameAddress(key, ip) ? userId : undefined;
+}

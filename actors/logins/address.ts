@@ -28,6 +28,12 @@ export function addressText(address: Address): string {
     .join(":")}`;
 }
 
+/** Whether both texts are one address. */
+export function isSameAddress(a: string, b: string): boolean {
+  const [one, other] = [parseAddress(a), parseAddress(b)];
+  return one !== undefined && other !== undefined && addressText(one) === addressText(other);
+}
+
 /** The /24 of an IPv4 address, the /48 of an IPv6 one. */
 export function networkOf(address: Address): string {
   if (address.length !== GROUPS) return `${address.slice(0, 3).join(".")}.0/24`;

@@ -1,5 +1,5 @@
 /** What both jobs about logins take and tell. Instants in outputs are RFC 3339. */
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { output, stream } from "../model/stream.ts";
 import { parseAddress } from "./address.ts";
 
@@ -10,13 +10,15 @@ const Ip = Type.Refine(
 );
 
 /** A user's name as it was given may be anything, and an attacker gives it: none is refused for its length. */
-const Login = Type.Object({
+const LoginData = Type.Object({
   userId: Type.String(),
   result: Type.Union([Type.Literal("failed"), Type.Literal("success")]),
   ip: Ip,
 });
 
-export const login = stream("login", { schema: Login });
+export type Login = Static<typeof LoginData>;
+
+export const login = stream("login", { schema: LoginData });
 
 const Text = Type.String();
 const Texts = Type.Array(Text);

@@ -8,7 +8,7 @@ import { value } from "../model/cells/value.ts";
 import { job } from "../model/job.ts";
 import { ordered } from "../model/operators/ordered.ts";
 import { formatInstant } from "../model/time.ts";
-import { addressText, parseAddress } from "./address.ts";
+import { addressText, isSameAddress, parseAddress } from "./address.ts";
 import { breachSuspected, failedLogins, login } from "./events.ts";
 import { type Failures, failed, NO_RUN, Run, succeeded } from "./failures.ts";
 
@@ -65,12 +65,11 @@ export default job("logins", {
 
 /** Each spelling of one address is a key of its own, so failures under two of them are not counted together: that is told. */
 function checkKey(ctx: IpContext, ip: string): void {
-  const address = parseAddress(ctx.key);
-  const text = address === undefined ? undefined : addressText(address);
-  if (text !== addressText(parseAddress(ip)!)) ctx.quarantine("ip-mismatch", `the key is "${ctx.key}", and the login came from "${ip}"`);
-  if (text === ctx.key || ctx.state.spelling.get()) return;
+  if (!isSameAddress(ctx.key, ip)) ctx.quarantine("ip-mismatch", `the key is "${ctx.key}", and the login came from "${ip}"`);
+  const address = addressText(parseAddress(ip)!);
+  if (address === ctx.key || ctx.state.spelling.get()) return;
   ctx.state.spelling.set(true);
-  ctx.quality("key-spelling", { key: ctx.key, address: text });
+  ctx.quality("key-spelling", { key: ctx.key, address });
 }
 
 function attemptsOf(ip: string, failures: Failures) {

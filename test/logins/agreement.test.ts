@@ -8,7 +8,6 @@ import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { loginEvents } from "../../actors/logins/generate.ts";
 import logins from "../../actors/logins/logins.ts";
-import loginsByUser from "../../actors/logins-by-user/logins-by-user.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { formatInstant, parseInstant } from "../../actors/model/time.ts";
 import { Dice } from "../../actors/random.ts";
@@ -16,6 +15,7 @@ import type { PlainLine } from "../support/plain-shard.ts";
 import { differencesOf, type Judged, type Judging, judge, type Line } from "./folded.ts";
 import { type PlainOutputs, plainLogins } from "./plain-logins.ts";
 import { plainUsers } from "./plain-users.ts";
+import { unfedByUser } from "./unfed.ts";
 
 const RUNS = Number(process.env.LOGINS_RUNS ?? 6);
 const SEED = Number(process.env.LOGINS_SEED ?? Math.floor(Math.random() * 1e9));
@@ -24,11 +24,11 @@ const MINUTE = 60_000;
 
 const JOBS: readonly (readonly [Job, (lines: readonly PlainLine[]) => PlainOutputs])[] = [
   [logins, plainLogins],
-  [loginsByUser, plainUsers],
+  [unfedByUser, plainUsers],
 ];
 
 for (const [job, plainOf] of JOBS) {
-  const isByUser = job === loginsByUser;
+  const isByUser = job === unfedByUser;
   const judged = (lines: readonly (Line | number)[], how?: Judging): Judged[] =>
     judge(job, plainOf, isByUser ? lines.map(ofUser) : lines, how);
   const assertAgrees = (all: readonly Judged[]): number => {

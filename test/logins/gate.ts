@@ -1,8 +1,8 @@
 /** One of the jobs about logins, with what comes to it told in minutes: tests read as what happened. */
 import logins from "../../actors/logins/logins.ts";
-import loginsByUser from "../../actors/logins-by-user/logins-by-user.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { type JobTest, testJob } from "../../runtime/testing/testing.ts";
+import { unfedByUser } from "./unfed.ts";
 
 /** Of the first day of a period by which counts fade. */
 export const T0 = Date.UTC(2026, 2, 12, 9);
@@ -19,7 +19,7 @@ export interface Told {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-type Kit = JobTest<typeof logins> | JobTest<typeof loginsByUser>;
+type Kit = JobTest<typeof logins> | JobTest<typeof unfedByUser>;
 type KeyOf = (login: { readonly userId: string; readonly ip: string }) => string;
 
 export class Gate<K extends Kit> {
@@ -36,8 +36,8 @@ export class Gate<K extends Kit> {
     return new Gate(await testJob(logins, { start: T0 + 3_000 * DAY }), ({ ip }) => ip);
   }
 
-  static async byUser(): Promise<Gate<JobTest<typeof loginsByUser>>> {
-    return new Gate(await testJob(loginsByUser, { start: T0 + 3_000 * DAY }), ({ userId }) => userId);
+  static async byUser(): Promise<Gate<JobTest<typeof unfedByUser>>> {
+    return new Gate(await testJob(unfedByUser, { start: T0 + 3_000 * DAY }), ({ userId }) => userId);
   }
 
   /** A login that failed. Gives its id. */
