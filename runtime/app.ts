@@ -102,7 +102,8 @@ export function identityOf(job: Job, codeHash: string): CodeIdentity {
 }
 
 function jobsOf(path: string, exported: unknown): readonly Job[] {
-  const jobs = (Array.isArray(exported) ? exported : [exported]) as readonly (Job | undefined)[];
+  const given = (Array.isArray(exported) ? exported : [exported]) as readonly (Job | undefined)[];
+  const jobs = given.flatMap((job) => [job, ...(job?.stages ?? [])]);
   const names = new Set<string>();
   const features = new Map<string, string>();
   for (const job of jobs) {

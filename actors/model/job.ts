@@ -57,6 +57,8 @@ export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly features: ReadonlyMap<string, Feature>;
   /** Pumps that it declares. */
   readonly from: readonly Repartition[];
+  /** Jobs that come with it: the later stages of a flow. */
+  readonly stages?: readonly Job[];
   /** The greatest version of its actors; written into every output. */
   readonly version: number;
   readonly settings: FoldSettings;

@@ -188,6 +188,78 @@ suite("a flow's step", () => {
   });
 });
 
+suite("a flow that leads to another key", () => {
+  const byShop = stream("sale.by-shop", { schema: Sale });
+  const two = flow("shops", OPTIONS, ({ from }) => {
+    from(sale)
+      .filter(({ amount }) => amount > 0)
+      .keyBy("by-shop", byShop, ({ shop }) => shop)
+      .aggregate("all", { sum: sum((s: Sale) => s.amount) })
+      .map(({ sum: total }) => total)
+      .to(told);
+  });
+
+  test("is a job for each key: the first gives outputs, and a pump feeds the second", async () => {
+    const [second, ...more] = two.stages;
+    assert.deepEqual([two.name, two.log, second!.name, second!.log, more.length], ["shops", "shop", "by-shop", "by-shop", 0]);
+    await using first = await testJob(two, { start: NOON });
+    await first.send("sale" as never, "till 1", { shop: "s", amount: 2 } as never);
+    await first.send("sale" as never, "till 1", { shop: "s", amount: -2 } as never);
+    assert.deepEqual(
+      first.outputs().map(({ type, data }) => [type, data]),
+      [["sale.by-shop", { shop: "s", amount: 2 }]],
+    );
+    await using kit = await testJob(second!, { start: NOON });
+    for (const till of ["till 1", "till 2"]) await kit.from("shops-out").send(byShop, till, { shop: "s", amount: 2 });
+    assert.deepEqual(
+      kit.outputs(told).map(({ key, data }) => [key, data]),
+      [
+        ["s", 2],
+        ["s", 4],
+      ],
+    );
+  });
+
+  test("straight from the log needs no job before it", async () => {
+    const direct = flow("shops", OPTIONS, ({ from }) => {
+      from(sale)
+        .keyBy("by-shop", sale, ({ shop }) => shop)
+        .aggregate("all", { n: count() })
+        .map(({ n }) => n)
+        .to(told);
+    });
+    assert.deepEqual([direct.name, direct.stages.length], ["by-shop", 0]);
+    await using kit = await testJob(direct, { start: NOON });
+    await kit.from("shop").send(sale, "till 1", { shop: "s", amount: 2 });
+    assert.deepEqual(
+      kit.outputs(told).map(({ key, data }) => [key, data]),
+      [["s", 1]],
+    );
+  });
+
+  test("cannot be joined with one of another key", () => {
+    assert.throws(
+      () =>
+        flow("shops", OPTIONS, ({ from }) => {
+          from(refund)
+            .merge(from(sale).keyBy("by-shop", byShop, ({ shop }) => shop))
+            .to(told);
+        }),
+      /merge takes from the stage "by-shop", which has another key/,
+    );
+  });
+
+  test("is drawn with the pump between its stages", () => {
+    const { nodes, edges } = topologyOf([two, ...two.stages]);
+    const labels = new Map(nodes.map(({ id, label }) => [id, label]));
+    const lines = edges.map(({ from, to }) => `${labels.get(from)} > ${labels.get(to)}`);
+    assert(
+      lines.some((line) => line.startsWith("sale.by-shop > ")),
+      lines.join("; "),
+    );
+  });
+});
+
 suite("a flow", () => {
   test("types what its steps hand on", () => {
     const typed = (chain: Flow<Sale, unknown>): void => {

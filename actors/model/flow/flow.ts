@@ -18,8 +18,9 @@ import type { DeepReadonly } from "../readonly.ts";
 import type { ReferenceLookup, ReferenceTable } from "../reference.ts";
 import type { AnySchema, Infer } from "../schema.ts";
 import type { OutputType, Stream } from "../stream.ts";
-import { FlowGraph } from "./graph.ts";
-import type { At } from "./steps.ts";
+import type { FlowGraph } from "./graph.ts";
+import { FlowStages } from "./stages.ts";
+import type { At, Step } from "./steps.ts";
 
 /** Elements T on their way; R: lookups of the flow's reference tables, by name. Every step gives a new one. */
 export interface Flow<T, R> {
@@ -64,6 +65,17 @@ export interface Flow<T, R> {
   ): Flow<JoinedRows<A, B>, R>;
   /** What any other operator fires that takes elements by `add`, such as a pattern. */
   through<E, F>(this: Flow<DeepReadonly<E>, R>, name: string, operator: Cell<Feeds<E, F>>): Flow<F, R>;
+  /**
+   * Each element under another key, in another log: what follows is a job of its own, called as that log, which a pump
+   * feeds. `stream` says how elements travel. Straight behind `from` the events themselves are pumped; elsewhere they
+   * are outputs of this stage first. What it costs: docs/repartition.md.
+   */
+  keyBy<E>(
+    this: Flow<DeepReadonly<E>, R>,
+    log: string,
+    stream: Stream<E>,
+    key: (element: DeepReadonly<E>) => string | undefined,
+  ): Flow<DeepReadonly<E>, R>;
   /** Emits each element. */
   to<O>(this: Flow<DeepReadonly<O>, R>, output: OutputType<O>): void;
 }
@@ -87,26 +99,37 @@ export interface FlowStart<R> {
   from<T>(source: Stream<T>): Flow<DeepReadonly<T>, Lookups<R>>;
 }
 
+/** The job of a flow's first stage, and those behind each `keyBy`. */
+export interface FlowJob extends Job {
+  readonly stages: readonly Job[];
+}
+
 /**
  * `flow("shop", { log: "shop" }, ({ from }) => { from(sale).filter(…).window("spend", …).to(spend5m); })`. Gives a job as
  * `job(…)` does. Throws TypeError for names that are taken, and for a flow that leads to no output.
  */
-export function flow<const R = Record<never, never>>(name: string, options: FlowOptions<R>, build: (start: FlowStart<R>) => void): Job {
+export function flow<const R = Record<never, never>>(name: string, options: FlowOptions<R>, build: (start: FlowStart<R>) => void): FlowJob {
   if (!isName(name)) throw new TypeError(`flow "${name}": a name matches [a-z][a-z0-9-]{0,30}.`);
-  const graph = new FlowGraph(name);
-  build({ from: (source) => new Chain(graph, graph.source(source)) as never });
-  const { version = 1, reference = {}, ...rest } = options;
-  return job(name, { ...rest, actors: [graph.actor(version, reference)] });
+  const { version = 1, reference = {}, log, from = [], ...rest } = options;
+  const stages = new FlowStages(name, log, from);
+  const { graph } = stages.first;
+  build({ from: (source) => new Chain(stages, graph, graph.source(source)) as never });
+  const [first, ...others] = stages.needed.map((stage) =>
+    job(stage.graph.name, { ...rest, log: stage.log, from: stage.from, actors: [stage.graph.actor(version, reference)] }),
+  );
+  return { ...first!, stages: others };
 }
 
 type Anything = (element: unknown, at: At<unknown>) => unknown;
 
 /** A place in the graph, with the methods that lead on from it. The types are those of {@link Flow}. */
 class Chain {
+  readonly #stages: FlowStages;
   readonly #graph: FlowGraph;
-  readonly #at: ReturnType<FlowGraph["source"]>;
+  readonly #at: Step;
 
-  constructor(graph: FlowGraph, at: ReturnType<FlowGraph["source"]>) {
+  constructor(stages: FlowStages, graph: FlowGraph, at: Step) {
+    this.#stages = stages;
     this.#graph = graph;
     this.#at = at;
   }
@@ -129,11 +152,12 @@ class Chain {
 
   branch(tests: Readonly<Record<string, Anything>>): Readonly<Record<string, Chain>> {
     const steps = this.#graph.branch(this.#at, tests);
-    return Object.fromEntries([...steps].map(([name, step]) => [name, new Chain(this.#graph, step)]));
+    return Object.fromEntries([...steps].map(([name, step]) => [name, this.#next(step)]));
   }
 
   merge(other: Chain): Chain {
     const joined = this.#then("merge", undefined, (element, _ctx, on) => on(element));
+    this.#sameStage("merge", other);
     other.#at.next.push(joined.#at);
     return joined;
   }
@@ -166,17 +190,35 @@ class Chain {
     return this.#operator(name, cell, { add: this });
   }
 
+  keyBy(log: string, stream: Stream<unknown>, key: (element: never) => string | undefined): Chain {
+    const { graph, source } = this.#stages.behind(this.#graph, this.#at, log, stream, key);
+    return new Chain(this.#stages, graph, source);
+  }
+
   to(output: OutputType<unknown>): void {
     this.#graph.sink(this.#at, output);
   }
 
   #then(kind: "filter" | "map" | "flatMap" | "merge", by: Anything | undefined, run: Parameters<FlowGraph["stateless"]>[3]): Chain {
-    return new Chain(this.#graph, this.#graph.stateless(this.#at, kind, by?.name ?? "", run));
+    return this.#next(this.#graph.stateless(this.#at, kind, by?.name ?? "", run));
   }
 
   /** `inputs`: by the method of the handle that takes them. */
   #operator(name: string, cell: Cell<unknown>, inputs: Readonly<Record<string, Chain>>, open?: (fired: unknown) => unknown): Chain {
+    for (const chain of Object.values(inputs)) this.#sameStage(name, chain);
     const from = Object.entries(inputs).map(([method, chain]) => ({ method, from: chain.#at }));
-    return new Chain(this.#graph, this.#graph.operator(name, cell, from, open));
+    return this.#next(this.#graph.operator(name, cell, from, open));
+  }
+
+  #next(step: Step): Chain {
+    return new Chain(this.#stages, this.#graph, step);
+  }
+
+  /** What one actor brings together lies on one log, under one key. */
+  #sameStage(what: string, other: Chain): void {
+    if (other.#graph !== this.#graph)
+      throw new TypeError(
+        `flow "${this.#graph.name}": ${what} takes from the stage "${other.#graph.name}", which has another key. Bring both under one with keyBy.`,
+      );
   }
 }

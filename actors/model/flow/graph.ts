@@ -19,14 +19,15 @@ type Hand = (element: unknown) => void;
 const REST = "rest";
 
 export class FlowGraph {
-  readonly #name: string;
+  /** Of the actor, and of the job. */
+  readonly name: string;
   readonly #steps: Step[] = [];
   readonly #sources = new Map<string, SourceStep>();
   readonly #operators = new Map<string, OperatorStep>();
   readonly #sinks = new Map<string, SinkStep>();
 
   constructor(name: string) {
-    this.#name = name;
+    this.name = name;
   }
 
   /** The same stream may begin several flows. */
@@ -37,6 +38,11 @@ export class FlowGraph {
     const step = known ?? { ...this.#step("source", stream.type), stream };
     this.#sources.set(member, step);
     return step;
+  }
+
+  /** Whether a step is where the stream begins. */
+  isSource(step: Step, stream: Stream<unknown>): boolean {
+    return this.#sources.get(memberOf(stream.type))?.number === step.number;
   }
 
   stateless(from: Step, kind: StepKind, label: string, act: (element: unknown, ctx: FlowContext, on: Hand) => void): Step {
@@ -69,7 +75,7 @@ export class FlowGraph {
     open: (fired: unknown) => unknown = (fired) => fired,
   ): Step {
     if (operator.operator === undefined)
-      throw new TypeError(`flow "${this.#name}": "${name}" is a cell that fires nothing. Give an operator.`);
+      throw new TypeError(`flow "${this.name}": "${name}" is a cell that fires nothing. Give an operator.`);
     if (this.#operators.has(name)) throw this.#taken(`operator ${name}`);
     const step: OperatorStep = {
       ...this.#step("operator", `${String(operator.operator.config.kind)} ${name}`),
@@ -95,8 +101,13 @@ export class FlowGraph {
     from.next.push(step);
   }
 
+  /** Whether it does anything but begin. */
+  get isEmpty(): boolean {
+    return this.#sources.size === this.#steps.length;
+  }
+
   actor(version: number, reference: Readonly<Record<string, unknown>>): Actor {
-    if (this.#sinks.size === 0) throw new TypeError(`flow "${this.#name}": it leads to no output. End it with to(output).`);
+    if (this.#sinks.size === 0) throw new TypeError(`flow "${this.name}": it leads to no output. End it with to(output).`);
     const members = [...this.#sources.keys(), ...this.#operators.keys()];
     if (new Set(members).size !== members.length) throw this.#taken("stream and operator");
     const options = {
@@ -110,7 +121,7 @@ export class FlowGraph {
         ...of(this.#operators, (step) => (ctx: FlowContext, fired: unknown) => handOn(step, step.open(fired), ctx)),
       },
     };
-    const made = actor(this.#name, options as unknown as ActorOptions<unknown, unknown, unknown, unknown, unknown, unknown>) as Actor;
+    const made = actor(this.name, options as unknown as ActorOptions<unknown, unknown, unknown, unknown, unknown, unknown>) as Actor;
     return { ...made, steps: this.#steps.map(({ number, kind, label, next }) => ({ number, kind, label, next: numbersOf(next) })) };
   }
 
@@ -121,7 +132,7 @@ export class FlowGraph {
   }
 
   #taken(what: string): TypeError {
-    return new TypeError(`flow "${this.#name}": two have the name of the ${what}. Rename one.`);
+    return new TypeError(`flow "${this.name}": two have the name of the ${what}. Rename one.`);
   }
 }
 
