@@ -27,6 +27,11 @@ export interface Flow<T, R> {
   filter(test: (element: T, at: At<R>) => boolean): Flow<T, R>;
   map<U>(change: (element: T, at: At<R>) => U): Flow<U, R>;
   flatMap<U>(change: (element: T, at: At<R>) => Iterable<U>): Flow<U, R>;
+  /** A flatMap that keeps state: `state` has the handles of its cells, whose names are those of the actor's cells. */
+  flatMapWith<S, U>(
+    cells: { readonly [K in keyof S]: Cell<S[K]> },
+    change: (element: T, state: { readonly [K in keyof S]: S[K] }, at: At<R>) => Iterable<U>,
+  ): Flow<U, R>;
   /** Each element goes to the first branch whose test it passes, in the order of writing; one that passes none, to `rest`. */
   branch<B extends string>(tests: { readonly [K in B]: (element: T, at: At<R>) => boolean }): { readonly [K in B | "rest"]: Flow<T, R> };
   /** Elements of both. */
@@ -76,8 +81,8 @@ export interface Flow<T, R> {
     stream: Stream<E>,
     key: (element: DeepReadonly<E>) => string | undefined,
   ): Flow<DeepReadonly<E>, R>;
-  /** Emits each element. */
-  to<O>(this: Flow<DeepReadonly<O>, R>, output: OutputType<O>): void;
+  /** Emits each element. `time`: what it is about, default `at.now`. */
+  to<O>(this: Flow<DeepReadonly<O>, R>, output: OutputType<O>, options?: { readonly time?: (element: T) => number }): void;
 }
 
 /** The handle of an operator that takes elements of one kind. */
@@ -150,6 +155,16 @@ class Chain {
     });
   }
 
+  flatMapWith(
+    cells: Readonly<Record<string, Cell<unknown>>>,
+    change: (element: unknown, state: Readonly<Record<string, unknown>>, at: At<unknown>) => Iterable<unknown>,
+  ): Chain {
+    this.#graph.cells(cells);
+    return this.#then("flatMapWith", change, (element, ctx, on) => {
+      for (const part of change(element, ctx.state, ctx)) on(part);
+    });
+  }
+
   branch(tests: Readonly<Record<string, Anything>>): Readonly<Record<string, Chain>> {
     const steps = this.#graph.branch(this.#at, tests);
     return Object.fromEntries([...steps].map(([name, step]) => [name, this.#next(step)]));
@@ -195,11 +210,15 @@ class Chain {
     return new Chain(this.#stages, graph, source);
   }
 
-  to(output: OutputType<unknown>): void {
-    this.#graph.sink(this.#at, output);
+  to(output: OutputType<unknown>, options: { readonly time?: (element: never) => number } = {}): void {
+    this.#graph.sink(this.#at, output, options.time as ((element: unknown) => number) | undefined);
   }
 
-  #then(kind: "filter" | "map" | "flatMap" | "merge", by: Anything | undefined, run: Parameters<FlowGraph["stateless"]>[3]): Chain {
+  #then(
+    kind: "filter" | "map" | "flatMap" | "flatMapWith" | "merge",
+    by: { readonly name: string } | undefined,
+    run: Parameters<FlowGraph["stateless"]>[3],
+  ): Chain {
     return this.#next(this.#graph.stateless(this.#at, kind, by?.name ?? "", run));
   }
 

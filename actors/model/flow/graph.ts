@@ -25,6 +25,7 @@ export class FlowGraph {
   readonly #sources = new Map<string, SourceStep>();
   readonly #operators = new Map<string, OperatorStep>();
   readonly #sinks = new Map<string, SinkStep>();
+  readonly #cells = new Map<string, Cell<unknown>>();
 
   constructor(name: string) {
     this.name = name;
@@ -76,7 +77,7 @@ export class FlowGraph {
   ): Step {
     if (operator.operator === undefined)
       throw new TypeError(`flow "${this.name}": "${name}" is a cell that fires nothing. Give an operator.`);
-    if (this.#operators.has(name)) throw this.#taken(`operator ${name}`);
+    if (this.#operators.has(name) || this.#cells.has(name)) throw this.#taken(`operator ${name}`);
     const step: OperatorStep = {
       ...this.#step("operator", `${String(operator.operator.config.kind)} ${name}`),
       cell: { name, operator },
@@ -92,13 +93,22 @@ export class FlowGraph {
     return step;
   }
 
-  sink(from: Step, output: OutputType<unknown>): void {
+  /** Cells of a step that keeps state. */
+  cells(cells: Readonly<Record<string, Cell<unknown>>>): void {
+    for (const [name, cell] of Object.entries(cells)) {
+      if (this.#operators.has(name) || this.#cells.has(name)) throw this.#taken(`cell ${name}`);
+      this.#cells.set(name, cell);
+    }
+  }
+
+  sink(from: Step, output: OutputType<unknown>, time?: (element: unknown) => number): void {
     const member = memberOf(output.type);
     const known = this.#sinks.get(member);
     if (known !== undefined && known.output !== output) throw this.#taken(`output ${output.type}`);
-    const step = known ?? { ...this.#step("sink", output.type, (element, ctx) => void ctx.out[member]!(element)), output };
+    const step = known ?? { ...this.#step("sink", output.type), output };
     this.#sinks.set(member, step);
-    from.next.push(step);
+    const run: Step["run"] = (element, ctx) => void ctx.out[member]!(element, time === undefined ? {} : { time: time(element) });
+    from.next.push({ ...step, run });
   }
 
   /** Whether it does anything but begin. */
@@ -114,7 +124,7 @@ export class FlowGraph {
       version,
       in: of(this.#sources, ({ stream }) => stream),
       out: of(this.#sinks, ({ output }) => output),
-      state: of(this.#operators, ({ cell }) => cell.operator),
+      state: { ...of(this.#operators, ({ cell }) => cell.operator), ...Object.fromEntries(this.#cells) },
       reference,
       on: {
         ...of(this.#sources, (step) => (ctx: FlowContext, data: unknown) => handOn(step, data, ctx)),

@@ -3,6 +3,7 @@
  * state is an operator, which takes elements by its cell's handle and hands on what it fires. There are no loops: a step
  * can only follow one that is there already.
  */
+import type { Context, OutputOptions } from "../actor.ts";
 import type { AnyCell } from "../cell.ts";
 import type { OutputType, Stream } from "../stream.ts";
 
@@ -14,17 +15,21 @@ export interface At<R> {
   readonly watermark: number | undefined;
   /** Reference tables that the flow declares. */
   readonly reference: R;
+  /** As {@link Context.quality}, {@link Context.count} and {@link Context.quarantine}. */
+  readonly quality: Context["quality"];
+  readonly count: Context["count"];
+  readonly quarantine: Context["quarantine"];
 }
 
 /** What steps run in: the context of the actor that the flow becomes. */
 export interface FlowContext extends At<unknown> {
   readonly state: Readonly<Record<string, unknown>>;
-  readonly out: Readonly<Record<string, (data: unknown) => unknown>>;
+  readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => unknown>>;
 }
 
 export type Run = (element: unknown, ctx: FlowContext) => void;
 
-export type StepKind = "source" | "filter" | "map" | "flatMap" | "branch" | "merge" | "operator" | "sink";
+export type StepKind = "source" | "filter" | "map" | "flatMap" | "flatMapWith" | "branch" | "merge" | "operator" | "sink";
 
 export interface Step {
   readonly number: number;

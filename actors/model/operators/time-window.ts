@@ -34,8 +34,9 @@ export interface TimeWindowOptions<T> extends WindowOptions<T> {
   readonly early?: EarlyOptions;
 }
 
-/** `revision`: of the window that ends with this pane; absent until that has changed behind its end. */
+/** `cause`: id of the event that came to it first. `revision`: of the window that ends with this pane; absent until that has changed behind its end. */
 interface Pane extends Span {
+  readonly cause: string;
   readonly events: number;
   readonly gathered?: Gathered;
   readonly revision?: number;
@@ -158,7 +159,8 @@ class TimeWindow {
     const before = over.map((end) => ({ end, fired: host.heard && this.#gathered(end, group).events > 0 }));
     if (known === undefined) this.#checkGroups(group);
     const events = (known?.events ?? 0) + 1;
-    this.#panes.put({ ...known, start, by: group, events, gathered: gather.add(known?.gathered, element, time) });
+    const cause = known?.cause ?? host.cause;
+    this.#panes.put({ ...known, start, by: group, cause, events, gathered: gather.add(known?.gathered, element, time) });
     if (host.heard) for (const { end, fired } of before) this.#fireAgain(end, group, fired);
     if (pending !== undefined && host.heard) {
       this.#fireEarly(pending, group);
@@ -186,8 +188,8 @@ class TimeWindow {
       const ends = this.#floor(at, slideMs) === at;
       const early = everyMs !== undefined && at % everyMs === 0;
       for (const group of [...new Set(this.#panes.all().map(({ by }) => by))].sort()) {
-        if (ends) this.#fire(at, group, { revision: 0, early: false });
-        if (early) this.#fire(this.#firstEnd(at), group, { revision: 0, early: true });
+        if (ends) this.#fire(at, group, { revision: 0, early: false }, true);
+        if (early) this.#fire(this.#firstEnd(at), group, { revision: 0, early: true }, true);
       }
     }
     for (const pane of this.#panes.all()) {
@@ -229,17 +231,18 @@ class TimeWindow {
       return;
     }
     const start = end - this.#spec.paneMs;
-    const pane = this.#panes.get(start, group) ?? { start, by: group, events: 0 };
+    const pane = this.#panes.get(start, group) ?? { start, by: group, cause: this.#host.cause, events: 0 };
     const revision = (pane.revision ?? 0) + 1;
     this.#panes.put({ ...pane, revision });
     this.#fire(end, group, { revision, early: false });
   }
 
-  #fire(end: number, group: string, how: { readonly revision: number; readonly early: boolean }): void {
-    const { events, gathered } = this.#gathered(end, group);
+  /** `rung`: because of its alarm; then it is for the event that came first to its first pane. */
+  #fire(end: number, group: string, how: { readonly revision: number; readonly early: boolean }, rung = false): void {
+    const { events, gathered, cause } = this.#gathered(end, group);
     if (gathered === undefined) return;
     const time = how.early ? this.#host.time : end - 1;
-    this.#host.fire(() => ({ ...this.#window(end, group, events, gathered), ...how }), time);
+    this.#host.fire(() => ({ ...this.#window(end, group, events, gathered), ...how }), time, rung ? cause : undefined);
   }
 
   #window(end: number, by: string, events: number, gathered: Gathered): object {
@@ -247,17 +250,19 @@ class TimeWindow {
   }
 
   /** What lies in the window that ends at `end`. */
-  #gathered(end: number, group: string): { readonly events: number; readonly gathered: Gathered | undefined } {
+  #gathered(end: number, group: string): { readonly events: number; readonly gathered: Gathered | undefined; readonly cause?: string } {
     const { paneMs, sizeMs, gather } = this.#spec;
     const parts: Gathered[] = [];
     let events = 0;
+    let cause: string | undefined;
     for (let start = end - sizeMs; start < end; start += paneMs) {
       const pane = this.#panes.get(start, group);
       if (pane?.gathered === undefined) continue;
       events += pane.events;
+      cause ??= pane.cause;
       parts.push(pane.gathered);
     }
-    return { events, gathered: parts.length === 0 ? undefined : gather.merge(parts) };
+    return { events, gathered: parts.length === 0 ? undefined : gather.merge(parts), ...(cause === undefined ? {} : { cause }) };
   }
 
   #checkGroups(group: string): void {
@@ -291,7 +296,10 @@ class TimeWindow {
 }
 
 function paneSchema(gather: Gathering): AnySchema {
-  return spanSchema({ events: { type: "integer" }, gathered: gather.json, revision: { type: "integer" } }, ["events"]);
+  return spanSchema({ cause: { type: "string" }, events: { type: "integer" }, gathered: gather.json, revision: { type: "integer" } }, [
+    "cause",
+    "events",
+  ]);
 }
 
 /** Panes with their results. */
