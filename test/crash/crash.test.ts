@@ -6,6 +6,7 @@ import { CELLS } from "../support/crash-cells.ts";
 import { assertEqualsUndisturbedRun, assertSumsAgree, METER } from "../support/crash-meter.ts";
 import { OPERATORS } from "../support/crash-operators.ts";
 import { assertEqualsFreshFold, assertReplays, assertStateEqualsFreshFold, crashRun, PARTITIONS } from "../support/crash-run.ts";
+import { SHIPPED } from "../support/crash-shipped.ts";
 import { readOutputs } from "../support/entries.ts";
 import { everyOperator } from "../support/operators-app.ts";
 
@@ -101,4 +102,20 @@ test(`an operator of every kind: ${WHAT}`, async (t) => {
     }
     assert.deepEqual([...told].sort(), everyOperator.cells.flatMap(({ name, handler }) => (handler === undefined ? [] : [name])).sort());
   });
+});
+
+test(`every shipped job with its sample: ${WHAT}`, async (t) => {
+  const run = await crashRun(t, SHIPPED, OPTIONS);
+  await run.stop();
+  for (const job of SHIPPED.jobs) {
+    await t.test(`the outputs of ${job.name} are what a fresh fold of the same log gives, byte for byte`, async (s) => {
+      s.diagnostic(`${await assertEqualsFreshFold(run.nc, job)} outputs`);
+    });
+    await t.test(`${job.name} folded again, with a crash between every two units, is the same`, async (s) => {
+      s.diagnostic(`${await assertReplays(run.nc, SHIPPED.app, job)} outputs`);
+    });
+    await t.test(`the rows of ${job.name} in LMDB are those of a fresh fold in memory`, async (s) => {
+      s.diagnostic(`${await assertStateEqualsFreshFold(run, job)} rows`);
+    });
+  }
 });

@@ -14,7 +14,7 @@ import { readMeta } from "../../actors/fold/meta.ts";
 import { controlSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { formatInstant } from "../../actors/model/time.ts";
-import { type EventPayload, openLogPublisher } from "../../runtime/log/log-publisher.ts";
+import { type EventPayload, type LogPublisher, openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import type { Output } from "../../runtime/outputs/output-stream.ts";
@@ -24,7 +24,7 @@ import { verifyReplay } from "../../runtime/replay/verify-replay.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
-import { NodeProcess, sequenceOf, untilShards } from "./node-process.ts";
+import { NodeProcess, type ShardReport, sequenceOf, untilShards } from "./node-process.ts";
 
 export const PARTITIONS = 2;
 const WAVE = 400;
@@ -38,14 +38,16 @@ export interface CrashRunOptions {
   readonly brokerRestarts: number;
 }
 
-/** What is run: an app whose jobs read one log, and what is published to it. */
+/** What is run: an app, its jobs, and what is published to their logs. */
 export interface CrashScenario<L> {
   readonly app: string;
   readonly jobs: readonly Job[];
   readonly lines: (seed: number, events: number) => Iterable<L>;
   readonly keyOf: (line: L) => string;
+  /** Default: the log of the first job. */
+  readonly logOf?: (line: L) => string;
   readonly payloadOf: (line: L) => EventPayload;
-  /** Behind every event time: the log ends with a watermark there. */
+  /** Behind every event time: each log that is published to ends with a watermark there. */
   readonly endMs: number;
   /** Done once, before the first event. */
   readonly before?: (nc: NatsConnection) => Promise<void>;
@@ -65,8 +67,10 @@ export interface CrashRun<L> {
 /** Publishes all events while the node is killed, and waits until the last node has folded and stored everything. */
 export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, options: CrashRunOptions): Promise<CrashRun<L>> {
   const random = seeded(options.seed);
-  const { log } = scenario.jobs[0]!;
-  const nats = await startTestNats(t, { logs: [log] });
+  const { jobs, logOf = () => jobs[0]!.log } = scenario;
+  // A log that pumps feed gets what the others get.
+  const logs = [...new Set(jobs.filter(({ from }) => from.length === 0).map(({ log }) => log))];
+  const nats = await startTestNats(t, { logs });
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-crash-"));
   const nc = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
   const start = (): NodeProcess => new NodeProcess({ app: scenario.app, natsUrl: nats.url, dataDir });
@@ -81,12 +85,13 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
   await scenario.before?.(nc);
   const lines = [...scenario.lines(options.seed, options.events)];
   const slices = sliced(lines, options.kills + 1);
-  const publisher = openLogPublisher(nc, log, (await readSlotMap(nc, log))!, { tries: 100 });
+  const publishers = new Map<string, LogPublisher>();
+  for (const log of logs) publishers.set(log, openLogPublisher(nc, log, (await readSlotMap(nc, log))!, { tries: 100 }));
   const restartAt = new Set(
     Array.from({ length: options.brokerRestarts }, (_, i) => Math.floor(((i + 1) * options.kills) / (options.brokerRestarts + 1))),
   );
   for (const [i, slice] of slices.entries()) {
-    const publishing = publish(slice, (line) => publisher.publish(scenario.keyOf(line), scenario.payloadOf(line)));
+    const publishing = publish(slice, (line) => publishers.get(logOf(line))!.publish(scenario.keyOf(line), scenario.payloadOf(line)));
     if (i < options.kills) {
       // Sometimes before it is ready, sometimes long after: no moment is safe.
       await Promise.race([pause(random() * 1_200), node.exited]);
@@ -97,12 +102,18 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     await publishing;
     await scenario.between?.(nc);
   }
-  publisher.close();
-  const ends = await endLog(nc, log, scenario.endMs);
+  const ends = new Map<string, readonly number[]>();
+  for (const [log, publisher] of publishers) {
+    publisher.close();
+    ends.set(log, await endLog(nc, log, scenario.endMs));
+  }
   const apiUrl = await node.ready;
-  await untilShards(apiUrl, (shards) =>
-    shards.every((shard) => sequenceOf(shard.position) >= ends[shard.shard]! && shard.outputsStored >= shard.outputs),
-  );
+  const isFolded = ({ job: name, shard, position, watermark }: ShardReport): boolean => {
+    const { log } = jobs.find((job) => job.name === name)!;
+    const end = ends.get(log)?.[shard];
+    return end === undefined ? watermark === formatInstant(scenario.endMs) : sequenceOf(position) >= end;
+  };
+  await untilShards(apiUrl, (shards) => shards.every((shard) => isFolded(shard) && shard.outputsStored >= shard.outputs));
   const stop = async (): Promise<void> => assert.equal(await node.stop(), 0);
   return { nats, nc, lines, dataDir, stop };
 }
