@@ -5,6 +5,7 @@ import { conversationTable } from "./conversations/settings.ts";
 import type { ReferenceTable } from "./model/reference.ts";
 import { DAY_MS, HOUR_MS } from "./model/time.ts";
 import { device } from "./sensors/device.ts";
+import { transactionTables } from "./transactions/tables.ts";
 
 export interface Sample {
   readonly log: string;
@@ -25,10 +26,7 @@ export const SAMPLES: readonly Sample[] = [
   { log: "meter", reference: [], file: new URL("./meter/sample.ndjson", import.meta.url), beyondMs: DAY_MS },
   {
     log: "cases",
-    reference: Object.values(caseTables).map((table: ReferenceTable<unknown>) => ({
-      table,
-      file: new URL(`./cases/reference/${table.name}.ndjson`, import.meta.url),
-    })),
+    reference: tablesIn("cases", caseTables),
     file: new URL("./cases/sample.ndjson", import.meta.url),
     beyondMs: DAY_MS,
   },
@@ -51,4 +49,18 @@ export const SAMPLES: readonly Sample[] = [
     file: new URL("./conversations/sample.ndjson", import.meta.url),
     beyondMs: DAY_MS,
   },
+  {
+    log: "transactions",
+    reference: tablesIn("transactions", transactionTables),
+    file: new URL("./transactions/sample.ndjson", import.meta.url),
+    // So that every window of 30 days that holds anything is over.
+    beyondMs: 30 * DAY_MS,
+  },
 ];
+
+function tablesIn(folder: string, tables: Readonly<Record<string, ReferenceTable<unknown>>>): SampleTable[] {
+  return Object.values(tables).map((table) => ({
+    table,
+    file: new URL(`./${folder}/reference/${table.name}.ndjson`, import.meta.url),
+  }));
+}

@@ -53,6 +53,7 @@ for (const [log, type, key] of [
   ["meter", "meter", "device-0003"],
   ["sensors", "device", "sensor-0003"],
   ["clicks", "user", "u-0029"],
+  ["transactions", "customer", "customer-0001"],
 ] as const) {
   const partition = slotOf(writeKey(key)!) % PARTITIONS;
   const { ends } = samples.find((sample) => sample.log === log)!;
@@ -64,7 +65,10 @@ const port = new URL(url).port;
 const readings = [...meterReadings({ seed: 1, devices: 2, events: 40, start: Date.UTC(2026, 2, 6), disorder: false })];
 await send("spending", "spent", { shop: "baker", cents: 350 });
 await send("fares", "paid", { currency: "EUR", cents: 350 });
-await untilShards(url, (shards) => shards.reduce((sum, { features }) => sum + (features?.written ?? 0), 0) === 2);
+await untilShards(url, (shards) => {
+  const ours = shards.filter(({ job }) => job === "fares").reduce((sum, { features }) => sum + (features?.written ?? 0), 0);
+  return ours === 2 && shards.every(({ features }) => (features?.lag ?? 0) === 0);
+});
 
 /** Resolves when the API shows what ann's event has done. */
 async function send(job: string, event: string, data: object): Promise<void> {

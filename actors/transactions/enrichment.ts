@@ -1,0 +1,26 @@
+/** The transaction with what is known of its customer and its merchant at its time. */
+import { DAY_MS } from "../model/time.ts";
+import type { CustomerContext } from "./customer.ts";
+import { instantOf } from "./tables.ts";
+import { type TransactionData, transactionFields } from "./transaction.ts";
+
+const FIELDS = Object.keys(transactionFields) as (keyof TransactionData)[];
+
+export function enrich(ctx: CustomerContext, transaction: TransactionData): void {
+  const customer = ctx.reference.customer.get(ctx.key)?.data;
+  const merchant = ctx.reference.merchant.get(transaction.merchantId)?.data;
+  const own = Object.fromEntries(FIELDS.filter((field) => transaction[field] !== undefined).map((field) => [field, transaction[field]]));
+  ctx.out.enriched({
+    ...(own as TransactionData),
+    customer:
+      customer === undefined
+        ? null
+        : {
+            tier: customer.tier,
+            accountOpenedAt: customer.accountOpenedAt,
+            accountAgeDays: Math.floor((ctx.now - instantOf(customer.accountOpenedAt)!) / DAY_MS),
+            creditLimit: customer.creditLimit ?? null,
+          },
+    merchant: merchant === undefined ? null : { category: merchant.category, riskScore: merchant.riskScore },
+  });
+}
