@@ -9,8 +9,8 @@ import { runningServerUrl } from "../../runtime/node/nats-server.ts";
 import { runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
 
-/** Lines of the samples: 1,972 readings and 3,600 events of cases. */
-const SAMPLE_EVENTS = 5_572;
+/** Lines of all samples. */
+const SAMPLE_EVENTS = 14_848;
 const dataDir = mkdtempSync(join(tmpdir(), "tidemark-start-"));
 after(() => rmSync(dataDir, { recursive: true, force: true }));
 const env = { TIDEMARK_DATA_DIR: dataDir, TIDEMARK_HTTP_PORT: "0", TIDEMARK_NATS_URL: "" };

@@ -42,8 +42,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   setup: { folders: ["setup"], packages: [], builtins: true },
   template: { folders: ["template"], packages: ["tidemark", "@nats-io/transport-node"], builtins: true },
+  // Only what its pages show as files.
+  docs: { folders: ["docs", "actors"], packages: ["typebox"], builtins: false },
   bench: { folders: ["bench", "test", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
-  test: { folders: ["test", "bench", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
+  test: { folders: ["test", "docs", "bench", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
 };
 
 export const importsGoDownOnly: Rule = (source) => {

@@ -21,10 +21,11 @@ import type { Output } from "../../runtime/outputs/output-stream.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import { storedHistory, storedOutputs } from "../../runtime/replay/stored-history.ts";
 import { verifyReplay } from "../../runtime/replay/verify-replay.ts";
+import type { ShardReport } from "../../runtime/shard/report.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
-import { NodeProcess, type ShardReport, sequenceOf, untilShards } from "./node-process.ts";
+import { NodeProcess, sequenceOf, untilShards } from "./node-process.ts";
 
 export const PARTITIONS = 2;
 const WAVE = 400;

@@ -8,7 +8,7 @@ import { HandlerError } from "../handler-error.ts";
 import { writeKey } from "../key.ts";
 import type { JsonSchema } from "../layout.ts";
 import { type AnySchema, storedSchema } from "../schema.ts";
-import { timeId } from "./time-id.ts";
+import { timeId, timeRange } from "./time-id.ts";
 
 export interface Span {
   readonly start: number;
@@ -62,6 +62,14 @@ export class SpanTable<S extends Span> {
       this.#store.deleteEntry(next[0]);
       this.#store.setSlot(next[1]);
     }
+  }
+
+  /** Those of a group that start from `from` on and before `to`, in order. Only what is there is looked at. */
+  *between(from: number, to: number, by: string): Iterable<S> {
+    for (const [, span] of this.#store.entries(timeRange(from, to - 1, ""))) if ((span as S).by === by) yield span as S;
+    const newest = this.#store.slot() as S | undefined;
+    // Nothing of its group starts behind it.
+    if (newest !== undefined && newest.by === by && newest.start >= from && newest.start < to) yield newest;
   }
 
   /** All, by (start, by). */

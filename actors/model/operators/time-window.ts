@@ -251,13 +251,12 @@ class TimeWindow {
 
   /** What lies in the window that ends at `end`. */
   #gathered(end: number, group: string): { readonly events: number; readonly gathered: Gathered | undefined; readonly cause?: string } {
-    const { paneMs, sizeMs, gather } = this.#spec;
+    const { sizeMs, gather } = this.#spec;
     const parts: Gathered[] = [];
     let events = 0;
     let cause: string | undefined;
-    for (let start = end - sizeMs; start < end; start += paneMs) {
-      const pane = this.#panes.get(start, group);
-      if (pane?.gathered === undefined) continue;
+    for (const pane of this.#panes.between(end - sizeMs, end, group)) {
+      if (pane.gathered === undefined) continue;
       events += pane.events;
       cause ??= pane.cause;
       parts.push(pane.gathered);
