@@ -30,33 +30,33 @@ export type { FeatureOptions } from "./actors/model/feature.ts";
 export { type Flow, type FlowOptions, flow } from "./actors/model/flow/flow.ts";
 export type { At } from "./actors/model/flow/steps.ts";
 export { type FoldSettings, type Job, type JobOptions, job } from "./actors/model/job.ts";
-export type { Aggregate } from "./actors/model/operators/aggregates/aggregate.ts";
-export { collect, distinct, first, last } from "./actors/model/operators/aggregates/elements.ts";
-export { avg, count, max, min, sum } from "./actors/model/operators/aggregates/numbers.ts";
-export { quantile } from "./actors/model/operators/aggregates/quantile.ts";
-export { reducer } from "./actors/model/operators/aggregates/reducer.ts";
-export { topK } from "./actors/model/operators/aggregates/top-k.ts";
-export { countWindow } from "./actors/model/operators/count-window.ts";
-export { type GlobalOptions, globalWindow } from "./actors/model/operators/global-window.ts";
 export {
   type IntervalJoinHandle,
   type IntervalJoinOptions,
   intervalJoin,
   type Joined,
   type JoinType,
-} from "./actors/model/operators/interval-join.ts";
-export { type InOrder, type OrderedHandle, ordered } from "./actors/model/operators/ordered.ts";
-export { session } from "./actors/model/operators/session-window.ts";
-export { type JoinedRows, type TableJoinHandle, type TableJoinOptions, tableJoin } from "./actors/model/operators/table-join.ts";
+} from "./actors/model/operators/joins/interval-join.ts";
+export { type JoinedRows, type TableJoinHandle, type TableJoinOptions, tableJoin } from "./actors/model/operators/joins/table-join.ts";
 export {
   type TemporalJoinHandle,
   type TemporalJoinOptions,
   temporalJoin,
   type WithVersion,
-} from "./actors/model/operators/temporal-join.ts";
-export { sliding, type TimeWindowOptions, tumbling } from "./actors/model/operators/time-window.ts";
-export { type VersionedHandle, versioned } from "./actors/model/operators/versioned.ts";
-export type { Fired, LatePolicy, Running, WindowHandle, WindowOptions } from "./actors/model/operators/window-options.ts";
+} from "./actors/model/operators/joins/temporal-join.ts";
+export { type VersionedHandle, versioned } from "./actors/model/operators/joins/versioned.ts";
+export { type InOrder, type OrderedHandle, ordered } from "./actors/model/operators/ordered.ts";
+export type { Aggregate } from "./actors/model/operators/windows/aggregates/aggregate.ts";
+export { collect, distinct, first, last } from "./actors/model/operators/windows/aggregates/elements.ts";
+export { avg, count, max, min, sum } from "./actors/model/operators/windows/aggregates/numbers.ts";
+export { quantile } from "./actors/model/operators/windows/aggregates/quantile.ts";
+export { reducer } from "./actors/model/operators/windows/aggregates/reducer.ts";
+export { topK } from "./actors/model/operators/windows/aggregates/top-k.ts";
+export { countWindow } from "./actors/model/operators/windows/count-window.ts";
+export { type GlobalOptions, globalWindow } from "./actors/model/operators/windows/global-window.ts";
+export { session } from "./actors/model/operators/windows/session-window.ts";
+export { sliding, type TimeWindowOptions, tumbling } from "./actors/model/operators/windows/time-window.ts";
+export type { Fired, LatePolicy, Running, WindowHandle, WindowOptions } from "./actors/model/operators/windows/window-options.ts";
 export { begin, type Matched, type Pattern, type StepOptions } from "./actors/model/patterns/pattern.ts";
 export { type PatternFound, type PatternHandle, type PatternOptions, pattern } from "./actors/model/patterns/pattern-operator.ts";
 export type { Query, ReadOnly, View } from "./actors/model/query.ts";

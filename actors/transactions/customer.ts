@@ -2,11 +2,11 @@
 import { Type } from "typebox";
 import type { ContextOf } from "../model/actor.ts";
 import { value } from "../model/cells/value.ts";
-import { distinct } from "../model/operators/aggregates/elements.ts";
-import { avg, count, sum } from "../model/operators/aggregates/numbers.ts";
 import { ordered } from "../model/operators/ordered.ts";
-import { session } from "../model/operators/session-window.ts";
-import { sliding, tumbling } from "../model/operators/time-window.ts";
+import { distinct } from "../model/operators/windows/aggregates/elements.ts";
+import { avg, count, sum } from "../model/operators/windows/aggregates/numbers.ts";
+import { session } from "../model/operators/windows/session-window.ts";
+import { sliding, tumbling } from "../model/operators/windows/time-window.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../model/time.ts";
 import { FEATURE_MS, type outputs } from "./outputs.ts";
 import type { transactionTables } from "./tables.ts";

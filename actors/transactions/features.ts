@@ -1,5 +1,5 @@
 /** Features: what a customer spent, by window and currency, and how much of the credit limit that is. */
-import type { Fired } from "../model/operators/window-options.ts";
+import type { Fired } from "../model/operators/windows/window-options.ts";
 import { formatInstant } from "../model/time.ts";
 import type { CustomerContext } from "./customer.ts";
 import type { TransactionData } from "./transaction.ts";

@@ -2,9 +2,9 @@
 import { type Static, Type } from "typebox";
 import { value } from "../../actors/model/cells/value.ts";
 import { flow } from "../../actors/model/flow/flow.ts";
-import { count, max, sum } from "../../actors/model/operators/aggregates/numbers.ts";
-import { session } from "../../actors/model/operators/session-window.ts";
-import { tumbling } from "../../actors/model/operators/time-window.ts";
+import { count, max, sum } from "../../actors/model/operators/windows/aggregates/numbers.ts";
+import { session } from "../../actors/model/operators/windows/session-window.ts";
+import { tumbling } from "../../actors/model/operators/windows/time-window.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { formatDay, formatInstant, parseInstant } from "../../actors/model/time.ts";
 

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
-import type { Aggregate } from "../../actors/model/operators/aggregates/aggregate.ts";
-import { collect, distinct, first, last } from "../../actors/model/operators/aggregates/elements.ts";
-import { avg, count, max, min, sum } from "../../actors/model/operators/aggregates/numbers.ts";
-import { quantile } from "../../actors/model/operators/aggregates/quantile.ts";
-import { reducer } from "../../actors/model/operators/aggregates/reducer.ts";
-import { topK } from "../../actors/model/operators/aggregates/top-k.ts";
+import type { Aggregate } from "../../actors/model/operators/windows/aggregates/aggregate.ts";
+import { collect, distinct, first, last } from "../../actors/model/operators/windows/aggregates/elements.ts";
+import { avg, count, max, min, sum } from "../../actors/model/operators/windows/aggregates/numbers.ts";
+import { quantile } from "../../actors/model/operators/windows/aggregates/quantile.ts";
+import { reducer } from "../../actors/model/operators/windows/aggregates/reducer.ts";
+import { topK } from "../../actors/model/operators/windows/aggregates/top-k.ts";
 import { schemaOf } from "../../actors/model/schema.ts";
 import { mulberry32 } from "../../actors/random.ts";
 import { RUNS, SEED } from "./runs.ts";

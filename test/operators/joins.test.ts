@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
-import { intervalJoin, type JoinType } from "../../actors/model/operators/interval-join.ts";
-import { tableJoin } from "../../actors/model/operators/table-join.ts";
-import { temporalJoin } from "../../actors/model/operators/temporal-join.ts";
+import { intervalJoin, type JoinType } from "../../actors/model/operators/joins/interval-join.ts";
+import { tableJoin } from "../../actors/model/operators/joins/table-join.ts";
+import { temporalJoin } from "../../actors/model/operators/joins/temporal-join.ts";
 import { mulberry32 } from "../../actors/random.ts";
 import { arrivals, moments } from "./arrivals.ts";
 import { jobAround, type Told, toldBy } from "./fired.ts";

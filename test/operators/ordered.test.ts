@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
-import { collect } from "../../actors/model/operators/aggregates/elements.ts";
-import { countWindow } from "../../actors/model/operators/count-window.ts";
-import { globalWindow } from "../../actors/model/operators/global-window.ts";
 import { ordered } from "../../actors/model/operators/ordered.ts";
+import { collect } from "../../actors/model/operators/windows/aggregates/elements.ts";
+import { countWindow } from "../../actors/model/operators/windows/count-window.ts";
+import { globalWindow } from "../../actors/model/operators/windows/global-window.ts";
 import { mulberry32 } from "../../actors/random.ts";
 import { arrivals, type Element, type Moment, moments } from "./arrivals.ts";
 import { type Data, jobAround, toldBy } from "./fired.ts";

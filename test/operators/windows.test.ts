@@ -1,9 +1,9 @@
 /** Windows agree with their definition, under disorder, duplicates, lateness and crashes. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { collect } from "../../actors/model/operators/aggregates/elements.ts";
-import { count, sum } from "../../actors/model/operators/aggregates/numbers.ts";
-import { sliding } from "../../actors/model/operators/time-window.ts";
+import { collect } from "../../actors/model/operators/windows/aggregates/elements.ts";
+import { count, sum } from "../../actors/model/operators/windows/aggregates/numbers.ts";
+import { sliding } from "../../actors/model/operators/windows/time-window.ts";
 import { mulberry32 } from "../../actors/random.ts";
 import { arrivals, moments } from "./arrivals.ts";
 import { type Data, jobAround, toldBy } from "./fired.ts";

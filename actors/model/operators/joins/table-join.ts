@@ -3,14 +3,14 @@
  * time; one that is older than what is known changes nothing, of equal ones the later in the log counts. A row is
  * forgotten when it has not been set for `keep`.
  */
-import { type Cell, type CellStore, defineCell } from "../cell.ts";
-import type { DeepReadonly } from "../readonly.ts";
-import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../schema.ts";
-import { durationMs } from "../time.ts";
-import { checkElement } from "./element-check.ts";
+import { type Cell, type CellStore, defineCell } from "../../cell.ts";
+import type { DeepReadonly } from "../../readonly.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../../schema.ts";
+import { durationMs } from "../../time.ts";
+import { checkElement } from "../element-check.ts";
+import { type Fires, type OperatorHost, wakeBy } from "../operator.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
 import type { JoinType } from "./interval-join.ts";
-import { type Fires, type OperatorHost, wakeBy } from "./operator.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
 
 export interface TableJoinOptions<L extends AnySchema, R extends AnySchema> {
   readonly left: L;

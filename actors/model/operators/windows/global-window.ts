@@ -2,12 +2,12 @@
  * The global window: everything of a key, for ever, or since it last fired. It is never over; a trigger says when it fires:
  * at every so many-th element, at every so much time, or both.
  */
-import { type Cell, type CellStore, defineCell } from "../cell.ts";
-import { schemaOf } from "../schema.ts";
-import { durationMs } from "../time.ts";
+import { type Cell, type CellStore, defineCell } from "../../cell.ts";
+import { schemaOf } from "../../schema.ts";
+import { durationMs } from "../../time.ts";
+import { type OperatorHost, wakeBy } from "../operator.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
-import { type OperatorHost, wakeBy } from "./operator.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
 import { groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
 import type { AddOptions, WindowHandle, WindowOptions } from "./window-options.ts";
 

@@ -1,7 +1,7 @@
 /** Aggregates of numbers: how many, how much, the mean, the least and the greatest. */
 import { Type } from "typebox";
-import { addDecimals, type Decimal, DecimalSchema, decimalOf, decimalValue, ZERO } from "../decimal.ts";
 import type { Aggregate, Select } from "./aggregate.ts";
+import { addDecimals, type Decimal, DecimalSchema, decimalOf, decimalValue, ZERO } from "./decimal.ts";
 
 type Optional = number | undefined | null;
 

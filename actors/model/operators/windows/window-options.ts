@@ -1,8 +1,8 @@
 /** What windows of every kind may be told, and what they tell. */
-import type { Clock } from "../clock.ts";
-import type { DeepReadonly } from "../readonly.ts";
-import { durationMs } from "../time.ts";
-import type { OperatorHost } from "./operator.ts";
+import type { Clock } from "../../clock.ts";
+import type { DeepReadonly } from "../../readonly.ts";
+import { durationMs } from "../../time.ts";
+import type { OperatorHost } from "../operator.ts";
 
 /**
  * What becomes of an element whose window is over: `update`, it changes the window, which fires again with the next

@@ -7,14 +7,14 @@
  * an element that comes behind makes it fire again with the next revision. A pane is kept as long as a window that it
  * is part of can still change: at most (size + allowed lateness) / pane + 1 panes of each group.
  */
-import type { CellStore, CellView } from "../cell.ts";
-import { type Cell, defineCell } from "../cell.ts";
-import { HandlerError } from "../handler-error.ts";
-import { type AnySchema, schemaOf } from "../schema.ts";
-import { durationMs } from "../time.ts";
+import type { CellStore, CellView } from "../../cell.ts";
+import { type Cell, defineCell } from "../../cell.ts";
+import { HandlerError } from "../../handler-error.ts";
+import { type AnySchema, schemaOf } from "../../schema.ts";
+import { durationMs } from "../../time.ts";
+import { isOver, type OperatorHost, wakeBy } from "../operator.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
-import { isOver, type OperatorHost, wakeBy } from "./operator.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
 import { groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
 import {
   type AddOptions,

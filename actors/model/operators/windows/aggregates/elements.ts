@@ -1,6 +1,6 @@
 /** Aggregates that keep elements, or values of them, in the order of their times; of equal times, in that of the log. */
 import { Type } from "typebox";
-import { HandlerError } from "../../handler-error.ts";
+import { HandlerError } from "../../../handler-error.ts";
 import type { Aggregate, Select } from "./aggregate.ts";
 
 /** Named by the types of actors that keep it. */

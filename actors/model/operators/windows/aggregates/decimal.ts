@@ -5,7 +5,7 @@
  * bytes, in whatever order and in how many parts they were made.
  */
 import { Type } from "typebox";
-import { HandlerError } from "../handler-error.ts";
+import { HandlerError } from "../../../handler-error.ts";
 
 export interface Decimal {
   readonly units: number | string;

@@ -5,7 +5,7 @@
  * Source: Masson, Rim, Lee, "DDSketch: A Fast and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees", VLDB 2019.
  */
 import { Type } from "typebox";
-import { HandlerError } from "../../handler-error.ts";
+import { HandlerError } from "../../../handler-error.ts";
 import type { Aggregate, Select } from "./aggregate.ts";
 
 /** Elements by the power of gamma that their size lies in, ascending. */

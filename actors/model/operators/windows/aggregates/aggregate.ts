@@ -6,7 +6,7 @@
  * An accumulator is a function of the elements, their times and, among those of one time, their order in the log: in
  * whatever parts they were gathered. Merging gives the earlier part first, and no time is in both.
  */
-import type { AnySchema } from "../../schema.ts";
+import type { AnySchema } from "../../../schema.ts";
 
 /** Of T, with an accumulator A, for a result R. */
 export interface Aggregate<T, A, R> {

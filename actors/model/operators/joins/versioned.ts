@@ -2,12 +2,12 @@
  * A table of one key, as a cell: versions by the time from which they hold, for facts that must be judged by what was in
  * force then. Tables of a whole log are reference data; this is for what comes as events of the key.
  */
-import { type Cell, type CellView, defineCell } from "../cell.ts";
-import type { DeepReadonly } from "../readonly.ts";
-import { type AnySchema, type Infer, schemaOf, storedSchema } from "../schema.ts";
-import { durationMs } from "../time.ts";
-import { checkElement } from "./element-check.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
+import { type Cell, type CellView, defineCell } from "../../cell.ts";
+import type { DeepReadonly } from "../../readonly.ts";
+import { type AnySchema, type Infer, schemaOf, storedSchema } from "../../schema.ts";
+import { durationMs } from "../../time.ts";
+import { checkElement } from "../element-check.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
 import { putVersion, versionAt, versionsOf } from "./version-table.ts";
 
 export interface VersionedHandle<T> {

@@ -3,14 +3,14 @@
  * watermark has passed them, so that every version that came on time is seen whatever the order of the log; one that is
  * behind is joined at once, with what is known. A version that comes behind changes nothing that was fired before.
  */
-import { type Cell, type CellStore, type CellView, defineCell } from "../cell.ts";
-import { HandlerError } from "../handler-error.ts";
-import type { DeepReadonly } from "../readonly.ts";
-import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../schema.ts";
-import { checkElement } from "./element-check.ts";
-import { type Fires, isOver, type OperatorHost, wakeBy } from "./operator.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
-import { freeId, prefixRange, SAME_TIME_MAX, untilRange } from "./time-id.ts";
+import { type Cell, type CellStore, type CellView, defineCell } from "../../cell.ts";
+import { HandlerError } from "../../handler-error.ts";
+import type { DeepReadonly } from "../../readonly.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../../schema.ts";
+import { checkElement } from "../element-check.ts";
+import { type Fires, isOver, type OperatorHost, wakeBy } from "../operator.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
+import { freeId, prefixRange, SAME_TIME_MAX, untilRange } from "../time-id.ts";
 import { putVersion, versionAt, versionsOf } from "./version-table.ts";
 
 export interface TemporalJoinOptions<S extends AnySchema, V extends AnySchema> {

@@ -1,6 +1,6 @@
 /** The aggregates of a window as one: an accumulator for each, by name, and results by the same names. */
-import type { JsonSchema } from "../layout.ts";
-import { schemaOf } from "../schema.ts";
+import type { JsonSchema } from "../../layout.ts";
+import { schemaOf } from "../../schema.ts";
 import type { Aggregate, AnyAggregate } from "./aggregates/aggregate.ts";
 
 export type Aggregates = Readonly<Record<string, AnyAggregate>>;

@@ -2,9 +2,9 @@
  * Versions of one thing by the time from which each holds, among the entries of a cell: what is in force at a time is the
  * version with the latest start at or before it. Of what is over, only the version that time has reached is kept.
  */
-import type { CellStore, CellView } from "../cell.ts";
-import { HandlerError } from "../handler-error.ts";
-import { prefixRange, timeId, untilRange } from "./time-id.ts";
+import type { CellStore, CellView } from "../../cell.ts";
+import { HandlerError } from "../../handler-error.ts";
+import { prefixRange, timeId, untilRange } from "../time-id.ts";
 
 export interface Version {
   readonly from: number;

@@ -1,5 +1,5 @@
 /** Aggregates of one's own. */
-import type { AnySchema, Infer } from "../../schema.ts";
+import type { AnySchema, Infer } from "../../../schema.ts";
 import type { Aggregate } from "./aggregate.ts";
 
 /**

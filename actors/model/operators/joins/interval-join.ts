@@ -7,16 +7,16 @@
  * the watermark has passed the end of its time by the allowed lateness. So an element is either in pairs or alone, and
  * nothing is ever taken back. As long it is kept; a join without bounds would keep both streams for ever, and is refused.
  */
-import { type Cell, type CellStore, type CellView, defineCell } from "../cell.ts";
-import { HandlerError } from "../handler-error.ts";
-import type { DeepReadonly } from "../readonly.ts";
-import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../schema.ts";
-import { durationMs } from "../time.ts";
-import { checkElement } from "./element-check.ts";
-import { type Fires, type OperatorHost, wakeBy } from "./operator.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
-import { groupOf } from "./span-table.ts";
-import { freeId, prefixRange, timeRange, untilRange } from "./time-id.ts";
+import { type Cell, type CellStore, type CellView, defineCell } from "../../cell.ts";
+import { HandlerError } from "../../handler-error.ts";
+import type { DeepReadonly } from "../../readonly.ts";
+import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../../schema.ts";
+import { durationMs } from "../../time.ts";
+import { checkElement } from "../element-check.ts";
+import { type Fires, type OperatorHost, wakeBy } from "../operator.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
+import { freeId, prefixRange, timeRange, untilRange } from "../time-id.ts";
+import { groupOf } from "../windows/span-table.ts";
 
 export type JoinType = "inner" | "left" | "right" | "outer";
 

@@ -5,13 +5,13 @@
  * more than the gap. An element that joins a session that has fired makes it fire again with the next revision: at once,
  * or, where it lasts longer now, when it is over again.
  */
-import { type Cell, type CellStore, defineCell } from "../cell.ts";
-import { HandlerError } from "../handler-error.ts";
-import { schemaOf } from "../schema.ts";
-import { durationMs } from "../time.ts";
+import { type Cell, type CellStore, defineCell } from "../../cell.ts";
+import { HandlerError } from "../../handler-error.ts";
+import { schemaOf } from "../../schema.ts";
+import { durationMs } from "../../time.ts";
+import { isOver, type OperatorHost, wakeBy } from "../operator.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
-import { isOver, type OperatorHost, wakeBy } from "./operator.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
 import { groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
 import {
   type AddOptions,

@@ -3,12 +3,12 @@
  * group. The newest one lies in the cell's slot, so that an event of today costs no row of its own; the others are
  * entries. Which is which is a function of the log, and nobody outside can tell.
  */
-import type { CellStore, CellView } from "../cell.ts";
-import { HandlerError } from "../handler-error.ts";
-import { writeKey } from "../key.ts";
-import type { JsonSchema } from "../layout.ts";
-import { type AnySchema, storedSchema } from "../schema.ts";
-import { timeId, timeRange } from "./time-id.ts";
+import type { CellStore, CellView } from "../../cell.ts";
+import { HandlerError } from "../../handler-error.ts";
+import { writeKey } from "../../key.ts";
+import type { JsonSchema } from "../../layout.ts";
+import { type AnySchema, storedSchema } from "../../schema.ts";
+import { timeId, timeRange } from "../time-id.ts";
 
 export interface Span {
   readonly start: number;

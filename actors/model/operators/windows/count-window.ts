@@ -3,11 +3,11 @@
  * times; there is nothing to be late for. Like those of time, they share panes, each as long as the greatest common
  * divisor of both. Before there are `size` elements a sliding window fires with those that there are.
  */
-import { type Cell, type CellStore, defineCell } from "../cell.ts";
-import { schemaOf } from "../schema.ts";
+import { type Cell, type CellStore, defineCell } from "../../cell.ts";
+import { schemaOf } from "../../schema.ts";
+import type { OperatorHost } from "../operator.ts";
+import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
-import type { OperatorHost } from "./operator.ts";
-import { rawContent, restoreRaw } from "./raw-content.ts";
 import { groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
 import type { AddOptions, WindowHandle, WindowOptions } from "./window-options.ts";
 
