@@ -78,6 +78,8 @@ export default job("conversations", {
   outOfOrderness: "2s",
   allowedLateness: "1m",
   dedupeHorizon: "24h",
+  // A context waits for the watermark: it is not to wait a minute longer for a log that falls quiet.
+  idleAfter: "5s",
 });
 
 function ready(ctx: ConversationContext, reason: "count" | "time", at: number, lastAt: number): void {

@@ -61,6 +61,8 @@ export default job("logins", {
   outOfOrderness: "10s",
   allowedLateness: "5m",
   dedupeHorizon: "24h",
+  // An alert waits for the watermark: it is not to wait a minute longer for a log that falls quiet.
+  idleAfter: "10s",
 });
 
 /** Each spelling of one address is a key of its own, so failures under two of them are not counted together: that is told. */

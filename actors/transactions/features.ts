@@ -1,4 +1,5 @@
 /** Features: what a customer spent, by window and currency, and how much of the credit limit that is. */
+import { decimalOf, quotient } from "../model/operators/windows/aggregates/decimal.ts";
 import type { Fired } from "../model/operators/windows/window-options.ts";
 import { formatInstant } from "../model/time.ts";
 import type { CustomerContext } from "./customer.ts";
@@ -27,5 +28,10 @@ export function tellUtilisation(ctx: CustomerContext, { currency }: TransactionD
     return;
   }
   const spent30d = ctx.state.spend30d.current({ by: currency })!.sum;
-  ctx.out.creditUtilisation({ currency, spent30d, creditLimit, utilisation: spent30d / creditLimit });
+  ctx.out.creditUtilisation({
+    currency,
+    spent30d,
+    creditLimit,
+    utilisation: quotient(decimalOf(spent30d, "spent30d"), decimalOf(creditLimit, "creditLimit")),
+  });
 }

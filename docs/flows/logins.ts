@@ -9,7 +9,7 @@ import { ordered } from "../../actors/model/operators/ordered.ts";
 import { formatInstant, parseInstant } from "../../actors/model/time.ts";
 
 const Attempt = Type.Object({ userId: Type.String(), succeeded: Type.Boolean() });
-const OPTIONS = { log: "logins", outOfOrderness: "10s", allowedLateness: "5m", dedupeHorizon: "24h" };
+const OPTIONS = { log: "logins", outOfOrderness: "10s", allowedLateness: "5m", dedupeHorizon: "24h", idleAfter: "10s" };
 
 export default flow("logins", OPTIONS, ({ from }) => {
   const judged = from(login)

@@ -42,7 +42,10 @@ export function readEntry({ by }: Feature, payload: Uint8Array | undefined): Fea
 }
 
 export function writeEntry({ by }: Feature, entry: FeatureEntry): Uint8Array {
-  return Buffer.from(JSON.stringify(by === undefined ? entry.get("") : { by: Object.fromEntries(entry) }));
+  if (by === undefined) return Buffer.from(JSON.stringify(entry.get("")));
+  // Whoever wants but one value finds the newest where a feature without members has it.
+  const newest = [...entry.values()].reduce((one, other) => (isNewer(other, one) ? other : one));
+  return Buffer.from(JSON.stringify({ ...newest, by: Object.fromEntries(entry) }));
 }
 
 export function jobOf({ id }: FeatureValue): string {

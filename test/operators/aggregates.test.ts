@@ -34,7 +34,7 @@ const DEFINED: Readonly<Record<string, Defined<unknown>>> = {
   sum: { aggregate: sum((i: Item) => i.value) as never, is: (items) => cents(items) / 100 },
   avg: {
     aggregate: avg((i: Item) => i.value) as never,
-    is: (items) => (valuesOf(items).length === 0 ? undefined : cents(items) / 100 / valuesOf(items).length),
+    is: (items) => (valuesOf(items).length === 0 ? undefined : cents(items) / (100 * valuesOf(items).length)),
   },
   min: {
     aggregate: min((i: Item) => i.value) as never,
@@ -118,6 +118,23 @@ suite("an aggregate", () => {
     }
     assert.equal(told.length, 5);
   });
+});
+
+test("a mean is the number nearest to what decimals give", () => {
+  assert.equal(
+    resultOf(
+      avg((value: number) => value),
+      [2.3, 0, 0, 0, 0],
+    ),
+    0.46,
+  );
+  assert.equal(
+    resultOf(
+      avg((value: number) => value),
+      [0.1, 0.2],
+    ),
+    0.15,
+  );
 });
 
 suite("a sum", () => {

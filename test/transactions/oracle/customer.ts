@@ -1,7 +1,7 @@
 /** One customer, by the rules of the README in the plainest way: everything that was applied is kept, and looked through each time. */
 import { jumpBetween, type Place } from "./jump.ts";
 import type { Expected, TableRecord } from "./log.ts";
-import { exactly, nearest } from "./money.ts";
+import { exactly, nearest, nearestQuotient } from "./money.ts";
 import type { Transaction } from "./transaction.ts";
 
 const MINUTE = 60_000;
@@ -83,13 +83,13 @@ export class Customer {
     const window = `${type} ${end} ${currency}`;
     const revision = this.#told.get(window) ?? 0;
     this.#told.set(window, revision + 1);
-    const sum = nearest(inside.reduce((total, { amount }) => total + exactly(amount), 0n));
+    const sum = inside.reduce((total, { amount }) => total + exactly(amount), 0n);
     this.#expect(type, end - 1, {
       windowStart: instant(end - size),
       windowEnd: instant(end),
       currency,
       count: inside.length,
-      [what]: what === "sum" ? sum : sum / inside.length,
+      [what]: what === "sum" ? nearest(sum) : nearestQuotient(sum, exactly(inside.length)),
       ...(revision === 0 ? {} : { revision }),
     });
   }
@@ -147,8 +147,13 @@ export class Customer {
     }
     const end = Math.floor(time / DAY) * DAY + DAY;
     const inside = this.#applied.filter((one) => one.currency === currency && one.time >= end - 30 * DAY && one.time < end);
-    const spent30d = nearest(inside.reduce((total, { amount }) => total + exactly(amount), 0n));
-    this.#expect("features.credit-utilisation", time, { currency, spent30d, creditLimit, utilisation: spent30d / creditLimit });
+    const spent = inside.reduce((total, { amount }) => total + exactly(amount), 0n);
+    this.#expect("features.credit-utilisation", time, {
+      currency,
+      spent30d: nearest(spent),
+      creditLimit,
+      utilisation: nearestQuotient(spent, exactly(creditLimit)),
+    });
   }
 
   #enrich({ id: _id, time, ...transaction }: Transaction): void {

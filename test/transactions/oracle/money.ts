@@ -9,6 +9,11 @@ export function exactly(amount: number): bigint {
   return BigInt(whole + fraction) * 10n ** BigInt(zeros);
 }
 
+/** The number nearest to a / b. */
+export function nearestQuotient(a: bigint, b: bigint): number {
+  return Number(`${(a * 10n ** 40n) / b}e-40`);
+}
+
 /** The number that is written as the sum is, or the nearest. */
 export function nearest(sum: bigint): number {
   return Number(`${sum}e-${SCALE}`);

@@ -55,6 +55,17 @@ export function decimalValue({ units, scale }: Decimal): number {
   return Number(`${units}e-${scale}`);
 }
 
+/** The number nearest to a / b, where both are of a usual size; else the quotient of their nearest numbers. */
+export function quotient(a: Decimal, b: Decimal): number {
+  if (typeof a.units === "number" && typeof b.units === "number" && a.scale < POWERS.length && b.scale < POWERS.length) {
+    const over = a.units * POWERS[Math.max(0, b.scale - a.scale)]!;
+    const under = b.units * POWERS[Math.max(0, a.scale - b.scale)]!;
+    // Of two whole numbers that are exact a division rounds once.
+    if (Number.isSafeInteger(over) && Number.isSafeInteger(under)) return over / under;
+  }
+  return decimalValue(a) / decimalValue(b);
+}
+
 function isScaled({ units, scale }: Decimal, to: number): boolean {
   return Math.abs(units as number) * POWERS[to - scale]! <= Number.MAX_SAFE_INTEGER;
 }

@@ -1,7 +1,7 @@
 /** Aggregates of numbers: how many, how much, the mean, the least and the greatest. */
 import { Type } from "typebox";
 import type { Aggregate, Select } from "./aggregate.ts";
-import { addDecimals, type Decimal, DecimalSchema, decimalOf, decimalValue, ZERO } from "./decimal.ts";
+import { addDecimals, type Decimal, DecimalSchema, decimalOf, decimalValue, quotient, ZERO } from "./decimal.ts";
 
 type Optional = number | undefined | null;
 
@@ -46,7 +46,7 @@ export function avg<T, V extends Optional>(select: Select<T, V>): Aggregate<T, M
       return { count: mean.count + 1, total: addDecimals(mean.total, decimalOf(value, "avg")) };
     },
     merge: (a, b) => ({ count: a.count + b.count, total: addDecimals(a.total, b.total) }),
-    result: (mean) => (mean.count === 0 ? undefined : decimalValue(mean.total) / mean.count) as number,
+    result: (mean) => (mean.count === 0 ? undefined : quotient(mean.total, { units: mean.count, scale: 0 })) as number,
   };
 }
 
