@@ -8,13 +8,16 @@ export interface Clock {
   now(): number;
   /** Milliseconds from an arbitrary start, never falling. */
   monotonic(): number;
-  sleep(ms: number): Promise<void>;
+  /** Resolves early when `signal` is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep: async (ms) => {
-    await delay(ms);
+  sleep: async (ms, signal) => {
+    await delay(ms, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+      if (signal?.aborted !== true) throw error;
+    });
   },
 };

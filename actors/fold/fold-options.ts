@@ -2,6 +2,7 @@
  * What a fold is built from: a job and a partition, rows, primitives, and the code that it is.
  */
 import type { Job } from "../model/job.ts";
+import type { CallWatch } from "./call-table.ts";
 import type { CodeIdentity, Meta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
 import type { CommittedRows } from "./rows.ts";
@@ -27,6 +28,8 @@ export interface FoldOptions {
   readonly skips: ReadonlyMap<string, string>;
   /** Live rows kept in memory beyond what must be. Default 50,000. */
   readonly liveRowsMax?: number;
+  /** Told of calls as they are asked for and answered. */
+  readonly calls?: CallWatch;
   /** For the node's log: stacks belong there, not into the dead letter. */
   readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
 }

@@ -12,6 +12,7 @@
  */
 import type { FoldSettings, Job } from "../model/job.ts";
 import { formatPosition } from "../model/position.ts";
+import type { WaitingCalls } from "./call-table.ts";
 import type { LogEntry } from "./entry.ts";
 import { EventStep } from "./event-step.ts";
 import { ExpiryStep } from "./expiry-step.ts";
@@ -68,7 +69,7 @@ export class Fold {
     this.#handedOver = !sameCode(meta.epoch, options.identity);
     this.#primitives = primitives;
     const guard = new HandlerGuard(options.guard);
-    this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS);
+    this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS, options.calls);
     this.#outputs = new OutputWriter(job, partition, meta, primitives);
     const report = options.onFailure ?? (() => {});
     const runner = new HandlerRunner(job, partition, this.#state, this.#outputs, primitives, guard, report);
@@ -178,6 +179,11 @@ export class Fold {
 
   committed(): void {
     this.#state.committed();
+  }
+
+  /** See {@link CallTable.waiting}. */
+  waitingCalls(from: string, limit: number): WaitingCalls {
+    return this.#state.calls.waiting(from, limit);
   }
 
   /** Due time of the earliest timer of a clock, at the latest: a timer moved later may still be listed earlier. */

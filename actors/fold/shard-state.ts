@@ -10,7 +10,7 @@ import { slotOf } from "../model/key.ts";
 import type { Layout } from "../model/layout.ts";
 import { ActivatedSchemas, SCHEMA_TABLE } from "./activated-schemas.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
-import { CallTable } from "./call-table.ts";
+import { CallTable, type CallWatch } from "./call-table.ts";
 import type { PageStore } from "./dedupe.ts";
 import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entry-row.ts";
 import { KeyRow, KeyRowCodec } from "./key-row.ts";
@@ -91,7 +91,7 @@ export class ShardState {
   /** Number of the open overlay. */
   #overlay = 1;
 
-  constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, liveRowsMax: number) {
+  constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, liveRowsMax: number, watch?: CallWatch) {
     this.meta = meta;
     this.#primitives = primitives;
     this.#rows = new Rows(committed);
@@ -100,7 +100,7 @@ export class ShardState {
     this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
     this.reference = new ReferenceState([...job.tables.values(), SCHEMA_TABLE], this.#rows, this.#sums, primitives);
     this.schemas = new ActivatedSchemas(this.reference.table(SCHEMA_TABLE.name));
-    this.calls = new CallTable(meta, this.#rows, this.#sums, primitives);
+    this.calls = new CallTable(meta, this.#rows, this.#sums, primitives, watch);
     this.pumps = new PumpState(meta, job.settings, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
     this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {

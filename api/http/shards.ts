@@ -97,7 +97,7 @@ export function shardRoutes(node: Node): readonly Route[] {
 }
 
 /** Measures are for metrics: no part of what a shard says of itself. */
-function shown({ measures: _measures, ...report }: ShardReport): Omit<ShardReport, "measures"> {
+function shown({ measures: _measures, effects: _effects, ...report }: ShardReport): Omit<ShardReport, "measures" | "effects"> {
   return report;
 }
 

@@ -1,16 +1,61 @@
-/** Taking a shard over: an entry with a random token in the job's journal, whose position is the owner's term. */
+/**
+ * Taking a shard over: an entry with a random token in the job's journal, whose position is the owner's term.
+ *
+ * A full log takes no entry, and is folded all the same. Then the shard runs unclaimed: what only an owner may do, as
+ * making calls, waits until `claim` has found room.
+ */
 import { writeOwner } from "../../actors/fold/journal.ts";
+import type { Meta } from "../../actors/fold/meta.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import { isTidemarkError } from "../errors.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
-/** The sequence of the own owner entry; of the log's end when the log is full, for a full log is still folded. */
-export async function appendOwner({ job, partition, log, ownerToken, node, notice }: ShardParts): Promise<number> {
-  try {
-    return await log.append(journalSubject(job.log, partition, job.name), Buffer.from(writeOwner(ownerToken, node)));
-  } catch (error) {
-    if (!isTidemarkError(error, "LOG_FULL")) throw error;
-    notice(`${job.name}/${partition}: no owner entry could be appended: ${error.message}`);
-    return (await log.bounds()).lastSequence;
+type OwnerParts = Pick<ShardParts, "job" | "partition" | "log" | "ownerToken" | "node" | "notice">;
+
+export class OwnerEntry {
+  readonly #parts: OwnerParts;
+  /** Sequence of the own entry; unclaimed, of the log's end at the start. */
+  #term: number;
+  #claimed: boolean;
+
+  private constructor(parts: OwnerParts, term: number, claimed: boolean) {
+    this.#parts = parts;
+    this.#term = term;
+    this.#claimed = claimed;
   }
+
+  static async append(parts: OwnerParts): Promise<OwnerEntry> {
+    try {
+      return new OwnerEntry(parts, await appendEntry(parts), true);
+    } catch (error) {
+      if (!isTidemarkError(error, "LOG_FULL")) throw error;
+      parts.notice(`${parts.job.name}/${parts.partition}: no owner entry could be appended: ${error.message}`);
+      return new OwnerEntry(parts, (await parts.log.bounds()).lastSequence, false);
+    }
+  }
+
+  get claimed(): boolean {
+    return this.#claimed;
+  }
+
+  /** Appends the entry that the start could not. Throws what made that impossible. */
+  async claim(): Promise<void> {
+    if (this.#claimed) return;
+    this.#term = await appendEntry(this.#parts);
+    this.#claimed = true;
+  }
+
+  /** The fold has reached the own entry, and none of another owner behind it. */
+  isCurrent({ owner }: Meta): boolean {
+    return owner?.token === this.#parts.ownerToken;
+  }
+
+  /** The fold has reached an entry of another owner behind the own. */
+  isOver({ owner }: Meta): boolean {
+    return owner !== undefined && owner.token !== this.#parts.ownerToken && owner.term > this.#term;
+  }
+}
+
+function appendEntry({ job, partition, log, ownerToken, node }: OwnerParts): Promise<number> {
+  return log.append(journalSubject(job.log, partition, job.name), Buffer.from(writeOwner(ownerToken, node)));
 }

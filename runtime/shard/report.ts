@@ -1,6 +1,7 @@
 /** What a shard says of itself (CONTRACT "Shapes"). A plain record: it crosses threads and the API. */
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
+import type { EffectMeasures } from "../effects/effects-meter.ts";
 import type { ErrorRecord } from "../errors.ts";
 import type { SinkReport } from "../features/feature-sink.ts";
 import type { PumpReport } from "../pump/shard-pumps.ts";
@@ -36,9 +37,18 @@ export interface ShardReport {
   readonly pumps?: readonly PumpReport[];
   /** For metrics; absent before the shard has started. */
   readonly measures?: ShardMeasures;
+  /** Calls as they are made; absent when the job asks for none. */
+  readonly effects?: EffectMeasures;
 }
 
-export function reportOf(shard: Shard, features?: SinkReport, pumps: readonly PumpReport[] = []): ShardReport {
+/** What runs beside a shard, as far as something does. */
+interface Beside {
+  readonly features: SinkReport | undefined;
+  readonly pumps: readonly PumpReport[] | undefined;
+  readonly effects: EffectMeasures | undefined;
+}
+
+export function reportOf(shard: Shard, { features, pumps = [], effects }: Beside): ShardReport {
   const { job, partition, node, store } = shard.parts;
   const { meta } = shard.fold;
   return {
@@ -64,6 +74,7 @@ export function reportOf(shard: Shard, features?: SinkReport, pumps: readonly Pu
     ...(shard.error === undefined ? {} : { error: shard.error.toRecord() }),
     ...(features === undefined ? {} : { features: withLag(features, shard.stored) }),
     ...(pumps.length === 0 ? {} : { pumps }),
+    ...(effects === undefined ? {} : { effects }),
     measures: shard.meter.toRecord(),
   };
 }

@@ -10,6 +10,11 @@ import type { Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { messageWithPage } from "../doc-page.ts";
+import { CallFeed } from "../effects/call-feed.ts";
+import type { Callers } from "../effects/caller.ts";
+import { EffectExecutor } from "../effects/executor.ts";
+import { HttpCaller } from "../effects/http-caller.ts";
+import { HttpConnections } from "../effects/http-exchange.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { FeatureSink } from "../features/feature-sink.ts";
 import { askApi } from "../log/jetstream-api.ts";
@@ -50,6 +55,9 @@ interface Hosted {
   /** Of a job that puts out features. */
   features: FeatureSink | undefined;
   pumps: ShardPumps | undefined;
+  /** Calls that its handlers ask for, and what makes them. */
+  readonly calls: CallFeed;
+  effects: EffectExecutor | undefined;
   error: TidemarkError | undefined;
   /** Settled when the shard was built, or could not be. */
   built: Promise<Shard | undefined>;
@@ -69,6 +77,8 @@ export class ShardHost {
   readonly #beat: () => void;
   readonly #notice: (message: string) => void;
   readonly #hosted: Hosted[] = [];
+  readonly #connections = new HttpConnections();
+  readonly #callers: Callers = new Map([["http", new HttpCaller(this.#connections, systemClock, Math.random)]]);
   /** By log: settled when its reference stream is there. */
   readonly #referenceThere = new Map<string, Promise<void>>();
   #draining = false;
@@ -88,6 +98,8 @@ export class ShardHost {
       shard: undefined,
       features: undefined,
       pumps: undefined,
+      calls: new CallFeed(),
+      effects: undefined,
       error: undefined,
       built: Promise.resolve(undefined),
       handOver: undefined,
@@ -99,8 +111,10 @@ export class ShardHost {
   }
 
   reports(): ShardReport[] {
-    return this.#hosted.map(({ job, partition, shard, features, pumps, error }) => {
-      if (shard !== undefined) return reportOf(shard, features?.report(), pumps?.reports());
+    return this.#hosted.map(({ job, partition, shard, features, pumps, effects, error }) => {
+      if (shard !== undefined) {
+        return reportOf(shard, { features: features?.report(), pumps: pumps?.reports(), effects: effects?.measures() });
+      }
       return unstartedReport(job, partition, this.#options.nodeId, error?.toRecord());
     });
   }
@@ -148,6 +162,7 @@ export class ShardHost {
     this.#draining = true;
     for (const { shard } of this.#hosted) shard?.stop();
     await Promise.all(this.#hosted.map((hosted) => hosted.finished));
+    this.#connections.close();
     for (const hosted of this.#hosted) await hosted.close();
   }
 
@@ -163,12 +178,19 @@ export class ShardHost {
       hosted.pumps = pumps;
       pumps.start();
       const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);
-      await shard.run(this.#beat).finally(() => {
+      const effects = this.#executorOf(hosted, shard);
+      hosted.effects = effects;
+      const turn = (): void => {
+        this.#beat();
+        effects?.turn();
+      };
+      await shard.run(turn).finally(() => {
         copier.stop();
         hosted.features?.stop();
         pumps.stop();
         hide();
       });
+      await effects?.stop();
       // One that waits for NATS ends with the connection.
       await Promise.race([features, systemClock.sleep(FEATURES_END_MS)]);
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${messageWithPage(shard.error)}`);
@@ -194,6 +216,13 @@ export class ShardHost {
       jobGone: async (other) => profile === "development" && (await findOwner(this.#nc, other, 0)) === undefined,
     });
     await hosted.features.run();
+  }
+
+  /** `undefined` when there is nothing to call for. */
+  #executorOf({ calls }: Hosted, shard: Shard): EffectExecutor | undefined {
+    const asks = shard.parts.job.actors.some(({ effects }) => effects.length > 0);
+    // A build without effects still has to close what an earlier one asked for.
+    return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers) : undefined;
   }
 
   /** Copies what is put for the log into the shard's partition, from when on there is something. */
@@ -283,6 +312,7 @@ export class ShardHost {
       guard: installGuards(),
       clock: systemClock,
       ownerToken: randomBytes(16).toString("hex"),
+      calls: hosted.calls,
       notice: this.#notice,
       onFailure: (position, handler, thrown) => {
         this.#notice(

@@ -1,4 +1,5 @@
 /** What a shard is made of: its job and place, and every implementation of the world around it. Plain records. */
+import type { CallWatch } from "../../actors/fold/call-table.ts";
 import type { Guard } from "../../actors/fold/fold-options.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -37,6 +38,8 @@ export interface ShardParts {
   readonly ownerToken: string;
   readonly notice: (message: string) => void;
   readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
+  /** Told of calls as the fold asks for them and closes them. */
+  readonly calls?: CallWatch;
   /** Node id of another owner that folds this shard at this moment, when one answers. */
   readonly otherOwner: () => Promise<string | undefined>;
   /** Development only, when the history begins anew: an empty output stream in place of the old one. */

@@ -20,7 +20,7 @@ import { primitives } from "../primitives.ts";
 import { CommitGroups } from "./commit-groups.ts";
 import { appendHandOver } from "./epochs.ts";
 import { OutputFlow } from "./output-flow.ts";
-import { appendOwner } from "./owner-entry.ts";
+import { OwnerEntry } from "./owner-entry.ts";
 import { recoverMeta } from "./recovery.ts";
 import { ShardMeter } from "./shard-meter.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
@@ -64,8 +64,7 @@ export class Shard {
   readonly parts: ShardParts;
   readonly fold: Fold;
   readonly meter: ShardMeter;
-  /** Sequence of the own owner entry. */
-  readonly #term: number;
+  readonly owner: OwnerEntry;
   readonly #flow: OutputFlow;
   readonly #groups: CommitGroups;
   readonly #tuning: Required<Omit<ShardTuning, "liveRowsMax" | "doubtMs">>;
@@ -80,10 +79,17 @@ export class Shard {
   #endAtCompare: number | undefined;
   #stopping = false;
 
-  private constructor(parts: ShardParts, fold: Fold, meter: ShardMeter, flow: OutputFlow, endAtCompare: number | undefined, term: number) {
+  private constructor(
+    parts: ShardParts,
+    fold: Fold,
+    meter: ShardMeter,
+    flow: OutputFlow,
+    endAtCompare: number | undefined,
+    owner: OwnerEntry,
+  ) {
     this.parts = parts;
     this.meter = meter;
-    this.#term = term;
+    this.owner = owner;
     this.fold = fold;
     this.#flow = flow;
     this.#endAtCompare = endAtCompare;
@@ -121,10 +127,10 @@ export class Shard {
       identity: parts.identity,
       skips: parts.skips,
       ...(parts.tuning?.liveRowsMax === undefined ? {} : { liveRowsMax: parts.tuning.liveRowsMax }),
+      ...(parts.calls === undefined ? {} : { calls: parts.calls }),
       ...(parts.onFailure === undefined ? {} : { onFailure: parts.onFailure }),
     });
-    const term = await appendOwner(parts);
-    const shard = new Shard(parts, fold, meter, flow, endAtCompare, term);
+    const shard = new Shard(parts, fold, meter, flow, endAtCompare, await OwnerEntry.append(parts));
     shard.status = "running";
     return shard;
   }
@@ -358,13 +364,12 @@ export class Shard {
   }
 
   #noteOwner(): void {
-    const { owner } = this.fold.meta;
     const { job, partition } = this.parts;
-    const takenOver = owner !== undefined && owner.term > this.#term;
+    const takenOver = this.owner.isOver(this.fold.meta);
     if (this.contested || !(takenOver || this.#flow.othersWrote)) return;
     this.contested = true;
     const what = takenOver
-      ? `another owner took this shard over at entry ${owner.term}`
+      ? `another owner took this shard over at entry ${this.fold.meta.owner?.term}`
       : "another owner still writes this shard's outputs";
     this.parts.notice(`${job.name}/${partition}: ${what}. Both write the same bytes; nothing is doubled.`);
   }
