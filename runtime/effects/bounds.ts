@@ -7,7 +7,7 @@ export const IN_FLIGHT_MAX = 64;
 export const ORIGIN_IN_FLIGHT_MAX = 32;
 /** Calls that wait in memory to be made. Those behind them wait in their rows. */
 export const FRESH_MAX = 1_000;
-/** Characters of their inputs. */
+/** Characters of their inputs; what is read in one go may go over it. */
 export const FRESH_MAX_CHARS = 8 * 1024 * 1024;
 /** Calls that are read from the rows in one go. */
 export const REFILL_CALLS = 128;
@@ -42,5 +42,6 @@ const RESULT_FRAME_BYTES = 1_024 + ERROR_TEXT_MAX_CHARS * 6;
 
 if (OUTPUT_MAX_BYTES + RESULT_FRAME_BYTES > ENTRY_MAX_BYTES) throw new Error("a result could be too large for an entry of its own");
 if (RESULTS_WAITING_MAX > RESULTS_MAX) throw new Error("what waits could be more than one entry takes");
-if (FRESH_MAX_CHARS < CALL_INPUT_MAX_BYTES * REFILL_CALLS) throw new Error("what is read in one go could be over the bound");
+if (FRESH_MAX_CHARS < CALL_INPUT_MAX_BYTES * REFILL_CALLS) throw new Error("what is read in one go could be far over the bound");
+if (REFILL_CALLS > FRESH_MAX) throw new Error("nothing could be read");
 if (ORIGIN_IN_FLIGHT_MAX > IN_FLIGHT_MAX) throw new Error("an origin could have more than a shard");

@@ -57,17 +57,18 @@ export class CallFeed implements CallWatch {
     read: (from: string, limit: number) => WaitingCalls,
   ): FreshCall | undefined {
     this.#open = true;
-    while (this.#fresh.size === 0 && this.#rest !== undefined) {
+    for (;;) {
+      for (const [row, call] of this.#fresh) {
+        if (!mayBegin(call)) continue;
+        this.#drop(row);
+        return { row, call };
+      }
+      // None may begin, as when one origin is slow: one for another may stand further behind.
+      if (this.#rest === undefined || this.#fresh.size + REFILL_CALLS > FRESH_MAX || this.#freshChars >= FRESH_MAX_CHARS) return undefined;
       const { calls, next } = read(this.#rest, REFILL_CALLS);
       this.#rest = next;
       for (const { row, call } of calls) if (!taken(row)) this.#add(row, call);
     }
-    for (const [row, call] of this.#fresh) {
-      if (!mayBegin(call)) continue;
-      this.#drop(row);
-      return { row, call };
-    }
-    return undefined;
   }
 
   /** Looks at all rows again: for a call that was taken and still waits. */

@@ -46,7 +46,7 @@ export async function startFaultyServer(t: Cleanup, own: Readonly<Record<string,
   const answers: Readonly<Record<string, Answer>> = {
     echo: (request, response) => json(response, { method: request.method, path: request.path, body: request.body }),
     hang: (_, response) => {
-      const answer = (): void => json(response, { late: true });
+      const answer = (): void => json(response, { segment: "late" });
       if (released) answer();
       else hanging.add(answer);
     },
