@@ -42,7 +42,12 @@ const ActorState = Type.Object({
     description: "By cell: what it costs on disk, with its places in the index of what expires. What has expired counts until it is swept.",
   }),
   dedupe: Type.Object({ count: Count, oldest: Type.Union([Instant, Type.Null()]), horizon: Text }),
-  pending: Type.Array(Type.Unknown()),
+  pending: Type.Array(
+    Type.Object(
+      { id: Text, effect: Text, requestedAt: Position, deadline: Instant, attempts: Count },
+      { description: "A call that waits for its result, and the attempts of it by this node." },
+    ),
+  ),
 });
 
 const AFTER_QUERY = {
@@ -96,13 +101,24 @@ interface ReadWhen {
   readonly signal: AbortSignal;
 }
 
-async function readActor(node: Node, running: RunningJob, type: string, key: string, when: ReadWhen): Promise<ActorReport> {
+async function readActor(node: Node, running: RunningJob, type: string, key: string, when: ReadWhen) {
   const { place, token } = readPlace(node, running, key);
   const { after, wait, signal } = when;
   if (after !== undefined) await awaitPosition(node, place, { after, wait, signal });
   const actor = await node.reader.call("actor", (reader) => reader.actor(place, type, token));
   if (actor === undefined) throw notFound(`There is no actor "${type}" with the key "${key}".`);
-  return actor;
+  return { ...actor, pending: await withAttempts(node, actor) };
+}
+
+/** The attempts so far, of calls that the node is making right now. */
+async function withAttempts(
+  node: Node,
+  { pending, shard }: ActorReport,
+): Promise<readonly (ActorReport["pending"][number] & { readonly attempts: number })[]> {
+  if (pending.length === 0) return [];
+  const inFlight = (await node.shards()).filter((report) => report.shard === shard).flatMap(({ effects }) => effects?.inFlight ?? []);
+  const attempts = new Map(inFlight.map((call) => [call.id, call.attempts]));
+  return pending.map((call) => ({ ...call, attempts: attempts.get(call.id) ?? 0 }));
 }
 
 async function listKeys(node: Node, { job, map }: RunningJob, type: string, prefix: string, limit: number, cursor: KeyCursor | undefined) {

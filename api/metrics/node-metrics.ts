@@ -56,9 +56,10 @@ export class NodeMetrics implements MetricProducer {
       if (value === undefined) continue;
       const attributes = { job: report.job, shard: String(report.shard), ...metric.labels?.(report) };
       const endTime = millisToHrTime(now);
-      if (typeof value === "number")
-        numbers.push({ startTime: metric.sinceStart === true ? this.#startedAt : UNKNOWN_START, endTime, attributes, value });
-      else histograms.push({ startTime: this.#startedAt, endTime, attributes, value: histogramOf(value) });
+      const startTime = metric.sinceStart === true ? this.#startedAt : UNKNOWN_START;
+      if (typeof value === "number") numbers.push({ startTime, endTime, attributes, value });
+      else if ("bounds" in value) histograms.push({ startTime: this.#startedAt, endTime, attributes, value: histogramOf(value) });
+      else for (const part of value) numbers.push({ startTime, endTime, attributes: { ...attributes, ...part.labels }, value: part.value });
     }
     const { name, description, unit } = metric;
     const base = {

@@ -1,9 +1,15 @@
 /**
  * The metrics of a node: names, meaning, and where each comes from (CONTRACT "Metrics"). One table, of which both
- * Prometheus and OTLP are made. Labels are job, shard and role; never a key, never a payload.
+ * Prometheus and OTLP are made. Labels are job, shard, role and code; never a key, never a payload.
  */
 import type { HistogramRecord } from "../../runtime/shard/histogram.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
+
+/** One of several values of a shard, with what tells it from the others. */
+export interface Part {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
 
 export interface Metric {
   /** OpenTelemetry's; Prometheus shows `_` for each dot, and `_total` behind counters. */
@@ -14,7 +20,7 @@ export interface Metric {
   /** A counter never falls, over restarts either: it is part of the shard's state, but for those with `sinceStart`. */
   readonly kind: "counter" | "gauge" | "histogram";
   /** `undefined`: this shard has nothing to say. */
-  readonly read: (report: ShardReport, now: number) => number | HistogramRecord | undefined;
+  readonly read: (report: ShardReport, now: number) => number | HistogramRecord | readonly Part[] | undefined;
   /** A counter that begins anew with each start. */
   readonly sinceStart?: true;
   /** Beside job and shard. */
@@ -57,6 +63,33 @@ export const SHARD_METRICS: readonly Metric[] = [
     "{output}",
     ({ features }) => features?.lag,
   ),
+  gauge("tidemark.effects.pending", "Calls of effects that wait for their result", "{call}", ({ effects, pendingCalls }) =>
+    effects === undefined ? undefined : pendingCalls,
+  ),
+  gauge("tidemark.effects.in_flight", "Calls of effects that are being made", "{call}", ({ effects }) => effects?.inFlight.length),
+  {
+    name: "tidemark.effects.attempts",
+    description: "Attempts of calls of effects",
+    unit: "{attempt}",
+    kind: "counter",
+    sinceStart: true,
+    read: ({ effects }) => effects?.attempts,
+  },
+  {
+    name: "tidemark.effects.errors",
+    description: "Calls of effects that failed",
+    unit: "{call}",
+    kind: "counter",
+    sinceStart: true,
+    read: ({ effects }) => Object.entries(effects?.errors ?? {}).map(([code, value]) => ({ labels: { code }, value })),
+  },
+  {
+    name: "tidemark.effects.duration",
+    description: "From the first attempt of a call of an effect to its outcome",
+    unit: "s",
+    kind: "histogram",
+    read: ({ effects }) => effects?.duration,
+  },
   gauge("tidemark.consumer.lag", "Entries of the log known to wait behind the shard's position", "{entry}", ({ lag }) => lag),
   gauge("tidemark.pump.lag", "Entries and events known to wait for the pumps that run beside the shard", "{entry}", ({ pumps }) =>
     pumps?.reduce((sum, { lag }) => sum + lag, 0),

@@ -55,8 +55,6 @@ export interface ActorReport {
     /** Position. */
     readonly requestedAt: string;
     readonly deadline: string;
-    /** By the owner that runs now: none, for this version makes no calls. */
-    readonly attempts: 0;
   }[];
 }
 
@@ -296,7 +294,6 @@ function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): 
       effect: call.effect,
       requestedAt: formatPosition(place.partition, call.address.sequence, call.address.index),
       deadline: formatInstant(call.deadline),
-      attempts: 0,
     })),
   };
 }

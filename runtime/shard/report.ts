@@ -43,12 +43,12 @@ export interface ShardReport {
 
 /** What runs beside a shard, as far as something does. */
 interface Beside {
-  readonly features: SinkReport | undefined;
-  readonly pumps: readonly PumpReport[] | undefined;
-  readonly effects: EffectMeasures | undefined;
+  readonly features?: SinkReport | undefined;
+  readonly pumps?: readonly PumpReport[] | undefined;
+  readonly effects?: EffectMeasures | undefined;
 }
 
-export function reportOf(shard: Shard, { features, pumps = [], effects }: Beside): ShardReport {
+export function reportOf(shard: Shard, { features, pumps = [], effects }: Beside = {}): ShardReport {
   const { job, partition, node, store } = shard.parts;
   const { meta } = shard.fold;
   return {

@@ -368,9 +368,8 @@ export class Shard {
     const takenOver = this.owner.isOver(this.fold.meta);
     if (this.contested || !(takenOver || this.#flow.othersWrote)) return;
     this.contested = true;
-    const what = takenOver
-      ? `another owner took this shard over at entry ${this.fold.meta.owner?.term}`
-      : "another owner still writes this shard's outputs";
+    const entry = this.fold.meta.owner?.term;
+    const what = takenOver ? `another owner took this shard over at entry ${entry}` : "another owner still writes this shard's outputs";
     this.parts.notice(`${job.name}/${partition}: ${what}. Both write the same bytes; nothing is doubled.`);
   }
 
