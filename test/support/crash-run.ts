@@ -114,7 +114,9 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     const end = ends.get(log)?.[shard];
     return end === undefined ? watermark === formatInstant(scenario.endMs) : sequenceOf(position) >= end;
   };
-  await untilShards(apiUrl, (shards) => shards.every((shard) => isFolded(shard) && shard.outputsStored >= shard.outputs));
+  await untilShards(apiUrl, (shards) =>
+    shards.every((shard) => isFolded(shard) && shard.outputsStored >= shard.outputs && shard.pendingCalls === 0),
+  );
   const stop = async (): Promise<void> => assert.equal(await node.stop(), 0);
   return { nats, nc, lines, dataDir, stop };
 }
