@@ -15,7 +15,7 @@ export const ERRORS = {
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
   EFFECTS_UNAVAILABLE:
-    "This version makes no calls, so they would wait for ever. Test the job by answering its calls, and run it without effects: put out what is to be called for, and let an event come back.",
+    "This version calls no models, so the calls would wait for ever. Serve the model over HTTP and declare an http effect, or only test the job, by answering its calls.",
   EVENT_INVALID: "What was sent is no CloudEvent with a key. Correct what the message names and send it again.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
   FEATURE_TAKEN:

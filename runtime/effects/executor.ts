@@ -96,24 +96,25 @@ export class EffectExecutor {
 
   #begin(): void {
     while (!this.#stop.signal.aborted && this.#writer.room && this.#appended.size < APPENDED_MAX && !this.#feed.empty) {
-      const { owner, fold, status } = this.#shard;
+      const { owner, fold, status, parts } = this.#shard;
+      const now = parts.clock.now();
       if (!owner.isCurrent(fold.meta) || status !== "running") return;
       const fresh = this.#feed.take(
-        (call) => this.#mayBegin(call),
+        (call) => this.#mayBegin(call, now),
         (row) => this.#inFlight.has(row) || this.#writer.has(row) || this.#appended.has(row),
         (from, limit) => fold.waitingCalls(from, limit),
       );
       if (fresh === undefined) return;
       const caller = this.#callers.get(kindOf(fresh.call.target));
-      const refused = this.#refusal(fresh.call, caller);
+      const refused = this.#refusal(fresh.call, caller, now);
       if (refused !== undefined) this.#settle(fresh.row, fresh.call, refused);
       else this.#make(fresh, caller!);
     }
   }
 
   /** What is too late needs no place: it fails at once. */
-  #mayBegin(call: CallRecord): boolean {
-    if (call.deadline <= this.#shard.parts.clock.now()) return true;
+  #mayBegin(call: CallRecord, now: number): boolean {
+    if (call.deadline <= now) return true;
     return this.#inFlight.size < IN_FLIGHT_MAX && (this.#inFlightOf.get(this.#originOf(call)) ?? 0) < ORIGIN_IN_FLIGHT_MAX;
   }
 
@@ -122,10 +123,10 @@ export class EffectExecutor {
   }
 
   /** Why a call is not made at all. */
-  #refusal(call: CallRecord, caller: Caller | undefined): Outcome | undefined {
+  #refusal(call: CallRecord, caller: Caller | undefined, now: number): Outcome | undefined {
     if (!this.#declared.has(`${call.actor}.${call.effect}`)) return failedCall("EFFECT_GONE", "This build declares no such effect.");
     if (caller === undefined) return failedCall("CALLEE_UNAVAILABLE", `This version makes no calls of the kind "${kindOf(call.target)}".`);
-    if (call.deadline > this.#shard.parts.clock.now()) return undefined;
+    if (call.deadline > now) return undefined;
     return failedCall("TIMEOUT", "The time for it had passed before it could be made.");
   }
 

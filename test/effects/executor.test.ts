@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, type TestContext, test } from "node:test";
 import { readJournalEntry, writeOwner } from "../../actors/fold/journal.ts";
+import { ENTRY_MAX_BYTES } from "../../runtime/effects/bounds.ts";
 import { type EnrichOptions, enrichJob } from "../support/enrich.ts";
 import { ExecutedShard, enrichedIn, OrderLog } from "../support/executed-shard.ts";
 import { type FaultyServer, startFaultyServer } from "../support/faulty-server.ts";
@@ -23,7 +24,8 @@ async function setting(t: TestContext, options: EnrichOptions = {}): Promise<Set
       response.writeHead(known ? 200 : 404, { "content-type": "application/json" });
       response.end(JSON.stringify(known ? { segment: `gold ${query.get("n")}` } : {}));
     },
-    other: (_, response) => void response.writeHead(200, { "content-type": "application/json" }).end('{"segment":"other"}'),
+    other: ({ path }, response) =>
+      void response.writeHead(path.includes("stranger") ? 404 : 200, { "content-type": "application/json" }).end('{"segment":"other"}'),
     long: (_, response) =>
       void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ segment: "x".repeat(100_000) })),
   });
@@ -74,7 +76,7 @@ suite("a call that a handler asks for", () => {
     await orders.place("ann", 300);
     await before.until(() => server.open === 32, "the first calls");
     await before.stop();
-    assert.equal(resultEntries(world).length, 0);
+    assert.deepEqual([resultEntries(world).length, before.executor.measures().inFlight], [0, []]);
     const after = await ExecutedShard.start(world);
     await after.until(() => server.count("/hang?customer=ann&n=1") === 2, "the first call again");
     server.release();
@@ -119,6 +121,19 @@ suite("a call that a handler asks for", () => {
   });
 });
 
+test("results whose acknowledgement is slower than the fold are known to be used", BOUNDED, async (t) => {
+  const { world, orders } = await setting(t);
+  const executed = await ExecutedShard.start(world);
+  executed.log.ackMs = 20;
+  const rewind = t.mock.method(executed.feed, "rewind");
+  for (let i = 0; i < 3; i++) {
+    await orders.place("ann", 50);
+    await executed.untilAnswered();
+  }
+  assert.equal(rewind.mock.callCount(), 0);
+  await executed.stop();
+});
+
 suite("a call without an answer", () => {
   for (const path of ["/hang", "/drip"]) {
     test(`(${path}) fails with TIMEOUT at its deadline`, BOUNDED, async (t) => {
@@ -137,10 +152,22 @@ suite("a call without an answer", () => {
     for (let i = 0; i < 3; i++) await orders.place("ann", 900, Date.now() - 120_000);
     const executed = await ExecutedShard.start(world);
     await executed.untilAnswered();
-    assert.deepEqual([segmentsIn(world).length, new Set(segmentsIn(world)), server.seen.length], [2_700, new Set(["failed: TIMEOUT"]), 0]);
+    assert.deepEqual([segmentsIn(world).length, new Set(segmentsIn(world))], [2_700, new Set(["failed: TIMEOUT"])]);
+    assert.deepEqual([server.seen.length, executed.executor.measures().attempts], [0, 0]);
     await executed.stop();
     await world.assertExact();
   });
+});
+
+test("a call whose time passes while it waits for a place fails with TIMEOUT then", BOUNDED, async (t) => {
+  const { world, orders, server } = await setting(t, { path: "/hang", otherTimeout: 200 });
+  const executed = await ExecutedShard.start(world);
+  await orders.place("ann", 40);
+  await executed.until(() => server.open === 32, "as many calls as may be");
+  await orders.place("other", 3);
+  await executed.until(() => enrichedIn(world).length === 3, "the failures");
+  assert.deepEqual([segmentsIn(world), server.open], [Array(3).fill("failed: TIMEOUT"), 32]);
+  await executed.stop();
 });
 
 suite("the bounds", () => {
@@ -162,10 +189,22 @@ suite("the bounds", () => {
   test("hold what a smaller server takes: results are split, and what is still too large fails", BOUNDED, async (t) => {
     const { world, orders } = await setting(t, { path: "/long" });
     const executed = await ExecutedShard.start(world);
-    executed.log.messageBytesMax = 250_000;
+    const answered = async (): Promise<void> => {
+      await executed.untilAnswered();
+      assert(segmentsIn(world).every((segment) => String(segment).length === 100_000));
+    };
+    executed.log.state = "full";
     await orders.place("ann", 30);
-    await executed.untilAnswered();
-    assert(segmentsIn(world).every((segment) => String(segment).length === 100_000));
+    await executed.until(() => executed.log.refused >= 2, "results that wait");
+    executed.log.state = "open";
+    await answered();
+    assert(executed.log.largest > 500_000 && executed.log.largest < ENTRY_MAX_BYTES + 100, `${executed.log.largest}`);
+    executed.log.state = "full";
+    await orders.place("ann", 30);
+    await executed.until(() => executed.log.refused >= 4, "results that wait");
+    executed.log.messageBytesMax = 250_000;
+    executed.log.state = "open";
+    await answered();
     executed.log.messageBytesMax = 50_000;
     await orders.place("bob");
     await executed.untilAnswered();
@@ -221,6 +260,23 @@ suite("behind another owner's entry", () => {
     await executed.until(() => executed.shard.fold.meta.owner?.token === "token of n2", "the other owner");
     await executed.until(() => executed.executor.measures().inFlight.length === 0, "the end of what is in flight");
     assert.deepEqual([server.seen.length, resultEntries(world).length, executed.executor.measures().errors], [32, 0, { TIMEOUT: 32 }]);
+    await executed.stop();
+  });
+
+  test("failures that wait for room are not appended any more", BOUNDED, async (t) => {
+    const { world, orders, server } = await setting(t, { path: "/hang" });
+    const executed = await ExecutedShard.start(world);
+    await orders.place("ann");
+    await executed.until(() => server.open === 1, "a call in flight");
+    executed.log.state = "full";
+    await orders.place("other stranger", 3);
+    await executed.until(() => executed.log.refused >= 1 && executed.executor.measures().inFlight.length === 1, "failures that wait");
+    await orders.own("n2");
+    await executed.until(() => executed.shard.contested, "the other owner");
+    executed.log.state = "open";
+    server.release();
+    await executed.until(() => segmentsIn(world).includes("late"), "the success");
+    assert.deepEqual([resultEntries(world).flatMap(({ results }) => results).length, executed.shard.fold.meta.calls], [1, 3]);
     await executed.stop();
   });
 
@@ -286,17 +342,22 @@ suite("what an earlier build asked for", () => {
   });
 });
 
-test("a failure whose term was over when it was stored is ignored, and the call is made again", BOUNDED, async (t) => {
+test("a failure whose term was over when it was stored is ignored, and its call is made again", BOUNDED, async (t) => {
   const { world, orders, server } = await setting(t, { path: "/status/404" });
   const executed = await ExecutedShard.start(world);
-  await orders.place("ann");
+  await orders.place("ann", 200);
   // As a lost acknowledgement may do: the own owner entry stands a second time, right before the result.
   const { ownerToken, node } = executed.shard.parts;
-  executed.log.beforeNext = () => world.log.append("orders.p0.j.orders", Buffer.from(writeOwner(ownerToken, node)));
+  let term = 0;
+  executed.log.beforeNext = async () => {
+    term = await world.log.append("orders.p0.j.orders", Buffer.from(writeOwner(ownerToken, node)));
+  };
   await executed.untilAnswered();
-  assert.deepEqual([segmentsIn(world), server.seen.length], [["unknown"], 2]);
-  const [first, second] = resultEntries(world).map(({ term }) => term);
-  assert(first! < second!, `${first} ${second}`);
+  const ignored = resultEntries(world).filter((entry) => entry.term < term);
+  assert.deepEqual([enrichedIn(world).length, new Set(segmentsIn(world))], [200, new Set(["unknown"])]);
+  const again = ignored.reduce((sum, { results }) => sum + results.length, 0);
+  assert(again > 0);
+  assert.equal(server.seen.length, 200 + again, "no other call is made again");
   await executed.stop();
   await world.assertExact();
 });

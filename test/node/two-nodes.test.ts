@@ -145,7 +145,7 @@ suite("a node that cannot start", () => {
     }
   });
 
-  test("because its job declares effects names them, and ends with 78 before it looks for NATS", { timeout: 60_000 }, async (t) => {
+  test("because its job asks for calls to models names them, and ends with 78 before it looks for NATS", { timeout: 60_000 }, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "tidemark-node-"));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const dataDir = join(folder, "data");
@@ -153,7 +153,7 @@ suite("a node that cannot start", () => {
     const node = new NodeProcess({ app, natsUrl: "nats://127.0.0.1:1", dataDir });
     t.after(() => node.kill());
     assert.equal((await node.exited).code, REFUSED_EXIT_CODE);
-    assert.match(node.log, /EFFECTS_UNAVAILABLE: Job "asker" declares asker\.score, asker\.rate\./);
+    assert.match(node.log, /EFFECTS_UNAVAILABLE: Job "asker" declares calls to models: asker\.score\./);
     assert.equal(existsSync(dataDir), false);
   });
 });

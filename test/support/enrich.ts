@@ -20,12 +20,13 @@ export interface EnrichOptions {
   readonly mayRepeat?: boolean;
   /** A second service, that is called for customers whose names begin with `other`. */
   readonly otherUrl?: string;
+  readonly otherTimeout?: number;
   readonly without?: boolean;
 }
 
 /** `url`: of the server, without a path. */
 export function enrichJob(url: string, options: EnrichOptions = {}): Job {
-  const { path = "/segment", timeout = "30s", method = "GET", mayRepeat, otherUrl = url, without = false } = options;
+  const { path = "/segment", timeout = "30s", method = "GET", mayRepeat, otherUrl = url, otherTimeout, without = false } = options;
   const exchange = { input: Question, output: Type.Object({ segment: Type.String() }), timeout };
   const repeat = mayRepeat === undefined ? {} : { mayRepeat };
   const streams = { in: { placed: stream("order.placed", { schema: Order }) } };
@@ -38,7 +39,7 @@ export function enrichJob(url: string, options: EnrichOptions = {}): Job {
     state: { results: counter() },
     effects: {
       segment: http(`${url}${path}`, { ...exchange, ...repeat, method }),
-      other: http(`${otherUrl}/other`, { ...exchange, ...repeat, method }),
+      other: http(`${otherUrl}/other`, { ...exchange, ...repeat, method, timeout: otherTimeout ?? timeout }),
     },
     on: {
       placed(ctx, { customer, calls = 1 }) {

@@ -24,6 +24,10 @@ export class ProcessLog implements PartitionLog {
   readonly #log: PartitionLog;
   state: "open" | "full" | "gone" = "open";
   refused = 0;
+  /** Bytes of the largest message that was to be appended. */
+  largest = 0;
+  /** How late an acknowledgement is. */
+  ackMs = 0;
   /** Done right before the next append. */
   beforeNext: (() => Promise<unknown>) | undefined;
   /** Bytes of one message, at most. */
@@ -43,13 +47,18 @@ export class ProcessLog implements PartitionLog {
   read: PartitionLog["read"] = (from) => this.#log.read(from);
 
   async append(subject: string, payload: Uint8Array, options?: AppendOptions): Promise<number> {
+    this.largest = Math.max(this.largest, payload.length);
     if (payload.length > this.messageBytesMax) throw new TidemarkError("EVENT_TOO_LARGE", `${subject}: ${payload.length} bytes.`);
     // An acknowledgement takes its time, and what comes meanwhile goes with the next entry.
     await systemClock.sleep(1);
     const before = this.beforeNext;
     this.beforeNext = undefined;
     await before?.();
-    if (this.state === "open") return await this.#log.append(subject, payload, options);
+    if (this.state === "open") {
+      const sequence = await this.#log.append(subject, payload, options);
+      await systemClock.sleep(this.ackMs);
+      return sequence;
+    }
     this.refused++;
     throw new TidemarkError(this.state === "full" ? "LOG_FULL" : "NATS_UNREACHABLE", `${subject}.`);
   }
@@ -60,12 +69,14 @@ export class ExecutedShard {
   readonly executor: EffectExecutor;
   readonly world: MemoryWorld;
   readonly log: ProcessLog;
+  readonly feed: CallFeed;
   readonly #connections: HttpConnections;
 
   private constructor(world: MemoryWorld, log: ProcessLog, shard: Shard, feed: CallFeed) {
     this.world = world;
     this.log = log;
     this.shard = shard;
+    this.feed = feed;
     this.#connections = new HttpConnections();
     this.executor = new EffectExecutor(shard, feed, new Map([["http", new HttpCaller(this.#connections, systemClock, Math.random)]]));
   }
