@@ -30,7 +30,7 @@ export const BACKOFF_MS = 200;
 /** Idle connections are closed before most servers would: a request on a connection that the other side is closing is lost. */
 export const IDLE_CONNECTION_MS = 4_000;
 /** Idle connections that are kept for one origin. */
-export const IDLE_CONNECTIONS_MAX = ORIGIN_IN_FLIGHT_MAX;
+export const IDLE_CONNECTIONS_MAX = 32;
 /** Pause behind an append that failed, doubled for each further one. */
 export const APPEND_BACKOFF_MS = 250;
 export const APPEND_BACKOFF_MAX_MS = 5_000;
