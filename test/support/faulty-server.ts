@@ -36,6 +36,44 @@ const json = (response: ServerResponse, value: unknown, status = 200, headers = 
   response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(value));
 };
 
+const echo: Answer = ({ method, path, body }, response) => json(response, { method, path, body });
+
+const FAULTS: Readonly<Record<string, Answer>> = {
+  drip: (_, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    const drip = setInterval(() => response.write(" "), 5);
+    response.on("close", () => clearInterval(drip));
+  },
+  reset: (_, _response, socket) => socket.resetAndDestroy(),
+  cut: (_, response, socket) => {
+    response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
+    response.write('{"half":', () => socket.destroy());
+  },
+  garbage: (_, _response, socket) => void socket.end("no HTTP at all\r\n\r\n"),
+  html: (_, response) => void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Welcome</h1>"),
+  untyped: (_, response) => void response.writeHead(200).end("{}"),
+  broken: (_, response) => void response.writeHead(200, { "content-type": "application/json; charset=utf-8" }).end('{"half":'),
+  latin: (_, response) => void response.writeHead(200, { "content-type": "application/json" }).end(Buffer.from('"caf\xe9"', "latin1")),
+  zipped: (_, response) =>
+    void response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end(Buffer.from([31, 139, 8])),
+  deep: (_, response) => void response.writeHead(200, { "content-type": "application/json" }).end("[".repeat(50_000) + "]".repeat(50_000)),
+  large: (_, response) => json(response, "x".repeat(256 * 1024)),
+  numbers: (_, response) =>
+    void response.writeHead(200, { "content-type": "application/json" }).end(`[${Array(50_000).fill("1e20").join()}]`),
+  endless: (_, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    const more = (): void => {
+      while (!response.destroyed && response.write("x".repeat(65_536)));
+    };
+    response.on("drain", more);
+    more();
+  },
+  empty: (_, response) => void response.writeHead(204).end(),
+  problem: (_, response) => json(response, { a: 1 }, 200, { "content-type": "application/vnd.x+json" }),
+  redirect: (_, response) => void response.writeHead(302, { location: "/echo" }).end(),
+  status: ({ path }, response) => json(response, {}, Number(/^\/status\/(\d+)/.exec(path)?.[1])),
+};
+
 export async function startFaultyServer(t: Cleanup, own: Readonly<Record<string, Answer>> = {}): Promise<FaultyServer> {
   const seen: SeenRequest[] = [];
   const hanging = new Set<() => void>();
@@ -44,46 +82,12 @@ export async function startFaultyServer(t: Cleanup, own: Readonly<Record<string,
   let openMax = 0;
   const count = (path: string): number => seen.filter((request) => request.path === path).length;
   const answers: Readonly<Record<string, Answer>> = {
-    echo: (request, response) => json(response, { method: request.method, path: request.path, body: request.body }),
+    ...FAULTS,
     hang: (_, response) => {
       const answer = (): void => json(response, { segment: "late" });
       if (released) answer();
       else hanging.add(answer);
     },
-    drip: (_, response) => {
-      response.writeHead(200, { "content-type": "application/json" });
-      const drip = setInterval(() => response.write(" "), 5);
-      response.on("close", () => clearInterval(drip));
-    },
-    reset: (_, _response, socket) => socket.resetAndDestroy(),
-    cut: (_, response, socket) => {
-      response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
-      response.write('{"half":', () => socket.destroy());
-    },
-    garbage: (_, _response, socket) => void socket.end("no HTTP at all\r\n\r\n"),
-    html: (_, response) => void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Welcome</h1>"),
-    untyped: (_, response) => void response.writeHead(200).end("{}"),
-    broken: (_, response) => void response.writeHead(200, { "content-type": "application/json; charset=utf-8" }).end('{"half":'),
-    latin: (_, response) => void response.writeHead(200, { "content-type": "application/json" }).end(Buffer.from('"caf\xe9"', "latin1")),
-    zipped: (_, response) =>
-      void response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end(Buffer.from([31, 139, 8])),
-    deep: (_, response) =>
-      void response.writeHead(200, { "content-type": "application/json" }).end("[".repeat(50_000) + "]".repeat(50_000)),
-    large: (_, response) => json(response, "x".repeat(256 * 1024)),
-    numbers: (_, response) =>
-      void response.writeHead(200, { "content-type": "application/json" }).end(`[${Array(50_000).fill("1e20").join()}]`),
-    endless: (_, response) => {
-      response.writeHead(200, { "content-type": "application/json" });
-      const more = (): void => {
-        while (!response.destroyed && response.write("x".repeat(65_536)));
-      };
-      response.on("drain", more);
-      more();
-    },
-    empty: (_, response) => void response.writeHead(204).end(),
-    problem: (_, response) => json(response, { a: 1 }, 200, { "content-type": "application/vnd.x+json" }),
-    redirect: (_, response) => void response.writeHead(302, { location: "/echo" }).end(),
-    status: ({ path }, response) => json(response, {}, Number(/^\/status\/(\d+)/.exec(path)?.[1])),
     // Twice busy, then well; the second part of the path is what Retry-After says.
     busy: ({ path }, response) => {
       const after = path.split("/")[2] ?? "";
@@ -101,7 +105,7 @@ export async function startFaultyServer(t: Cleanup, own: Readonly<Record<string,
       const { method = "", url: path = "", headers, socket } = request;
       const one: SeenRequest = { method, path, headers, body: Buffer.concat(chunks).toString(), port: socket.remotePort ?? 0 };
       seen.push(one);
-      (answers[path.split(/[/?]/)[1] ?? ""] ?? answers.echo!)(one, response, socket);
+      (answers[path.split(/[/?]/)[1] ?? ""] ?? echo)(one, response, socket);
     });
     request.on("error", () => {});
   });
