@@ -44,8 +44,8 @@ export interface HttpOptions<I extends AnySchema, O extends AnySchema> extends E
   /** Default POST. */
   readonly method?: HttpMethod;
   /**
-   * Whether an attempt that ended without an answer may be made again. Default: true for GET, PUT and DELETE. It is
-   * no promise: any call may repeat after a crash.
+   * Whether an attempt that ended without an answer, or with a status that may pass, may be made again. Default: true
+   * for GET, PUT and DELETE. It is no promise: any call may repeat after a crash.
    */
   readonly mayRepeat?: boolean;
 }
