@@ -14,7 +14,7 @@ import * as bound from "./bounds.ts";
 import type { KeyRow, Section } from "./key-row.ts";
 import type { LiveCalls } from "./live-calls.ts";
 import { LiveCell } from "./live-cell.ts";
-import { LiveOperator } from "./live-operator.ts";
+import { LiveOperator, type Passing } from "./live-operator.ts";
 import { findTimer, LiveTimers } from "./live-timers.ts";
 import { lookupOf } from "./reference-lookup.ts";
 import type { Shape } from "./shapes.ts";
@@ -185,9 +185,9 @@ export class ActorContext implements Context {
     return undefined;
   }
 
-  /** What an operator was to fire now goes unheard. */
-  passOver(operator: string): void {
-    this.#operators.get(operator)!.passOver();
+  /** An operator gets over an alarm at which its handler failed. */
+  passOver(operator: string, how: Passing): void {
+    this.#operators.get(operator)!.passOver(how);
   }
 
   #section(row: KeyRow): Section {
@@ -237,7 +237,8 @@ export class ActorContext implements Context {
   /** A bounded output of the unit; gives the id that it will have. */
   #emit(path: string, type: string, data: unknown, options?: OutputOptions): string {
     const unit = this.#unit;
-    const dataJson = JSON.stringify(data);
+    const dataJson = JSON.stringify(data) as string | undefined;
+    if (dataJson === undefined) throw new HandlerError("OUTPUT_SCHEMA", `${path}: ${typeof data} is no JSON. Emit a value, or null.`);
     unit.outputChars += dataJson.length;
     if (dataJson.length > bound.OUTPUT_DATA_MAX_CHARS) {
       throw new HandlerError("OUTPUT_TOO_LARGE", `${path}: ${dataJson.length} characters, at most ${bound.OUTPUT_DATA_MAX_CHARS}.`);

@@ -7,11 +7,12 @@ import type { Clock } from "../model/clock.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
+import { timerTime } from "../model/operators/operator.ts";
 import { formatInstant } from "../model/time.ts";
 import type { CallRecord } from "./call-row.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
 import type { HandlerGuard } from "./handler-guard.ts";
-import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
+import { isFilled, type KeyRow, type Section, type TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
 import { LiveCalls } from "./live-calls.ts";
 import { LiveCell } from "./live-cell.ts";
@@ -37,6 +38,8 @@ export interface Call extends UnitSubject {
   readonly eventType?: string;
   /** Of the event: with the id it names it. */
   readonly source?: string;
+  /** The timer is the alarm of an operator, which goes on without it: nobody can put it back. */
+  readonly isAlarm?: boolean;
   readonly timer?: { readonly name: string; readonly clock: Clock; readonly record: TimerRecord };
   /** The call of an effect whose result came. */
   readonly asked?: Asked;
@@ -199,7 +202,22 @@ export class HandlerRunner {
     const section = row.sections[number];
     const shape = this.#state.shapes.current(number);
     if (section === undefined || section.shape === shape) return;
-    migrate(this.#state, this.#unit, this.#job.actors[number]!, shape, row, number, (record) => this.#timers.drop(row, section, record));
+    const actor = this.#job.actors[number]!;
+    migrate(this.#state, this.#unit, actor, shape, row, number, (record) => this.#timers.drop(row, section, record));
+    this.#wakeOperators(row, number, actor);
+  }
+
+  /** What another build has left may have another alarm, or none: each operator looks at once when it is to ring. */
+  #wakeOperators(row: KeyRow, number: number, actor: Job["actors"][number]): void {
+    const section = row.sections[number]!;
+    const { watermark, processingTime } = this.#state.meta;
+    actor.cells.forEach(({ name, operator }, i) => {
+      const reached = operator?.clock === "processing" ? processingTime : watermark;
+      if (operator === undefined || reached === undefined || !isFilled(section.cells[i]!)) return;
+      const timer = actor.timers.findIndex((candidate) => candidate.name === name && candidate.handler === undefined);
+      const at = timerTime(operator.clock, reached);
+      this.#timers.set(row, section, { timer, id: "", at, indexedAt: at, data: undefined, armedBy: this.#unit.cause });
+    });
   }
 
   #outside(row: KeyRow, change: () => void): void {
@@ -230,7 +248,7 @@ export class HandlerRunner {
       ...(asked === undefined ? {} : { call: callOf(asked) }),
       excerpt: call.site.excerpt(),
     });
-    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text, failed: true });
+    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text, failed: call.isAlarm !== true });
   }
 
   /** Names a call among all of its key, whatever history it happens in. */

@@ -2,8 +2,9 @@
  * What an operator works with while a handler or its own alarm runs: its times, its alarm as a timer of the actor, and
  * the way to the handler that it calls. Everything that it changes is undone with the unit.
  */
-import type { Actor, Context } from "../model/actor.ts";
+import type { Actor, Context, FiredHandler } from "../model/actor.ts";
 import type { Operator } from "../model/cell.ts";
+import { HandlerError } from "../model/handler-error.ts";
 import { type OperatorHost, reachedAt, timerTime } from "../model/operators/operator.ts";
 import { formatInstant } from "../model/time.ts";
 import type { KeyRow, Section } from "./key-row.ts";
@@ -11,6 +12,7 @@ import type { LiveCell } from "./live-cell.ts";
 import { findTimer, type LiveTimers } from "./live-timers.ts";
 import { refusePromise } from "./promise-refusal.ts";
 import type { ShardState } from "./shard-state.ts";
+import { excerptOf, failureOf } from "./side-outputs.ts";
 import type { Unit } from "./unit.ts";
 
 export interface OperatorParts {
@@ -31,11 +33,17 @@ export interface OperatorParts {
   readonly emit: (type: string, data: object, time: number) => void;
 }
 
+/** How an operator gets over an alarm at which a handler failed. */
+export type Passing = "one by one" | "unheard";
+
+/** Handlers that operators call within each other: a bound that does not hang on the size of a stack. */
+const DEPTH_MAX = 32;
+
 export class LiveOperator implements OperatorHost {
   readonly allowedLatenessMs: number;
   readonly heard: boolean;
   readonly #parts: OperatorParts;
-  #muted = false;
+  #passing: Passing | undefined;
 
   constructor(parts: OperatorParts) {
     this.#parts = parts;
@@ -44,7 +52,7 @@ export class LiveOperator implements OperatorHost {
   }
 
   get passingOver(): boolean {
-    return this.#muted;
+    return this.#passing !== undefined;
   }
 
   get time(): number {
@@ -83,20 +91,43 @@ export class LiveOperator implements OperatorHost {
 
   fire(make: () => unknown, time: number, cause?: string): void {
     const { unit, cell, context } = this.#parts;
-    if (cell.handler === undefined || this.#muted) return;
+    const { handler } = cell;
+    if (handler === undefined || this.#passing === "unheard") return;
+    if (unit.operatorDepth >= DEPTH_MAX)
+      throw new HandlerError("OPERATOR_DEPTH", `state.${cell.name}: operators fire each other ${DEPTH_MAX} deep. Let a timer do the rest.`);
     const { now, cause: before } = unit;
     unit.now = time;
     unit.cause = cause ?? before;
-    refusePromise(cell.handler(context, make()));
-    // What throws ends the unit.
-    unit.now = now;
-    unit.cause = before;
+    unit.operatorDepth++;
+    try {
+      if (this.#passing === "one by one") this.#fireAlone(make, handler);
+      else refusePromise(handler(context, make()));
+    } finally {
+      unit.now = now;
+      unit.cause = before;
+      unit.operatorDepth--;
+    }
+  }
+
+  /** Of what an alarm was for, each by itself: what the handler fails at is undone, and told. */
+  #fireAlone(make: () => unknown, handler: FiredHandler): void {
+    const { unit, context } = this.#parts;
+    const savepoint = unit.savepoint();
+    let fired: unknown;
+    try {
+      fired = make();
+      refusePromise(handler(context, fired));
+    } catch (thrown) {
+      unit.backTo(savepoint);
+      this.tellQuality("passed-over", { error: failureOf(thrown), excerpt: excerptOf(JSON.stringify(fired) ?? "") });
+    }
   }
 
   tellLate(reason = "window"): void {
     const { unit, shard, emit } = this.#parts;
-    const watermark = shard.meta.watermark!;
     const { now: time, cause: eventId } = unit;
+    // A log of which no clock is known yet has no watermark; then it is processing time that was too late.
+    const watermark = shard.meta.watermark ?? time;
     const type = unit.naming.about();
     const times = { time: formatInstant(time), watermark: formatInstant(watermark), behindMs: watermark - time };
     emit("tidemark.late", { eventId, type, ...times, reason, excerpt: unit.naming.excerpt() }, time);
@@ -117,13 +148,13 @@ export class LiveOperator implements OperatorHost {
     this.#parts.operator.ring(this.#parts.store, this);
   }
 
-  /** The same, without calling the handler. */
-  passOver(): void {
-    this.#muted = true;
+  /** The same behind a failure: what was to fire is fired each by itself, or with `unheard` not at all. */
+  passOver(how: Passing): void {
+    this.#passing = how;
     try {
       this.ring();
     } finally {
-      this.#muted = false;
+      this.#passing = undefined;
     }
   }
 }

@@ -122,6 +122,8 @@ export class RedriveStep {
     const timer = actor.timers[at];
     const { key, timer: fired } = redrive;
     if (timer === undefined || fired === undefined) return { refused: `the actor has no timer "${name}"` };
+    const { handler } = timer;
+    if (handler === undefined) return { refused: `"${name}" is an operator, which has told one by one what its alarm was for` };
     const read = timerData(timer, redrive.data);
     if ("refused" in read) return read;
     const { data } = read;
@@ -134,7 +136,7 @@ export class RedriveStep {
     const about = { row, actor: number, handler: redrive.handler, now: time, clock, cause: armedBy };
     return {
       call: { ...about, site, unit: `${armedBy}|${name}|${record.id}|${time}`, timer: { name, clock: timer.clock, record } },
-      run: (ctx) => ctx.fire(timer, { name, id, time, data }),
+      run: (ctx) => handler(ctx, { name, id, time, data }),
     };
   }
 

@@ -25,7 +25,7 @@ export interface Shape {
 interface StoredShape {
   readonly actor: string;
   readonly version: number;
-  readonly cells: readonly (DeclaredCell & { readonly name: string })[];
+  readonly cells: readonly (DeclaredCell & { readonly name: string; readonly heard?: true })[];
   readonly timers: readonly { readonly name: string; readonly clock: Clock; readonly data?: JsonSchema }[];
 }
 
@@ -91,7 +91,12 @@ function storedShape({ name, version, cells, timers }: Actor): StoredShape {
   return {
     actor: name,
     version,
-    cells: cells.map((cell) => ({ name: cell.name, ...declaredCell(cell) })),
+    // An operator that is heard for the first time has another alarm to set.
+    cells: cells.map((cell) => ({
+      name: cell.name,
+      ...declaredCell(cell),
+      ...(cell.operator !== undefined && cell.handler !== undefined ? { heard: true } : {}),
+    })),
     timers: timers.map(({ name, clock, schema }) => ({ name, clock, ...(schema === undefined ? {} : { data: schema.json }) })),
   };
 }

@@ -49,19 +49,25 @@ export class TimerStep {
       actor,
       handler: `${address.actor}.${address.name}`,
       now: record.at,
-      clock: timer.clock === "event" ? record.at : this.#state.meta.watermark!,
+      // A log that pumps feed may have none yet.
+      clock: timer.clock === "event" ? record.at : (this.#state.meta.watermark ?? record.at),
       cause: record.armedBy,
       site: { position: () => position, excerpt: () => excerptOf(JSON.stringify(record.data ?? null)) },
       unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
       timer: { name: address.name, clock: timer.clock, record },
+      isAlarm: timer.handler === undefined,
     };
     const stale = section.shape === this.#state.shapes.current(actor) ? undefined : section.shape;
     const run = (ctx: ActorContext): unknown => {
       const data = stale === undefined ? record.data : carriedData(this.#job.actors[actor]!, timer, record.data, stale);
       return ctx.fire(timer, { name: address.name, id: readKey(record.id) ?? "", time: record.at, data });
     };
-    if (this.#runner.runAlone(call, run, this.#skips.get(skipName(position, indexRow)))) return;
+    const skip = this.#skips.get(skipName(position, indexRow));
+    if (this.#runner.runAlone(call, run, skip)) return;
     this.#state.meta.counts.deadLettered++;
-    if (timer.handler === undefined) this.#runner.runAlone(call, (ctx) => ctx.passOver(timer.name), undefined);
+    if (timer.handler !== undefined) return;
+    // What takes the process down is not to be called again.
+    const how = skip === undefined ? "one by one" : "unheard";
+    this.#runner.runAlone(call, (ctx) => ctx.passOver(timer.name, how), undefined);
   }
 }

@@ -62,6 +62,8 @@ export class Unit {
   randomDraws = 0;
   readonly lookups = new LookupNotes();
   readonly undo: (() => unknown)[] = [];
+  /** How many handlers of operators are running within each other. */
+  operatorDepth = 0;
   #row: KeyRow | undefined;
 
   begin({ row, now, clock, cause }: UnitSubject, naming: UnitNaming): void {
@@ -73,6 +75,7 @@ export class Unit {
     this.outputs = [];
     this.outputChars = 0;
     this.callBytes = 0;
+    this.operatorDepth = 0;
     this.randomDraws = 0;
     this.lookups.clear();
   }
@@ -83,6 +86,19 @@ export class Unit {
       throw new HandlerError("OUTSIDE_HANDLER", "ctx was used after its handler returned. Handlers are synchronous: keep nothing of ctx.");
     }
     return this.#row;
+  }
+
+  /** A place in the unit to which {@link backTo} leads. */
+  savepoint(): { readonly undo: number; readonly outputs: number; readonly outputChars: number; readonly callBytes: number } {
+    return { undo: this.undo.length, outputs: this.outputs.length, outputChars: this.outputChars, callBytes: this.callBytes };
+  }
+
+  /** Undoes what was done since the savepoint, and goes on. */
+  backTo({ undo, outputs, outputChars, callBytes }: ReturnType<Unit["savepoint"]>): void {
+    while (this.undo.length > undo) this.undo.pop()!();
+    this.outputs.length = outputs;
+    this.outputChars = outputChars;
+    this.callBytes = callBytes;
   }
 
   /** Undoes what was done since the undo list had that length. */

@@ -195,16 +195,7 @@ suite("a tumbling window", () => {
 });
 
 suite("a window whose handler fails", () => {
-  const failing = (): ReturnType<typeof shop> => {
-    let failed = false;
-    return shop({}, ({ end }) => {
-      if (failed || end !== NOON + 5 * MINUTE_MS) return false;
-      failed = true;
-      return true;
-    });
-  };
-
-  test("leaves a dead letter, and the next one is told", async () => {
+  test("leaves a dead letter and a finding, and the next one is told", async () => {
     const { till, of } = shop({}, ({ end }) => end === NOON + 5 * MINUTE_MS);
     await using kit = await testJob(of, { start: NOON, onFailure: "dead-letter" });
     await kit.send("sale", "t1", euros(1));
@@ -215,16 +206,30 @@ suite("a window whose handler fails", () => {
     const [letter, ...more] = kit.deadLetters();
     assert.deepEqual(more, []);
     assert.equal(letter!.data.handler, "till.sales");
+    const [finding, ...others] = kit.outputs("tidemark.quality" as never) as unknown as {
+      data: { rule: string; detail: Record<string, unknown> };
+    }[];
+    assert.deepEqual(others, []);
+    assert.equal(finding!.data.rule, "passed-over");
+    assert.equal(finding!.data.detail.state, "sales");
+    assert.match(String(finding!.data.detail.excerpt), /"count":2,"sum":3/);
     assert.deepEqual(kit.timers(till, "t1"), []);
   });
 
-  test("is told when the dead letter is put back while the window is kept", async () => {
-    const { of } = failing();
+  test("takes no other group with it, and cannot be put back", async () => {
+    const { of } = shop({ by: ({ currency }) => currency }, ({ by }) => by === "USD");
     await using kit = await testJob(of, { start: NOON, onFailure: "dead-letter" });
-    await kit.send("sale", "t1", euros(1));
+    for (const currency of ["EUR", "USD", "YEN"]) await kit.send("sale", "t1", { amount: 1, currency });
     await kit.advanceWatermark(NOON + 5 * MINUTE_MS);
+    assert.deepEqual(
+      kit.outputs("told").map(({ data }) => data.by),
+      ["EUR", "YEN"],
+    );
     await kit.redrive(kit.deadLetters()[0]!);
-    assert.deepEqual(kit.outputs("told").map(brief), ["told 5m: 1 of 1, revision 0, at 04:59.999"]);
+    const [audit] = kit.outputs("tidemark.audit" as never) as unknown as { data: { detail: { outcome: string; reason: string } } }[];
+    assert.equal(audit!.data.detail.outcome, "refused");
+    assert.match(audit!.data.detail.reason, /is an operator, which has told one by one/);
+    assert.equal(kit.outputs("told").length, 2);
   });
 
   test("behind its end rolls the sale back", async () => {

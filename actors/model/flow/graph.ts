@@ -41,6 +41,10 @@ export class FlowGraph {
     return step;
   }
 
+  has(stream: Stream<unknown>): boolean {
+    return this.#sources.has(memberOf(stream.type));
+  }
+
   /** Whether a step is where the stream begins. */
   isSource(step: Step, stream: Stream<unknown>): boolean {
     return this.#sources.get(memberOf(stream.type))?.number === step.number;

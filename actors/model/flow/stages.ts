@@ -40,6 +40,10 @@ export class FlowStages {
   ): { readonly graph: FlowGraph; readonly source: Step } {
     const here = this.#stages.find((stage) => stage.graph === graph)!;
     let stage = this.#stages.find((other) => other.log === log);
+    if (stage !== undefined && this.#stages.indexOf(stage) <= this.#stages.indexOf(here))
+      throw new TypeError(`flow "${graph.name}": keyBy("${log}", …) leads back to where elements come from. Take another log.`);
+    if (stage?.graph.has(stream))
+      throw new TypeError(`flow "${graph.name}": two keyBy bring ${stream.type} to the log "${log}". Take another log, or another stream.`);
     if (stage === undefined) {
       stage = { log, graph: new FlowGraph(log), from: [] };
       this.#stages.push(stage);

@@ -9,7 +9,8 @@
  * the order of all timers; an entry that brings time far on lets everything between ring in its order.
  *
  * An alarm is a timer of the actor under the cell's name. When the handler fails at what is fired, the dead letter names
- * that timer, and the operator passes over what was to fire then and goes on: it rings again without being heard.
+ * that timer, and the operator rings once more: what it fires is then told one by one, and what the handler fails at again
+ * is a finding, `tidemark.quality` with the rule `passed-over`. So it goes on, and nothing else is lost with it.
  */
 import type { Clock } from "../clock.ts";
 import { HandlerError } from "../handler-error.ts";
@@ -29,7 +30,7 @@ export interface OperatorHost {
   readonly allowedLatenessMs: number;
   /** Whether the actor has a handler of the cell's name. */
   readonly heard: boolean;
-  /** It, or its handler, has failed at this alarm: it is to get over that, and is not heard. */
+  /** It, or its handler, has failed at this alarm: it is to get over that. */
   readonly passingOver: boolean;
   /** Id of the event in hand, or of the one that armed the alarm. */
   readonly cause: string;

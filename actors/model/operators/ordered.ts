@@ -7,7 +7,8 @@ import { type Cell, type CellStore, type CellView, defineCell } from "../cell.ts
 import { HandlerError } from "../handler-error.ts";
 import type { DeepReadonly } from "../readonly.ts";
 import { type AnySchema, type Infer, schemaOf, storedSchema } from "../schema.ts";
-import { checkElement } from "./element-check.ts";
+import { elementOf } from "./element-check.ts";
+import { instantOf } from "./instant.ts";
 import { type Fires, isOver, type OperatorHost, wakeBy } from "./operator.ts";
 import { rawContent, restoreRaw } from "./raw-content.ts";
 import { freeId, SAME_TIME_MAX } from "./time-id.ts";
@@ -50,8 +51,7 @@ export function ordered<S extends AnySchema>(schema: S): Cell<OrderedHandle<Infe
         return store.count();
       },
       add(element, options) {
-        checkElement(elements, element, store.path);
-        add(store, host, element, options?.time ?? host.time);
+        add(store, host, elementOf(elements, element, store.path), instantOf(options?.time, host.time, store.path));
       },
     }),
     plain: (view) => rawContent(CONFIG, view),

@@ -8,7 +8,8 @@
  */
 import { type Cell, type CellStore, type CellView, defineCell } from "../cell.ts";
 import { HandlerError } from "../handler-error.ts";
-import { checkElement } from "../operators/element-check.ts";
+import { elementOf } from "../operators/element-check.ts";
+import { instantOf } from "../operators/instant.ts";
 import { type Fires, isOver, type OperatorHost, wakeBy } from "../operators/operator.ts";
 import { rawContent, restoreRaw } from "../operators/raw-content.ts";
 import { freeId, prefixRange, SAME_TIME_MAX } from "../operators/time-id.ts";
@@ -118,8 +119,8 @@ class Matching {
 
   add(event: unknown, options?: { readonly time?: number }): void {
     const host = this.#host;
-    const time = options?.time ?? host.time;
-    checkElement(this.#spec.events, event, this.#store.path);
+    const time = instantOf(options?.time, host.time, this.#store.path);
+    elementOf(this.#spec.events, event, this.#store.path);
     if (isOver(host, time + 1)) {
       if (this.#spec.late === "drop") host.countLate();
       else host.tellLate("pattern");

@@ -12,7 +12,8 @@ import { HandlerError } from "../../handler-error.ts";
 import type { DeepReadonly } from "../../readonly.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../../schema.ts";
 import { durationMs } from "../../time.ts";
-import { checkElement } from "../element-check.ts";
+import { elementOf } from "../element-check.ts";
+import { instantOf } from "../instant.ts";
 import { type Fires, type OperatorHost, wakeBy } from "../operator.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import { freeId, prefixRange, timeRange, untilRange } from "../time-id.ts";
@@ -91,6 +92,8 @@ export function intervalJoin<const L extends AnySchema, const R extends AnySchem
     kind: "interval-join",
     beforeMs: spec.beforeMs,
     afterMs: spec.afterMs,
+    type,
+    on: on !== undefined,
     left: schemas.left.json,
     right: schemas.right.json,
   };
@@ -122,11 +125,11 @@ class IntervalJoin {
   }
 
   addLeft(element: unknown, options?: { readonly time?: number }): void {
-    this.#add("left", element, options?.time ?? this.#host.time);
+    this.#add("left", element, instantOf(options?.time, this.#host.time, this.#store.path));
   }
 
   addRight(element: unknown, options?: { readonly time?: number }): void {
-    this.#add("right", element, options?.time ?? this.#host.time);
+    this.#add("right", element, instantOf(options?.time, this.#host.time, this.#store.path));
   }
 
   /** Time has reached the alarm: what cannot be paired any more goes. */
@@ -144,8 +147,8 @@ class IntervalJoin {
     }
   }
 
-  #add(side: Side, element: unknown, time: number): void {
-    checkElement(this.#spec.schemas[side], element, this.#store.path);
+  #add(side: Side, given: unknown, time: number): void {
+    const element = elementOf(this.#spec.schemas[side], given, this.#store.path);
     const onOf = this.#spec.onOf[side];
     const on = onOf === undefined ? "" : groupOf(onOf(element), this.#store.path);
     const partners = [...this.#store.entries(this.#partnersOf(side, time))].filter(([, entry]) => (entry as Waiting).on === on);

@@ -7,7 +7,8 @@ import { type Cell, type CellStore, defineCell } from "../../cell.ts";
 import type { DeepReadonly } from "../../readonly.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../../schema.ts";
 import { durationMs } from "../../time.ts";
-import { checkElement } from "../element-check.ts";
+import { elementOf } from "../element-check.ts";
+import { instantOf } from "../instant.ts";
 import { type Fires, type OperatorHost, wakeBy } from "../operator.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import type { JoinType } from "./interval-join.ts";
@@ -85,11 +86,11 @@ class TableJoin {
   }
 
   addLeft(row: unknown, options?: { readonly time?: number }): void {
-    this.#add("left", row, options?.time ?? this.#host.time);
+    this.#add("left", row, instantOf(options?.time, this.#host.time, this.#store.path));
   }
 
   addRight(row: unknown, options?: { readonly time?: number }): void {
-    this.#add("right", row, options?.time ?? this.#host.time);
+    this.#add("right", row, instantOf(options?.time, this.#host.time, this.#store.path));
   }
 
   current(): { readonly left: unknown; readonly right: unknown } {
@@ -104,8 +105,8 @@ class TableJoin {
     else this.#put({ left, right });
   }
 
-  #add(side: Side, row: unknown, time: number): void {
-    checkElement(this.#spec.schemas[side], row, this.#store.path);
+  #add(side: Side, given: unknown, time: number): void {
+    const row = elementOf(this.#spec.schemas[side], given, this.#store.path);
     const known = this.#rows();
     if ((known[side]?.time ?? Number.NEGATIVE_INFINITY) > time || this.#goneAt(time) <= this.#host.reached) return;
     const rows = { ...known, [side]: { time, row } };

@@ -7,7 +7,8 @@ import { type Cell, type CellStore, type CellView, defineCell } from "../../cell
 import { HandlerError } from "../../handler-error.ts";
 import type { DeepReadonly } from "../../readonly.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf, storedSchema } from "../../schema.ts";
-import { checkElement } from "../element-check.ts";
+import { elementOf } from "../element-check.ts";
+import { instantOf } from "../instant.ts";
 import { type Fires, isOver, type OperatorHost, wakeBy } from "../operator.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import { freeId, prefixRange, SAME_TIME_MAX, untilRange } from "../time-id.ts";
@@ -103,9 +104,9 @@ class TemporalJoin {
     return [...this.#store.entries(ALL)].length;
   }
 
-  add(element: unknown, options?: { readonly time?: number }): void {
-    checkElement(this.#spec.stream, element, this.#store.path);
-    const time = options?.time ?? this.#host.time;
+  add(given: unknown, options?: { readonly time?: number }): void {
+    const element = elementOf(this.#spec.stream, given, this.#store.path);
+    const time = instantOf(options?.time, this.#host.time, this.#store.path);
     if (isOver(this.#host, time + 1)) {
       this.#fire({ time, element, cause: this.#host.cause }, true);
       return;
@@ -121,12 +122,11 @@ class TemporalJoin {
   }
 
   set(row: unknown, options?: { readonly from?: number }): void {
-    checkElement(this.#spec.table, row, this.#store.path);
-    this.#put(options?.from ?? this.#host.time, row);
+    this.#put(instantOf(options?.from, this.#host.time, this.#store.path), elementOf(this.#spec.table, row, this.#store.path));
   }
 
   end(options?: { readonly from?: number }): void {
-    this.#put(options?.from ?? this.#host.time, null);
+    this.#put(instantOf(options?.from, this.#host.time, this.#store.path), null);
   }
 
   /** Time has reached the alarm: elements that it has passed are joined. */
@@ -140,7 +140,9 @@ class TemporalJoin {
   }
 
   #put(from: number, value: unknown): void {
-    putVersion(this.#store, { from, value }, this.#host.reached - this.#host.allowedLatenessMs);
+    // What waits may be of a time that an alarm is still to come for.
+    const reached = Math.min(this.#host.reached, this.#host.alarm ?? Number.POSITIVE_INFINITY);
+    putVersion(this.#store, { from, value }, reached - this.#host.allowedLatenessMs);
   }
 
   #fire({ time, element, cause }: Waiting, behind: boolean): void {

@@ -6,7 +6,8 @@ import { type Cell, type CellView, defineCell } from "../../cell.ts";
 import type { DeepReadonly } from "../../readonly.ts";
 import { type AnySchema, type Infer, schemaOf, storedSchema } from "../../schema.ts";
 import { durationMs } from "../../time.ts";
-import { checkElement } from "../element-check.ts";
+import { elementOf } from "../element-check.ts";
+import { instantOf } from "../instant.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import { putVersion, versionAt, versionsOf } from "./version-table.ts";
 
@@ -39,12 +40,12 @@ export function versioned<S extends AnySchema>(
     bind: (store, host) => {
       const kept = (): number => host.reached - Math.max(keepMs, host.allowedLatenessMs);
       return {
-        asOf: (time = host.time) => versionAt(store, time)?.value as DeepReadonly<Infer<S>> | undefined,
-        set: (given, { from = host.time } = {}) => {
-          checkElement(value, given, store.path);
-          putVersion(store, { from, value: given }, kept());
+        asOf: (time) => versionAt(store, instantOf(time, host.time, store.path))?.value as DeepReadonly<Infer<S>> | undefined,
+        set(given, options) {
+          const from = instantOf(options?.from, host.time, store.path);
+          putVersion(store, { from, value: elementOf(value, given, store.path) }, kept());
         },
-        end: ({ from = host.time } = {}) => putVersion(store, { from, value: null }, kept()),
+        end: (options) => putVersion(store, { from: instantOf(options?.from, host.time, store.path), value: null }, kept()),
       };
     },
     plain: (view) => rawContent(config, view),

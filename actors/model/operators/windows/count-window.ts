@@ -5,10 +5,11 @@
  */
 import { type Cell, type CellStore, defineCell } from "../../cell.ts";
 import { schemaOf } from "../../schema.ts";
+import { instantOf } from "../instant.ts";
 import type { OperatorHost } from "../operator.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
-import { groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
+import { checkGroups, groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
 import type { AddOptions, WindowHandle, WindowOptions } from "./window-options.ts";
 
 interface Pane {
@@ -37,11 +38,11 @@ interface Spec {
 const PANES_MAX = 1_000;
 
 /** Every `size` elements, or with `slide` the last `size` at every `slide`-th: `countWindow(100, { p99: quantile(0.99, …) })`. */
-export function countWindow<const A extends Aggregates>(
+export function countWindow<const A extends Aggregates, E extends ElementOf<A> = ElementOf<A>>(
   size: number,
   aggregates: A,
-  options: Pick<WindowOptions<ElementOf<A>>, "by"> & { readonly slide?: number } = {},
-): Cell<WindowHandle<ElementOf<A>, ResultsOf<A>>> {
+  options: Pick<WindowOptions<E>, "by"> & { readonly slide?: number } = {},
+): Cell<WindowHandle<E, ResultsOf<A>>> {
   const { by, slide = size } = options;
   if (!Number.isSafeInteger(size) || size < 1) throw new TypeError("countWindow: size is a whole number from 1.");
   if (!Number.isSafeInteger(slide) || slide < 1 || slide > size)
@@ -60,7 +61,7 @@ export function countWindow<const A extends Aggregates>(
     slot: schema,
     entry: schema,
     operator: { clock: "event", config, ring: () => {}, show: (view) => spansOf<Counted>(view).map((one) => shown(spec, one)) },
-    bind: (store, host) => new CountWindow(spec, store, host) as unknown as WindowHandle<ElementOf<A>, ResultsOf<A>>,
+    bind: (store, host) => new CountWindow(spec, store, host) as unknown as WindowHandle<E, ResultsOf<A>>,
     plain: (view) => rawContent(config, view),
     load: (store, plain) => restoreRaw(config, store, plain),
   });
@@ -81,9 +82,11 @@ class CountWindow {
 
   add(element: unknown, options?: AddOptions): void {
     const { size, slide, pane, gather, groupOf: by } = this.#spec;
-    const time = options?.time ?? this.#host.time;
+    const time = instantOf(options?.time, this.#host.time, this.#store.path);
     const group = by === undefined ? "" : groupOf(by(element), this.#store.path);
-    const known = this.#groups.get(0, group) ?? { counted: 0, panes: [] };
+    const found = this.#groups.get(0, group);
+    if (found === undefined) checkGroups(this.#store, group);
+    const known = found ?? { counted: 0, panes: [] };
     const panes = [...known.panes];
     const open = known.counted % pane === 0 ? undefined : panes.pop();
     panes.push({

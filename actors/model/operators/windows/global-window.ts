@@ -5,10 +5,11 @@
 import { type Cell, type CellStore, defineCell } from "../../cell.ts";
 import { schemaOf } from "../../schema.ts";
 import { durationMs } from "../../time.ts";
+import { instantOf } from "../instant.ts";
 import { type OperatorHost, wakeBy } from "../operator.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
-import { groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
+import { checkGroups, groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
 import type { AddOptions, WindowHandle, WindowOptions } from "./window-options.ts";
 
 export interface GlobalOptions<T> extends Pick<WindowOptions<T>, "by" | "clock"> {
@@ -39,10 +40,10 @@ interface Spec {
 }
 
 /** `globalWindow({ total: sum((t: Trade) => t.price) }, { everyEvents: 1_000 })`; without a trigger it is only read. */
-export function globalWindow<const A extends Aggregates>(
+export function globalWindow<const A extends Aggregates, E extends ElementOf<A> = ElementOf<A>>(
   aggregates: A,
-  options: GlobalOptions<ElementOf<A>> = {},
-): Cell<WindowHandle<ElementOf<A>, ResultsOf<A>>> {
+  options: GlobalOptions<E> = {},
+): Cell<WindowHandle<E, ResultsOf<A>>> {
   const { clock = "event", by, everyEvents, every, purge = false } = options;
   const everyMs = every === undefined ? undefined : durationMs(every, "globalWindow: every");
   if (everyMs === 0) throw new TypeError("globalWindow: every is at least 1 ms.");
@@ -65,7 +66,7 @@ export function globalWindow<const A extends Aggregates>(
       show: (view) =>
         spansOf<Total>(view).map(({ by: group, ...one }) => ({ ...(group === "" ? {} : { by: group }), ...shown(spec, one) })),
     },
-    bind: (store, host) => new GlobalWindow(spec, store, host) as unknown as WindowHandle<ElementOf<A>, ResultsOf<A>>,
+    bind: (store, host) => new GlobalWindow(spec, store, host) as unknown as WindowHandle<E, ResultsOf<A>>,
     plain: (view) => rawContent(config, view),
     load: (store, plain) => restoreRaw(config, store, plain),
   });
@@ -87,9 +88,10 @@ class GlobalWindow {
   add(element: unknown, options?: AddOptions): void {
     const { gather, groupOf: by, everyEvents, everyMs } = this.#spec;
     const host = this.#host;
-    const time = options?.time ?? host.time;
+    const time = instantOf(options?.time, host.time, this.#store.path);
     const group = by === undefined ? "" : groupOf(by(element), this.#store.path);
     const known = this.#groups.get(0, group);
+    if (known === undefined) checkGroups(this.#store, group);
     const next: Total = {
       start: 0,
       by: group,
@@ -116,7 +118,11 @@ class GlobalWindow {
   }
 
   ring(): void {
-    for (const one of this.#groups.all()) if (one.due) this.#fire(one, false);
+    for (const { by } of this.#groups.all()) {
+      // Read anew: the handler of one group may add to another.
+      const one = this.#groups.get(0, by);
+      if (one?.due) this.#fire(one, false);
+    }
   }
 
   #fire(total: Total, due: boolean): void {

@@ -9,6 +9,7 @@ import { type Cell, type CellStore, defineCell } from "../../cell.ts";
 import { HandlerError } from "../../handler-error.ts";
 import { schemaOf } from "../../schema.ts";
 import { durationMs } from "../../time.ts";
+import { instantOf } from "../instant.ts";
 import { isOver, type OperatorHost, wakeBy } from "../operator.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
@@ -47,11 +48,11 @@ interface Spec {
 const SESSIONS_MAX = 10_000;
 
 /** Sessions with at most `gap` between two elements: `session("30m", { pages: collect((v: View) => v.url) })`. */
-export function session<const A extends Aggregates>(
+export function session<const A extends Aggregates, E extends ElementOf<A> = ElementOf<A>>(
   gap: string | number,
   aggregates: A,
-  options: WindowOptions<ElementOf<A>> = {},
-): Cell<WindowHandle<ElementOf<A>, ResultsOf<A>>> {
+  options: WindowOptions<E> = {},
+): Cell<WindowHandle<E, ResultsOf<A>>> {
   const gapMs = durationMs(gap, "session: gap");
   const { clock = "event", by } = options;
   const gather = gathering("session", aggregates);
@@ -85,7 +86,7 @@ export function session<const A extends Aggregates>(
       ring: (store, host) => new Sessions(spec, store, host).ring(),
       show: (view) => spansOf<Session>(view).map((one) => shown(spec, one)),
     },
-    bind: (store, host) => new Sessions(spec, store, host) as unknown as WindowHandle<ElementOf<A>, ResultsOf<A>>,
+    bind: (store, host) => new Sessions(spec, store, host) as unknown as WindowHandle<E, ResultsOf<A>>,
     plain: (view) => rawContent(config, view),
     load: (store, plain) => restoreRaw(config, store, plain),
   });
@@ -107,7 +108,7 @@ class Sessions {
   add(element: unknown, options?: AddOptions): void {
     const { groupOf: by, lateness } = this.#spec;
     const host = this.#host;
-    const time = options?.time ?? host.time;
+    const time = instantOf(options?.time, host.time, this.#store.path);
     const group = by === undefined ? "" : groupOf(by(element), this.#store.path);
     const joined = this.#around(time, group);
     const start = Math.min(time, ...joined.map((one) => one.start));
@@ -135,11 +136,12 @@ class Sessions {
     for (const one of joined) if (one.start !== start) this.#sessions.delete(one);
     this.#sessions.put(next);
     if (over && host.heard) this.#fire(next);
-    wakeBy(host, this.#nextWake(this.#sessions.get(start, group)!));
+    const kept = this.#sessions.get(start, group);
+    if (kept !== undefined) wakeBy(host, this.#nextWake(kept));
   }
 
   current({ by = "", time }: { readonly by?: string; readonly time?: number } = {}): object | undefined {
-    const at = time ?? this.#host.time;
+    const at = instantOf(time, this.#host.time, this.#store.path);
     const found = this.#around(at, by)[0];
     return found === undefined ? undefined : this.#window(found);
   }
@@ -153,7 +155,11 @@ class Sessions {
   ring(): void {
     const host = this.#host;
     const all = this.#sessions.all();
-    for (const one of all) if (one.due && host.heard && this.#end(one.last) <= host.reached) this.#fire(one);
+    for (const { start, by } of all) {
+      // Read anew: the handler of one session may add to another.
+      const one = this.#sessions.get(start, by);
+      if (one?.due && host.heard && this.#end(one.last) <= host.reached) this.#fire(one);
+    }
     for (const one of this.#sessions.all()) {
       const at = this.#nextWake(one);
       if (at <= host.reached) this.#sessions.delete(one);

@@ -5,7 +5,7 @@
  */
 import type { CellStore, CellView } from "../../cell.ts";
 import { HandlerError } from "../../handler-error.ts";
-import { writeKey } from "../../key.ts";
+import { KEY_TOKEN_MAX_BYTES, writeKey } from "../../key.ts";
 import type { JsonSchema } from "../../layout.ts";
 import { type AnySchema, storedSchema } from "../../schema.ts";
 import { timeId, timeRange } from "../time-id.ts";
@@ -17,6 +17,8 @@ export interface Span {
 }
 
 const GROUP_MAX_CHARS = 128;
+/** Of one operator at a time: each may fire in one call. */
+export const GROUPS_MAX = 500;
 
 /** Schema of a slot or an entry that holds a span. */
 export function spanSchema(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[]): AnySchema {
@@ -90,12 +92,23 @@ export function spansOf<S extends Span>(view: CellView): S[] {
   return spans;
 }
 
+/** Of an operator that keeps one span for each group. Throws HandlerError WINDOW_GROUPS. */
+export function checkGroups(store: CellStore, group: string): void {
+  // One of them lies in the slot.
+  if (group === "" || store.count() + 1 < GROUPS_MAX) return;
+  throw new HandlerError(
+    "WINDOW_GROUPS",
+    `${store.path}: a window has at most ${GROUPS_MAX} groups. Make what "by" gives part of the key.`,
+  );
+}
+
 /** A group as it may be part of an id. Throws HandlerError WINDOW_GROUP. */
 export function groupOf(by: unknown, path: string): string {
-  if (typeof by === "string" && by.length <= GROUP_MAX_CHARS && by.isWellFormed()) return by;
+  if (by === "") return by;
+  if (typeof by === "string" && by.length <= GROUP_MAX_CHARS && writeKey(by) !== undefined) return by;
   throw new HandlerError(
     "WINDOW_GROUP",
-    `${path}: "by" gives a well-formed text of at most ${GROUP_MAX_CHARS} characters, not ${typeof by}.`,
+    `${path}: a group is a well-formed text of at most ${GROUP_MAX_CHARS} characters, and ${KEY_TOKEN_MAX_BYTES} bytes as written.`,
   );
 }
 
@@ -107,7 +120,5 @@ function isBehind(a: Span, b: Span): boolean {
 function idOf(start: number, by: string): string {
   const time = timeId(start);
   if (by === "") return time;
-  const token = writeKey(by);
-  if (token === undefined) throw new HandlerError("WINDOW_GROUP", `"by" is too long as written: at most 256 bytes.`);
-  return time + token;
+  return time + writeKey(by)!;
 }

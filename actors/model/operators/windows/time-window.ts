@@ -12,10 +12,11 @@ import { type Cell, defineCell } from "../../cell.ts";
 import { HandlerError } from "../../handler-error.ts";
 import { type AnySchema, schemaOf } from "../../schema.ts";
 import { durationMs } from "../../time.ts";
+import { instantOf } from "../instant.ts";
 import { isOver, type OperatorHost, wakeBy } from "../operator.ts";
 import { rawContent, restoreRaw } from "../raw-content.ts";
 import { type Aggregates, type ElementOf, type Gathered, type Gathering, gathering, type ResultsOf } from "./gathered.ts";
-import { groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
+import { GROUPS_MAX, groupOf, type Span, SpanTable, spanSchema, spansOf } from "./span-table.ts";
 import {
   type AddOptions,
   type EarlyOptions,
@@ -42,41 +43,49 @@ interface Pane extends Span {
   readonly revision?: number;
 }
 
+interface FilledPane extends Pane {
+  readonly gathered: Gathered;
+}
+
 /** Windows of `size` side by side: `tumbling("5m", { count: count(), sum: sum((t: Transaction) => t.amount) })`. */
-export function tumbling<const A extends Aggregates>(
+export function tumbling<const A extends Aggregates, E extends ElementOf<A> = ElementOf<A>>(
   size: string | number,
   aggregates: A,
-  options: TimeWindowOptions<ElementOf<A>> = {},
-): Cell<WindowHandle<ElementOf<A>, ResultsOf<A>>> {
+  options: TimeWindowOptions<E> = {},
+): Cell<WindowHandle<E, ResultsOf<A>>> {
   const sizeMs = durationMs(size, "tumbling: size");
   return timeWindow("tumbling", sizeMs, sizeMs, aggregates, options);
 }
 
 /** Windows of `size`, one every `slide`: `sliding("1h", "5m", { avg: avg((t: Transaction) => t.amount) })`. */
-export function sliding<const A extends Aggregates>(
+export function sliding<const A extends Aggregates, E extends ElementOf<A> = ElementOf<A>>(
   size: string | number,
   slide: string | number,
   aggregates: A,
-  options: TimeWindowOptions<ElementOf<A>> = {},
-): Cell<WindowHandle<ElementOf<A>, ResultsOf<A>>> {
+  options: TimeWindowOptions<E> = {},
+): Cell<WindowHandle<E, ResultsOf<A>>> {
   return timeWindow("sliding", durationMs(size, "sliding: size"), durationMs(slide, "sliding: slide"), aggregates, options);
 }
 
 const PANES_MAX = 10_000;
-/** Of one operator at a time: each may fire in one call. */
-const GROUPS_MAX = 500;
+/** That an element which comes behind may change: each is told in one call. */
+const WINDOWS_MAX = 500;
 
-function timeWindow<A extends Aggregates>(
+function timeWindow<A extends Aggregates, E>(
   kind: string,
   sizeMs: number,
   slideMs: number,
   aggregates: A,
-  options: TimeWindowOptions<ElementOf<A>>,
-): Cell<WindowHandle<ElementOf<A>, ResultsOf<A>>> {
+  options: TimeWindowOptions<E>,
+): Cell<WindowHandle<E, ResultsOf<A>>> {
   if (slideMs < 1 || slideMs > sizeMs) throw new TypeError(`${kind}: the slide is from 1 ms to the size.`);
   const paneMs = gcd(sizeMs, slideMs);
   if (sizeMs / paneMs > PANES_MAX) throw new TypeError(`${kind}: a window has at most ${PANES_MAX} panes. Take a longer slide.`);
+  if (sizeMs / slideMs > WINDOWS_MAX)
+    throw new TypeError(`${kind}: an element lies in at most ${WINDOWS_MAX} windows. Take a longer slide.`);
   const { clock = "event", by, early = {} } = options;
+  if (early.everyEvents !== undefined && !(Number.isSafeInteger(early.everyEvents) && early.everyEvents >= 1))
+    throw new TypeError(`${kind}: early.everyEvents is a whole number from 1.`);
   const gather = gathering(kind, aggregates);
   const offsetMs = durationMs(options.offset ?? 0, `${kind}: offset`) % slideMs;
   const everyMs = early.every === undefined ? undefined : durationMs(early.every, `${kind}: early.every`);
@@ -106,7 +115,7 @@ function timeWindow<A extends Aggregates>(
       ring: (store, host) => new TimeWindow(spec, store, host).ring(),
       show: (view) => shownPanes(spec, view),
     },
-    bind: (store, host) => new TimeWindow(spec, store, host) as unknown as WindowHandle<ElementOf<A>, ResultsOf<A>>,
+    bind: (store, host) => new TimeWindow(spec, store, host) as unknown as WindowHandle<E, ResultsOf<A>>,
     plain: (view) => rawContent(config, view),
     load: (store, plain) => restoreRaw(config, store, plain),
   });
@@ -141,7 +150,7 @@ class TimeWindow {
   add(element: unknown, options?: AddOptions): void {
     const { gather, groupOf: by, lateness, paneMs, slideMs } = this.#spec;
     const host = this.#host;
-    const time = options?.time ?? host.time;
+    const time = instantOf(options?.time, host.time, this.#store.path);
     const start = this.#floor(time, paneMs);
     const group = by === undefined ? "" : groupOf(by(element), this.#store.path);
     const lastEnd = this.#lastEnd(start);
@@ -156,7 +165,7 @@ class TimeWindow {
       return;
     }
     const known = this.#panes.get(start, group);
-    const before = over.map((end) => ({ end, fired: host.heard && this.#gathered(end, group).events > 0 }));
+    const before = over.map((end) => ({ end, fired: host.heard && this.#panesOf(end, group).length > 0 }));
     if (known === undefined) this.#checkGroups(group);
     const events = (known?.events ?? 0) + 1;
     const cause = known?.cause ?? host.cause;
@@ -169,9 +178,9 @@ class TimeWindow {
   }
 
   current({ by = "", time }: { readonly by?: string; readonly time?: number } = {}): object | undefined {
-    const end = this.#firstEnd(time ?? this.#host.time);
-    const { events, gathered } = this.#gathered(end, by);
-    return gathered === undefined ? undefined : this.#window(end, by, events, gathered);
+    const end = this.#firstEnd(instantOf(time, this.#host.time, this.#store.path));
+    const panes = this.#panesOf(end, by);
+    return panes.length === 0 ? undefined : this.#window(end, by, panes);
   }
 
   clear(): void {
@@ -219,9 +228,8 @@ class TimeWindow {
 
   #fireEarly(end: number, group: string): void {
     const { everyEvents } = this.#spec;
-    if (everyEvents === undefined) return;
-    const { events } = this.#gathered(end, group);
-    if (events % everyEvents === 0) this.#fire(end, group, { revision: 0, early: true });
+    if (everyEvents !== undefined && eventsIn(this.#panesOf(end, group)) % everyEvents === 0)
+      this.#fire(end, group, { revision: 0, early: true });
   }
 
   /** A window that was over before the element in hand came. */
@@ -239,29 +247,21 @@ class TimeWindow {
 
   /** `rung`: because of its alarm; then it is for the event that came first to its first pane. */
   #fire(end: number, group: string, how: { readonly revision: number; readonly early: boolean }, rung = false): void {
-    const { events, gathered, cause } = this.#gathered(end, group);
-    if (gathered === undefined) return;
+    const panes = this.#panesOf(end, group);
+    if (panes.length === 0) return;
     const time = how.early ? this.#host.time : end - 1;
-    this.#host.fire(() => ({ ...this.#window(end, group, events, gathered), ...how }), time, rung ? cause : undefined);
+    this.#host.fire(() => ({ ...this.#window(end, group, panes), ...how }), time, rung ? panes[0]!.cause : undefined);
   }
 
-  #window(end: number, by: string, events: number, gathered: Gathered): object {
-    return { start: end - this.#spec.sizeMs, end, by, events, ...this.#spec.gather.result(gathered) };
-  }
-
-  /** What lies in the window that ends at `end`. */
-  #gathered(end: number, group: string): { readonly events: number; readonly gathered: Gathered | undefined; readonly cause?: string } {
+  #window(end: number, by: string, panes: readonly FilledPane[]): object {
     const { sizeMs, gather } = this.#spec;
-    const parts: Gathered[] = [];
-    let events = 0;
-    let cause: string | undefined;
-    for (const pane of this.#panes.between(end - sizeMs, end, group)) {
-      if (pane.gathered === undefined) continue;
-      events += pane.events;
-      cause ??= pane.cause;
-      parts.push(pane.gathered);
-    }
-    return { events, gathered: parts.length === 0 ? undefined : gather.merge(parts), ...(cause === undefined ? {} : { cause }) };
+    const gathered = gather.merge(panes.map((pane) => pane.gathered));
+    return { start: end - sizeMs, end, by, events: eventsIn(panes), ...gather.result(gathered) };
+  }
+
+  /** Of the window that ends at `end`, those that hold something. */
+  #panesOf(end: number, group: string): readonly FilledPane[] {
+    return [...this.#panes.between(end - this.#spec.sizeMs, end, group)].filter(isFilled);
   }
 
   #checkGroups(group: string): void {
@@ -292,6 +292,14 @@ class TimeWindow {
   #goneAt(start: number): number {
     return keptUntil(this.#lastEnd(start), this.#spec.lateness, this.#host);
   }
+}
+
+function isFilled(pane: Pane): pane is FilledPane {
+  return pane.gathered !== undefined;
+}
+
+function eventsIn(panes: readonly Pane[]): number {
+  return panes.reduce((sum, { events }) => sum + events, 0);
 }
 
 function paneSchema(gather: Gathering): AnySchema {

@@ -31,3 +31,6 @@ export interface AnyAggregate {
 
 /** What an aggregate reads of an element. `undefined` and `null` leave the element out. */
 export type Select<T, V> = (element: T) => V;
+
+/** `undefined` where an element may be left out, so that nothing may be left. */
+export type NoneOf<V> = [Extract<V, undefined | null>] extends [never] ? never : undefined;

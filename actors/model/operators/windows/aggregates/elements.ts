@@ -50,7 +50,7 @@ export function distinct<T, V extends string | number>(
     schema: ManySchema,
     add(known = [], element, time) {
       const value = select(element);
-      return value === undefined || value === null ? known : add(known, { time, value });
+      return value === undefined || value === null ? known : add(known, { time, value: countable(value, "distinct") as V });
     },
     merge: (earlier, later) => later.reduce(add, earlier),
     result: (known) => known.map(({ value }) => value),

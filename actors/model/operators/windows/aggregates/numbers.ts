@@ -1,6 +1,7 @@
 /** Aggregates of numbers: how many, how much, the mean, the least and the greatest. */
 import { Type } from "typebox";
-import type { Aggregate, Select } from "./aggregate.ts";
+import { HandlerError } from "../../../handler-error.ts";
+import type { Aggregate, NoneOf, Select } from "./aggregate.ts";
 import { addDecimals, type Decimal, DecimalSchema, decimalOf, decimalValue, quotient, ZERO } from "./decimal.ts";
 
 type Optional = number | undefined | null;
@@ -36,7 +37,7 @@ export interface Mean {
 }
 
 /** The exact sum, divided by how many there are; `undefined` where every element is left out. */
-export function avg<T, V extends Optional>(select: Select<T, V>): Aggregate<T, Mean, number | Extract<V, undefined>> {
+export function avg<T, V extends Optional>(select: Select<T, V>): Aggregate<T, Mean, number | NoneOf<V>> {
   return {
     kind: "avg",
     schema: Type.Object({ count: Type.Integer(), total: DecimalSchema }),
@@ -51,12 +52,12 @@ export function avg<T, V extends Optional>(select: Select<T, V>): Aggregate<T, M
 }
 
 /** The least; `undefined` where every element is left out. */
-export function min<T, V extends Optional>(select: Select<T, V>): Aggregate<T, number | null, number | Extract<V, undefined>> {
+export function min<T, V extends Optional>(select: Select<T, V>): Aggregate<T, number | null, number | NoneOf<V>> {
   return extreme("min", select, Math.min);
 }
 
 /** The greatest; `undefined` where every element is left out. */
-export function max<T, V extends Optional>(select: Select<T, V>): Aggregate<T, number | null, number | Extract<V, undefined>> {
+export function max<T, V extends Optional>(select: Select<T, V>): Aggregate<T, number | null, number | NoneOf<V>> {
   return extreme("max", select, Math.max);
 }
 
@@ -64,12 +65,20 @@ function extreme<T, V extends Optional>(
   kind: string,
   select: Select<T, V>,
   choose: (a: number, b: number) => number,
-): Aggregate<T, number | null, number | Extract<V, undefined>> {
+): Aggregate<T, number | null, number | NoneOf<V>> {
   const merge = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : choose(a, b));
   return {
     kind,
     schema: Type.Union([Type.Number(), Type.Null()]),
-    add: (known = null, element) => merge(known, select(element) ?? null),
+    add(known = null, element) {
+      const value = select(element) ?? null;
+      if (value !== null && !Number.isFinite(value))
+        throw new HandlerError(
+          "NOT_A_NUMBER",
+          `${kind}: ${String(value)} cannot be compared. Give a finite number, or undefined to leave it out.`,
+        );
+      return merge(known, value);
+    },
     merge,
     result: (known) => (known ?? undefined) as number,
   };

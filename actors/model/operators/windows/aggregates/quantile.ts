@@ -6,7 +6,7 @@
  */
 import { Type } from "typebox";
 import { HandlerError } from "../../../handler-error.ts";
-import type { Aggregate, Select } from "./aggregate.ts";
+import type { Aggregate, NoneOf, Select } from "./aggregate.ts";
 
 /** Elements by the power of gamma that their size lies in, ascending. */
 export type Buckets = readonly { readonly power: number; readonly count: number }[];
@@ -29,9 +29,9 @@ export function quantile<T, V extends number | undefined | null>(
   q: number,
   select: Select<T, V>,
   { accuracy = 0.01 }: { readonly accuracy?: number } = {},
-): Aggregate<T, Sketch, number | Extract<V, undefined>> {
+): Aggregate<T, Sketch, number | NoneOf<V>> {
   if (!(q >= 0 && q <= 1)) throw new TypeError("quantile: q is a number from 0 to 1.");
-  if (!(accuracy >= 0.001 && accuracy <= 0.5)) throw new TypeError("quantile: accuracy is a number from 0.001 to 0.5.");
+  if (!(accuracy >= 0.01 && accuracy <= 0.5)) throw new TypeError("quantile: accuracy is a number from 0.01 to 0.5.");
   const gamma = (1 + accuracy) / (1 - accuracy);
   const logGamma = Math.log(gamma);
   const powerOf = (size: number): number => Math.ceil(Math.log(size) / logGamma);

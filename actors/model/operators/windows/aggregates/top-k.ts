@@ -53,15 +53,23 @@ function counted<V extends string | number>(known: readonly Counted<V>[], value:
 }
 
 function merged<V extends string | number>(a: readonly Counted<V>[], b: readonly Counted<V>[], max: number): readonly Counted<V>[] {
-  const all = new Map(a.map((one) => [one.value, one]));
+  // What one side does not list may have been let go there, as often as its least one at most.
+  const [leastOfA, leastOfB] = [unlisted(a, max), unlisted(b, max)];
+  const all = new Map(a.map((one) => [one.value, { ...one, count: one.count + leastOfB, error: one.error + leastOfB }]));
   for (const { value, count, error } of b) {
-    const known = all.get(value) ?? { value, count: 0, error: 0 };
-    all.set(value, { value, count: known.count + count, error: known.error + error });
+    const known = all.get(value);
+    if (known === undefined) all.set(value, { value, count: count + leastOfA, error: error + leastOfA });
+    else all.set(value, { value, count: known.count - leastOfB + count, error: known.error - leastOfB + error });
   }
   return [...all.values()]
     .sort(byCount)
     .slice(0, max)
     .sort((x, y) => compare(x.value, y.value));
+}
+
+/** How often a value may have been that is not listed. */
+function unlisted<V extends string | number>(counted: readonly Counted<V>[], max: number): number {
+  return counted.length < max ? 0 : Math.min(...counted.map(({ count }) => count));
 }
 
 function byCount<V extends string | number>(a: Counted<V>, b: Counted<V>): number {
