@@ -1,5 +1,6 @@
 /** Runs a query of an actor over committed rows. Nothing that it does can change one. */
 import type { KeyRow, Section } from "../../actors/fold/key-row.ts";
+import type { Meta } from "../../actors/fold/meta.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { StoredCell } from "../../actors/fold/stored-cell.ts";
 import type { Actor } from "../../actors/model/actor.ts";
@@ -22,13 +23,16 @@ export function answerQuery(
   actor: Actor,
   name: string,
   input: unknown,
-  watermark: number | undefined,
+  { watermark, processingTime }: Pick<Meta, "watermark" | "processingTime">,
 ): QueryAnswer {
   const handles: Record<string, unknown> = {};
   for (const cell of actor.cells) {
     const stored = section.shape.cells.findIndex((candidate) => candidate.name === cell.name && sameCell(candidate, cell));
     if (stored === -1) return oldShape(actor, cell.name);
-    handles[cell.name] = cell.bind(new QueriedCell(rows, row, section, stored, watermark), readingHost(watermark));
+    handles[cell.name] = cell.bind(
+      new QueriedCell(rows, row, section, stored, watermark),
+      readingHost(cell.operator?.clock === "processing" ? processingTime : watermark),
+    );
   }
   try {
     const answer = actor.queries[name]!({ key: row.key, watermark, state: handles }, input);

@@ -6,6 +6,7 @@ import type { CallRecord } from "../../actors/fold/call-row.ts";
 import type { PageStore } from "../../actors/fold/dedupe.ts";
 import { type KeyRow, KeyRowCodec, type Section } from "../../actors/fold/key-row.ts";
 import { keyRow, pageRow, TABLE } from "../../actors/fold/keys.ts";
+import type { Meta } from "../../actors/fold/meta.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { Shapes } from "../../actors/fold/shapes.ts";
 import { callsOfActor } from "../../actors/fold/stored-calls.ts";
@@ -72,13 +73,19 @@ export class ActorRows {
   }
 
   /** What a query of the actor gives; `undefined` when the key has no such actor. */
-  query(actor: number, token: string, watermark: number | undefined, name: string, input: unknown): QueryAnswer | undefined {
+  query(
+    actor: number,
+    token: string,
+    clocks: Pick<Meta, "watermark" | "processingTime">,
+    name: string,
+    input: unknown,
+  ): QueryAnswer | undefined {
     const slot = slotOf(token);
     const bytes = this.#rows.get(keyRow(slot, token));
     const row = bytes === undefined ? undefined : this.#codec.decode(token, slot, bytes);
     const section = row?.sections[actor];
     if (row === undefined || section === undefined) return undefined;
-    return answerQuery(this.#rows, row, section, this.#job.actors[actor]!, name, input, watermark);
+    return answerQuery(this.#rows, row, section, this.#job.actors[actor]!, name, input, clocks);
   }
 
   /** Key of a row of the key table; `undefined` when it has no such actor. */

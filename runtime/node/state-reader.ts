@@ -164,7 +164,7 @@ const reader: StateReader = {
     const store = storeOf(place);
     const { rows, number } = find(place.job, type, store);
     return atOneCommit(place, store, (meta) => {
-      const result = rows.query(number, token, meta.watermark, name, input);
+      const result = rows.query(number, token, meta, name, input);
       return result === undefined ? undefined : { ...placeOf(place, meta), result };
     });
   },
@@ -184,7 +184,7 @@ const reader: StateReader = {
     const answers: { readonly key: string; readonly result: QueryAnswer }[] = [];
     let asked = 0;
     for (const { key, at } of actorsFrom(place, store, prefixToken, from, (row) => rows.keyOf(row, number))) {
-      const result = atOneCommit(place, store, (meta) => rows.query(number, at.after, meta.watermark, name, input));
+      const result = atOneCommit(place, store, (meta) => rows.query(number, at.after, meta, name, input));
       if (result !== undefined && !(result.ok && result.json === "null")) answers.push({ key, result });
       asked++;
       if (asked === askedMax || answers.length === answersMax) return { answers, asked, next: at };

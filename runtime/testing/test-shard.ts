@@ -43,6 +43,7 @@ export interface TestShardOptions {
 const STILL_STEPS_MAX = 10_000;
 /** The age at which the shard seals a group by itself. */
 const GROUP_MS = 500;
+const NO_CLOCKS = { watermark: undefined, processingTime: 0 };
 
 export class TestShard {
   readonly broker: MemoryOutputBroker;
@@ -209,7 +210,7 @@ export class TestShard {
   /** What a query of an actor gives as of now. Commits what is folded first. */
   query(number: number, token: string, name: string, input: unknown): QueryAnswer | undefined {
     this.commit();
-    return this.#actors.query(number, token, this.meta?.watermark, name, input);
+    return this.#actors.query(number, token, this.meta ?? NO_CLOCKS, name, input);
   }
 
   /** Calls that wait for their result. Commits what is folded first. */

@@ -306,3 +306,15 @@ test("a window that a build hears for the first time is told at its end", () => 
     [2],
   );
 });
+
+test("a query reads a window of processing time as of the log's clock", async () => {
+  const tested = actor("tested", {
+    in: { put },
+    state: { w: tumbling("5m", { n: count() }, { clock: "processing" }) },
+    on: { put: ({ state }) => state.w.add({}) },
+    queries: { now: ({ state }) => state.w.current()?.n ?? "nothing" },
+  });
+  await using kit = await testJob(job("harm", { log: "harm", actors: [tested] }), { start: NOON });
+  await kit.send("put", "k", {}, { time: NOON - 3_600_000 });
+  assert.equal(kit.query(tested, "k", "now"), 1);
+});

@@ -71,12 +71,12 @@ export function reachedAt(clock: Clock, time: number): number {
 /** For cells that are no operators, and for reading: it does nothing and knows no time. */
 export const NO_OPERATOR: OperatorHost = readingHost(undefined);
 
-/** For queries: an operator can be read, as of the watermark. */
-export function readingHost(watermark: number | undefined): OperatorHost {
+/** For queries: an operator can be read, as far as time has come on its clock. */
+export function readingHost(time: number | undefined): OperatorHost {
   const refuse = (): never => {
     throw new HandlerError("READ_ONLY", "A query changes nothing. Publish an event whose handler does.");
   };
-  const reached = watermark ?? Number.NEGATIVE_INFINITY;
+  const reached = time ?? Number.NEGATIVE_INFINITY;
   const none = { heard: false, passingOver: false, cause: "", alarm: undefined, allowedLatenessMs: 0 };
   const refused = { setAlarm: refuse, fire: refuse, tellLate: refuse, countLate: refuse, tellQuality: refuse };
   return { ...none, ...refused, time: reached, reached };
