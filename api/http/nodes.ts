@@ -4,7 +4,7 @@ import { formatInstant } from "../../actors/model/time.ts";
 import { TIDEMARK_VERSION } from "../../runtime/app.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
-import { listOf } from "./query.ts";
+import { listOf, pageOf, WHOLE_QUERY } from "./query.ts";
 import type { Route } from "./route.ts";
 import { Instant } from "./shapes.ts";
 
@@ -50,8 +50,9 @@ export function nodeRoutes(node: Node): readonly Route[] {
       path: "/v1/nodes",
       role: "viewer",
       summary: "The nodes, with versions and what they run",
+      query: Type.Object(WHOLE_QUERY),
       answers: { 200: listOf(NodeState) },
-      handle: async () => ({ status: 200, body: { items: [stateOf(node)], next: null } }),
+      handle: async ({ query }) => ({ status: 200, body: pageOf([stateOf(node)], query) }),
     },
   ];
 }

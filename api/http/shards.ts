@@ -3,7 +3,7 @@ import { type Static, Type } from "typebox";
 import type { Node } from "../../runtime/node/node.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 import { notFound } from "./problem.ts";
-import { listOf } from "./query.ts";
+import { listOf, pageOf, WHOLE_QUERY } from "./query.ts";
 import type { Route } from "./route.ts";
 import { Instant, Position } from "./shapes.ts";
 
@@ -69,16 +69,18 @@ export function shardRoutes(node: Node): readonly Route[] {
       path: "/v1/jobs",
       role: "viewer",
       summary: "Jobs with log, version, partitions, pumps, actor and output types, and settings",
+      query: Type.Object(WHOLE_QUERY),
       answers: { 200: listOf(Job) },
-      handle: async () => ({ status: 200, body: { items: jobsOf(node), next: null } }),
+      handle: async ({ query }) => ({ status: 200, body: pageOf(jobsOf(node), query) }),
     },
     {
       method: "GET",
       path: "/v1/shards",
       role: "viewer",
       summary: "Where each shard is",
+      query: Type.Object(WHOLE_QUERY),
       answers: { 200: listOf(Shard) },
-      handle: async () => ({ status: 200, body: { items: (await node.shards()).map(shown), next: null } }),
+      handle: async ({ query }) => ({ status: 200, body: pageOf((await node.shards()).map(shown), query) }),
     },
     {
       method: "GET",
