@@ -4,6 +4,7 @@ import { suite, test } from "node:test";
 import { Type } from "typebox";
 import { type Actor, actor } from "../../actors/model/actor.ts";
 import type { Cell } from "../../actors/model/cell.ts";
+import { value } from "../../actors/model/cells/value.ts";
 import { flow } from "../../actors/model/flow/flow.ts";
 import { type Job, job } from "../../actors/model/job.ts";
 import { intervalJoin } from "../../actors/model/operators/joins/interval-join.ts";
@@ -17,6 +18,7 @@ import { countWindow } from "../../actors/model/operators/windows/count-window.t
 import { globalWindow } from "../../actors/model/operators/windows/global-window.ts";
 import { session } from "../../actors/model/operators/windows/session-window.ts";
 import { sliding, tumbling } from "../../actors/model/operators/windows/time-window.ts";
+import { repartition } from "../../actors/model/repartition.ts";
 import { output, stream } from "../../actors/model/stream.ts";
 import { testJob } from "../../runtime/testing/testing.ts";
 import { foldHandOver, handOver } from "../support/builds.ts";
@@ -317,4 +319,31 @@ test("a query reads a window of processing time as of the log's clock", async ()
   await using kit = await testJob(job("harm", { log: "harm", actors: [tested] }), { start: NOON });
   await kit.send("put", "k", {}, { time: NOON - 3_600_000 });
   assert.equal(kit.query(tested, "k", "now"), 1);
+});
+
+test("a handler by processing time may keep something for a while though no clock of event time is known yet", async () => {
+  const tested = actor("tested", {
+    in: { put },
+    out: { told: output("told", { schema: Any }) },
+    state: { w: tumbling("1m", { n: count() }, { clock: "processing", late: "side-output" }), kept: value(Type.Integer()).ttl("1h") },
+    on: {
+      put: ({ state }) => state.w.add({}),
+      w(ctx, { n }) {
+        ctx.state.kept.set(n);
+        ctx.out.told([n, ctx.watermark ?? null]);
+      },
+    },
+  });
+  const key = (event: { readonly key: string }): string => event.key;
+  const from = [repartition("a", { streams: [put], key }), repartition("b", { streams: [put], key })];
+  await using kit = await testJob(job("harm", { log: "harm", from, actors: [tested], outOfOrderness: 0, idle: "hold" }), { start: NOON });
+  await kit.from("a").send(put, "k", {});
+  await kit.advanceClock("2m");
+  assert.deepEqual(
+    kit.outputs("told").map(({ data }) => data),
+    [[1, null]],
+  );
+  await kit.from("b").send(put, "other", {});
+  for (const source of ["a", "b"]) await kit.from(source).advanceWatermark(NOON + 48 * 3_600_000);
+  assert.deepEqual(kit.actor(tested, "k"), undefined);
 });
