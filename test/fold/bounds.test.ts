@@ -112,7 +112,7 @@ circular.self = circular;
 
 const REFUSED: Readonly<Record<string, readonly [(ctx: Ctx) => unknown, string]>> = {
   "an output of another shape": [(ctx) => ctx.out.strict({ a: "1" } as never), "OUTPUT_SCHEMA"],
-  "an output of no value": [(ctx) => ctx.out.free(undefined), "HANDLER_FAILED"],
+  "an output of no value": [(ctx) => ctx.out.free(undefined), "OUTPUT_SCHEMA"],
   "a circular output": [(ctx) => ctx.out.free(circular), "HANDLER_FAILED"],
   "an output with a big integer": [(ctx) => ctx.out.free(1n), "HANDLER_FAILED"],
   "an output at half a millisecond": [(ctx) => ctx.out.free(1, { time: 0.5 }), "BAD_TIME"],
