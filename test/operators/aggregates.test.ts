@@ -194,7 +194,7 @@ function items(seed: number): Item[] {
   const random = mulberry32(seed);
   return Array.from({ length: 1 + Math.floor(random() * 40) }, () => ({
     time: Math.floor(random() * 60),
-    value: random() < 0.1 ? undefined : Math.round((random() - 0.5) * 100_000) / 100,
+    value: random() < 0.1 ? undefined : Math.round((random() - 0.5) * 100_000) / 100 + 0, // no state keeps a zero below zero
     word: "abcdefgh"[Math.floor(random() * random() * 8)]!,
   }));
 }
