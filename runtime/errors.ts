@@ -41,6 +41,8 @@ export const ERRORS = {
   NATS_UNREACHABLE: "The NATS server does not answer. Check TIDEMARK_NATS_URL and that JetStream is enabled.",
   NOT_REDRIVABLE: "The dead letter cannot be put back: what it was made of is not there as a whole any more. Publish the event anew.",
   NOT_YET: "The shard has not committed that position yet. Ask again, with a longer `wait`, or look at the shard's lag.",
+  OPERATION_FAILED: "The operation failed for a reason that nobody foresaw. The node's log has the whole of it; report it.",
+  OPERATIONS_BUSY: "Too many operations run at once. Wait until one has ended, or cancel one.",
   OUTPUT_DIVERGED:
     "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or delete it with the shard's state to fold again.",
   OUTPUTS_TRUNCATED:
@@ -56,6 +58,11 @@ export const ERRORS = {
     "The reference stream does not go on where the log's copies end. Restore the stream from a replica or a backup; until then nothing is copied.",
   REFERENCE_INVALID: "The reference record is malformed or not what its table's schema says. Correct what the message names.",
   REPLAY_DIFFERS: "Folding the same entries again gave something else. Let handlers use nothing but their event, their state and ctx.",
+  SNAPSHOT_DAMAGED:
+    "What is stored of the snapshot is not what was written. Take an older snapshot; the log still has what lies behind it.",
+  SNAPSHOT_FORMAT: "The snapshot was written by another version of Tidemark. Use that version, or a snapshot of this one.",
+  SNAPSHOT_MISSING: "There is no such snapshot, or a part of it is gone. List the snapshots and take another one.",
+  SNAPSHOT_STORE: "The place of the snapshots cannot be read or written. Check the setting and what the message says of it.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
   STATE_MISSING: "The data directory has no state of the app's jobs. Name the directory of a node that runs them, with TIDEMARK_DATA_DIR.",
   STORE_FAILED:

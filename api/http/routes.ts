@@ -7,6 +7,7 @@ import { featureRoutes } from "./features.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./nodes.ts";
+import { operationRoutes } from "./operations.ts";
 import { outputStreamRoutes } from "./output-stream.ts";
 import { outputRoutes } from "./outputs.ts";
 import { queryRoutes } from "./queries.ts";
@@ -31,6 +32,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...watermarkRoutes(node),
     ...referenceRoutes(node),
     ...deadLetterRoutes(node),
+    ...operationRoutes(node),
     ...documentRoutes(() => table),
   ];
   return table;

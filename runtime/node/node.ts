@@ -22,6 +22,7 @@ import type { ShardWorker } from "../shard/worker.ts";
 import type { DataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { Config } from "./config.ts";
+import { Operations } from "./operations.ts";
 import type { StateReader } from "./state-reader.ts";
 import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
 
@@ -56,6 +57,7 @@ export class Node {
   readonly nc: NatsConnection;
   readonly outputs: OutputReader;
   readonly reader: Thread<StateReader>;
+  readonly operations = new Operations(systemClock);
   /** False while the main thread's connection to NATS is down. */
   connected = true;
   readonly #dataDir: DataDir;
@@ -162,6 +164,7 @@ export class Node {
   async drain(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    await this.operations.stop();
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
     this.#onDrained();
     await this.nc.close();
