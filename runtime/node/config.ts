@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import { durationMs } from "../../actors/model/time.ts";
 import { TidemarkError } from "../errors.ts";
+import { readSnapshotPlace, type SnapshotPlace } from "../snapshots/blobs/snapshot-place.ts";
 
 export interface Config {
   /** Undefined: start a server of one's own. */
@@ -32,6 +33,15 @@ export interface Config {
   readonly drainMs: number;
   /** `max_bytes` of each log and output stream. */
   readonly streamMaxBytes: number;
+  readonly snapshots: SnapshotPlace;
+  /** File of `id:base64` lines; undefined: snapshots are not encrypted. */
+  readonly snapshotKeys: string | undefined;
+  /** Undefined: AWS, by region. */
+  readonly s3Endpoint: string | undefined;
+  /** How often a snapshot is taken of a job that has changed; 0: only on demand. */
+  readonly snapshotEveryMs: number;
+  /** How long the newest snapshot of each day is kept. */
+  readonly snapshotKeepMs: number;
 }
 
 interface Setting<T> {
@@ -58,6 +68,11 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   hangMs: { env: "TIDEMARK_HANG_AFTER", fallback: () => 10_000, read: (text) => durationMs(text) },
   drainMs: { env: "TIDEMARK_DRAIN_WITHIN", fallback: () => 10_000, read: (text) => durationMs(text) },
   streamMaxBytes: { env: "TIDEMARK_STREAM_MAX_BYTES", fallback: () => 1024 ** 3, read: whole(1024 * 1024, 2 ** 50) },
+  snapshots: { env: "TIDEMARK_SNAPSHOTS", fallback: () => ({ kind: "nats" }), read: readSnapshotPlace },
+  snapshotKeys: { env: "TIDEMARK_SNAPSHOT_KEYS", fallback: () => undefined, read: (text) => text },
+  snapshotEveryMs: { env: "TIDEMARK_SNAPSHOT_EVERY", fallback: () => 60_000, read: (text) => durationMs(text) },
+  snapshotKeepMs: { env: "TIDEMARK_SNAPSHOT_KEEP", fallback: () => 30 * 24 * 60 * 60 * 1000, read: (text) => durationMs(text) },
+  s3Endpoint: { env: "TIDEMARK_S3_ENDPOINT", fallback: () => undefined, read: httpUrl },
 };
 
 /** Read by commands, not by a node; they may stand in the same environment. */

@@ -6,7 +6,10 @@
  * written when everything that it names was read back.
  */
 
-/** A name: path segments of `[a-z0-9._-]`, joined by `/`; no segment begins with a dot, at most 512 chars. */
+/**
+ * A name: path segments of `[a-z0-9._-]` of at most 200 chars, joined by `/`; no segment begins with a dot; at most 512 chars.
+ * No name is a folder of another one (`a` and `a/b`): a directory could not hold both.
+ */
 export interface BlobStore {
   /** For messages: what it is and where. Never a secret. */
   readonly place: string;
@@ -29,10 +32,25 @@ export interface BlobInfo {
 /** Largest blob: a chunk with its frame, or a manifest. */
 export const BLOB_MAX_BYTES = 32 * 1024 * 1024;
 
-const NAME = /^[a-z0-9_-][a-z0-9._-]*(\/[a-z0-9_-][a-z0-9._-]*)*$/;
 const NAME_MAX_CHARS = 512;
+/** File systems take 255 bytes. */
+const NAME = /^[a-z0-9_-][a-z0-9._-]{0,199}(\/[a-z0-9_-][a-z0-9._-]{0,199})*$/;
+const PREFIX = /^([a-z0-9_-][a-z0-9._-]{0,199}\/)*([a-z0-9_-][a-z0-9._-]{0,199})?$/;
 
 /** A violation is a bug of the caller: names are made here, never taken from a request. */
 export function checkBlobName(name: string): void {
   if (name.length > NAME_MAX_CHARS || !NAME.test(name)) throw new RangeError(`"${name}" is no name of a blob`);
+}
+
+/** What {@link BlobStore.list} takes: the beginning of a name, or nothing. */
+export function checkBlobPrefix(prefix: string): void {
+  if (prefix.length > NAME_MAX_CHARS || !PREFIX.test(prefix)) throw new RangeError(`"${prefix}" begins no name of a blob`);
+}
+
+export function checkBlobSize(name: string, bytes: number): void {
+  if (bytes > BLOB_MAX_BYTES) throw new RangeError(`the blob ${name} has ${bytes} bytes, the most is ${BLOB_MAX_BYTES}`);
+}
+
+export function byName(a: BlobInfo, b: BlobInfo): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

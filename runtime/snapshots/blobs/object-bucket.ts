@@ -1,0 +1,88 @@
+/** The bucket `tidemark-snapshots`: created when it is missing, else checked that nothing in it goes by itself. */
+import { jetstream } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { isTidemarkError, TidemarkError } from "../../errors.ts";
+import { messageOf, type StreamConfig, streamInfo } from "../../log/jetstream-api.ts";
+import { blobFailure } from "./blob-failure.ts";
+
+export const SNAPSHOT_BUCKET = "tidemark-snapshots";
+export const SNAPSHOT_STREAM = `OBJ_${SNAPSHOT_BUCKET}`;
+const TIMEOUT_MS = 5_000;
+/** Of nats-server (server/errors.json): the account or the disk cannot reserve max_bytes. */
+const STORAGE_EXCEEDED = 10047;
+
+/** Of a bucket that is created; one that is there keeps its own. */
+export interface SnapshotBucketSizes {
+  /** Reserved on the server. */
+  readonly maxBytes: number;
+  readonly replicas: number;
+}
+
+/** Throws NATS_STORAGE, NATS_UNREACHABLE, or SNAPSHOT_STORE when the bucket's layout would lose blobs. */
+export async function openObjectBucket(nc: NatsConnection, sizes: SnapshotBucketSizes): Promise<void> {
+  let config = await bucketConfig(nc);
+  if (config === undefined) {
+    const failure = await createBucket(nc, sizes);
+    config = await bucketConfig(nc);
+    // Another node may have been quicker, with other sizes.
+    if (config === undefined)
+      throw failure ?? new TidemarkError("NATS_UNREACHABLE", `Stream ${SNAPSHOT_STREAM} is not there once created.`);
+  }
+  const wrong = differences(config);
+  if (wrong.length === 0) return;
+  throw blobFailure(
+    `JetStream object store ${SNAPSHOT_BUCKET}`,
+    `the stream ${SNAPSHOT_STREAM} would lose or refuse snapshots`,
+    wrong.join("; "),
+    'Correct it with "nats stream edit", or delete the bucket and let Tidemark create it.',
+  );
+}
+
+async function createBucket(nc: NatsConnection, { maxBytes, replicas }: SnapshotBucketSizes): Promise<TidemarkError | undefined> {
+  try {
+    const bucket = { max_bytes: maxBytes, replicas, storage: "file", description: "Tidemark: snapshots of shards" } as const;
+    await new Objm(jetstream(nc, { checkAPI: false, timeout: TIMEOUT_MS })).create(SNAPSHOT_BUCKET, bucket);
+    return undefined;
+  } catch (error) {
+    const code = (error as { code?: unknown } | null)?.code === STORAGE_EXCEEDED ? "NATS_STORAGE" : "NATS_UNREACHABLE";
+    return new TidemarkError(code, `Stream ${SNAPSHOT_STREAM}: ${messageOf(error)}.`, { cause: error });
+  }
+}
+
+type BucketConfig = StreamConfig & {
+  readonly allow_direct?: boolean;
+  readonly allow_rollup_hdrs?: boolean;
+  readonly deny_delete?: boolean;
+};
+
+async function bucketConfig(nc: NatsConnection): Promise<BucketConfig | undefined> {
+  try {
+    return (await streamInfo(nc, SNAPSHOT_STREAM)).config as BucketConfig;
+  } catch (error) {
+    if (isTidemarkError(error, "LOG_MISSING")) return undefined;
+    throw error;
+  }
+}
+
+function differences(config: BucketConfig): string[] {
+  const wanted = {
+    retention: "limits",
+    discard: "new",
+    max_age: 0,
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    sealed: false,
+    deny_delete: false,
+    deny_purge: false,
+  } as const;
+  const wrong = Object.entries(wanted).flatMap(([name, value]) => {
+    // The server leaves out what is false or zero.
+    const is = config[name as keyof BucketConfig] ?? (typeof value === "boolean" ? false : 0);
+    return is === value ? [] : [`${name} is ${JSON.stringify(is)}, must be ${JSON.stringify(value)}`];
+  });
+  for (const name of ["max_msgs", "max_msgs_per_subject"] as const) {
+    if (config[name] > 0) wrong.push(`${name} is ${config[name]}, must be -1`);
+  }
+  return wrong;
+}
