@@ -2,6 +2,7 @@
  * One shard in this process, its log filled first on a real server: what a shard's thread can do by itself.
  * Not measured: worker threads, the API, several partitions.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import { findNatsServer } from "../runtime/node/nats-binary.ts";
 import { startNatsServer } from "../runtime/node/nats-server.ts";
 import { ShardHost } from "../runtime/shard/shard-host.ts";
 import { SkipList } from "../runtime/shard/skips.ts";
+import { NO_SNAPSHOTS } from "../runtime/snapshots/snapshot-source.ts";
 import { counterJob } from "./apps/counter.ts";
 import { readingOf } from "./readings.ts";
 import type { Row } from "./table.ts";
@@ -45,7 +47,14 @@ export async function onePartition(options: OnePartitionOptions): Promise<Row> {
     publisher.close();
     const host = new ShardHost(
       nc,
-      { nodeId: "bench", profile: "development", codeHash: "bench", streamMaxBytes: 8 * 1024 ** 3, replicas: 1 },
+      {
+        nodeId: "bench",
+        profile: "development",
+        codeHash: "bench",
+        streamMaxBytes: 8 * 1024 ** 3,
+        replicas: 1,
+        snapshots: async () => NO_SNAPSHOTS,
+      },
       () => {},
       () => {},
     );

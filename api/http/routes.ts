@@ -14,6 +14,7 @@ import { queryRoutes } from "./queries.ts";
 import { referenceRoutes } from "./reference.ts";
 import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
+import { snapshotRoutes } from "./snapshots.ts";
 import { stateRoutes } from "./state.ts";
 import { watermarkRoutes } from "./watermark.ts";
 
@@ -33,6 +34,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...referenceRoutes(node),
     ...deadLetterRoutes(node),
     ...operationRoutes(node),
+    ...snapshotRoutes(node),
     ...documentRoutes(() => table),
   ];
   return table;

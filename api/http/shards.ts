@@ -39,7 +39,10 @@ const Shard = Type.Object({
   pendingCalls: Count,
   stateBytes: Count,
   stateHash: Type.Union([Text, Type.Null()]),
-  lastSnapshot: Type.Null(),
+  lastSnapshot: Type.Union([
+    Type.Object({ id: Text, position: Position, takenAt: Instant, bytes: Count }, { description: "The last that this node took." }),
+    Type.Null(),
+  ]),
   counts: Type.Record(Text, Count),
   error: Type.Optional(ErrorRecord),
   features: Type.Optional(
@@ -49,6 +52,10 @@ const Shard = Type.Object({
     ),
   ),
   pumps: Type.Optional(Type.Array(Pump, { description: "Pumps that run beside it." })),
+  restoring: Type.Optional(
+    Type.Object({ snapshot: Text, doneBytes: Count, totalBytes: Count }, { description: "While it takes its state from a snapshot." }),
+  ),
+  restored: Type.Optional(Type.Object({ snapshot: Text, bytes: Count, tookMs: Count }, { description: "When it began from a snapshot." })),
 });
 
 const Job = Type.Object({
@@ -99,7 +106,12 @@ export function shardRoutes(node: Node): readonly Route[] {
 }
 
 /** Measures are for metrics: no part of what a shard says of itself. */
-function shown({ measures: _measures, effects: _effects, ...report }: ShardReport): Omit<ShardReport, "measures" | "effects"> {
+function shown({
+  measures: _measures,
+  effects: _effects,
+  snapshots: _snapshots,
+  ...report
+}: ShardReport): Omit<ShardReport, "measures" | "effects" | "snapshots"> {
   return report;
 }
 

@@ -101,6 +101,35 @@ export const SHARD_METRICS: readonly Metric[] = [
   gauge("tidemark.state.bytes", "Pages of the shard's LMDB file in use", "By", ({ stateBytes }) => stateBytes),
   gauge("tidemark.actors", "Keys with a row", "{actor}", ({ actors }) => actors),
   {
+    name: "tidemark.snapshot.duration",
+    description: "Of snapshots that this node took of the shard, from the first look to the last blob read back",
+    unit: "s",
+    kind: "histogram",
+    read: ({ snapshots }) => snapshots?.duration,
+  },
+  {
+    name: "tidemark.snapshot.bytes",
+    description: "Written by the snapshots that this node took of the shard",
+    unit: "By",
+    kind: "counter",
+    sinceStart: true,
+    read: ({ snapshots }) => snapshots?.bytes,
+  },
+  {
+    name: "tidemark.snapshot.failures",
+    description: "Snapshots of the shard that failed",
+    unit: "{snapshot}",
+    kind: "counter",
+    sinceStart: true,
+    read: ({ snapshots }) => snapshots?.failures,
+  },
+  gauge("tidemark.snapshot.age", "Since the last snapshot that this node took", "s", ({ lastSnapshot }, now) =>
+    lastSnapshot === null ? undefined : (now - Date.parse(lastSnapshot.takenAt)) / 1000,
+  ),
+  gauge("tidemark.restore.duration", "Of the restore with which the shard began", "s", ({ restored }) =>
+    restored === undefined ? undefined : restored.tookMs / 1000,
+  ),
+  {
     name: "tidemark.shard.role",
     description: "1 while the shard runs in this role on this node, 0 while it starts, stops or is halted",
     unit: "1",

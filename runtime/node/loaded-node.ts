@@ -4,6 +4,7 @@
  *
  * Crash-only: when a thread ends or hangs, the process kills itself and the supervisor starts it again.
  */
+import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type App, loadApp } from "../app.ts";
@@ -11,12 +12,16 @@ import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
-import { openDataDir } from "../store/data-dir.ts";
+import type { KeeperSetup, SnapshotKeeper } from "../snapshots/keeper.ts";
+import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { Snapshots } from "../snapshots/snapshots.ts";
+import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
 import type { Config } from "./config.ts";
 import { checkEffects } from "./effects-check.ts";
-import { assign, ensureStreams, Node, REPLICAS, type RunningJob } from "./node.ts";
+import { HostedShards } from "./hosted-shards.ts";
+import { ensureStreams, Node, REPLICAS, type RunningJob } from "./node.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
 import { watch } from "./watchdog.ts";
 
@@ -44,6 +49,7 @@ export class LoadedNode {
   readonly #workers: readonly Thread<ShardWorker>[];
   readonly #reader: Thread<StateReader>;
   readonly #onDrained: () => void;
+  readonly #lost: (error: TidemarkError) => void;
   #prepared: Prepared | undefined;
 
   private constructor(
@@ -52,12 +58,14 @@ export class LoadedNode {
     workers: readonly Thread<ShardWorker>[],
     reader: Thread<StateReader>,
     onDrained: () => void,
+    lost: (error: TidemarkError) => void,
   ) {
     this.#options = options;
     this.#app = app;
     this.#workers = workers;
     this.#reader = reader;
     this.#onDrained = onDrained;
+    this.#lost = lost;
     this.build = buildOf(app, settingsOf(options.config));
   }
 
@@ -88,10 +96,11 @@ export class LoadedNode {
     const stopWatching = watch(watched, systemClock, config.hangMs, (name) =>
       die(`${name} showed no sign of life for ${config.hangMs} ms.`),
     );
-    return new LoadedNode(options, app, workers, reader, () => {
+    const onDrained = (): void => {
       drained = true;
       stopWatching();
-    });
+    };
+    return new LoadedNode(options, app, workers, reader, onDrained, lost);
   }
 
   /** Connects, and creates or checks the streams of all jobs. */
@@ -110,10 +119,13 @@ export class LoadedNode {
     const workers = this.#workers;
     const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
     await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(natsUrl, dataDir.nodeId))));
-    await assign(jobs, workers, dataDir);
+    const shards = new HostedShards(workers, dataDir);
+    for (const running of jobs) await shards.assign(running, jobs);
+    const snapshots = await this.#openSnapshots(natsUrl, dataDir, jobs, shards);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
     return new Node({
       dataDir,
+      snapshots,
       jobs,
       nc,
       jsm,
@@ -124,10 +136,38 @@ export class LoadedNode {
       onDrained: this.#onDrained,
     });
   }
+
+  /** In a thread of their own, on a schedule from now on. */
+  async #openSnapshots(natsUrl: string, dataDir: DataDir, jobs: readonly RunningJob[], shards: HostedShards): Promise<Snapshots> {
+    const { config, notice } = this.#options;
+    const setup: KeeperSetup = {
+      natsUrl,
+      nodeId: dataDir.nodeId,
+      settings: snapshotSettings(config),
+      scratch: join(dataDir.path, "scratch", "snapshots"),
+      heartbeat: new SharedArrayBuffer(4),
+    };
+    const keeper = await startWorker<SnapshotKeeper>("../snapshots/keeper.ts", "snapshots", setup, this.#lost);
+    const snapshots = new Snapshots({
+      keeper,
+      shards,
+      jobs: () => jobs.map(({ job }) => job.name),
+      clock: systemClock,
+      everyMs: config.snapshotEveryMs,
+      keepMs: config.snapshotKeepMs,
+      notice,
+    });
+    snapshots.start();
+    return snapshots;
+  }
 }
 
 function settingsOf(config: Config): WorkerSetup["settings"] {
   return config.maxAheadMs === undefined ? {} : { maxAheadMs: config.maxAheadMs };
+}
+
+function snapshotSettings({ snapshots, s3Endpoint, snapshotKeys: keysFile, streamMaxBytes: maxBytes }: Config): SnapshotSettings {
+  return { snapshots, s3Endpoint, keysFile, maxBytes, replicas: REPLICAS };
 }
 
 function workerSetup({ app, config }: NodeOptions): WorkerSetup {
@@ -137,6 +177,7 @@ function workerSetup({ app, config }: NodeOptions): WorkerSetup {
     streamMaxBytes: config.streamMaxBytes,
     replicas: REPLICAS,
     settings: settingsOf(config),
+    snapshots: snapshotSettings(config),
     heartbeat: new SharedArrayBuffer(4),
   };
 }

@@ -13,12 +13,13 @@ import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
 import { ensureOutputStream } from "../outputs/output-layout.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
-import { logOfSource, logsOf, pumpsBeside } from "../pump/pump-places.ts";
+import { logOfSource, logsOf } from "../pump/pump-places.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
 import { type HandOverReport, isSettled } from "../shard/hand-over.ts";
 import type { ShardReport } from "../shard/report.ts";
 import { SkipList } from "../shard/skips.ts";
 import type { ShardWorker } from "../shard/worker.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { Config } from "./config.ts";
@@ -42,6 +43,7 @@ export interface NodeParts {
   readonly jsm: JetStreamManager;
   readonly reader: Thread<StateReader>;
   readonly workers: readonly Thread<ShardWorker>[];
+  readonly snapshots: Snapshots;
   readonly drainMs: number;
   readonly streamMaxBytes: number;
   /** Called once everything is committed: from then on a thread may end. */
@@ -58,6 +60,7 @@ export class Node {
   readonly outputs: OutputReader;
   readonly reader: Thread<StateReader>;
   readonly operations = new Operations(systemClock);
+  readonly snapshots: Snapshots;
   /** False while the main thread's connection to NATS is down. */
   connected = true;
   readonly #dataDir: DataDir;
@@ -76,6 +79,7 @@ export class Node {
     this.nc = parts.nc;
     this.outputs = new OutputReader(parts.jsm);
     this.reader = parts.reader;
+    this.snapshots = parts.snapshots;
     this.#dataDir = parts.dataDir;
     this.#workers = parts.workers;
     this.#loadMeter = new ThreadLoadMeter(
@@ -109,12 +113,18 @@ export class Node {
 
   #askShards(): Promise<ShardReport[]> {
     const asked = Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())))
-      .then((reports) => reports.flat().sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard)))
+      .then((reports) => reports.flat().map((report) => this.#withSnapshots(report)))
+      .then((reports) => reports.sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard)))
       .finally(() => {
         this.#asked = undefined;
       });
     this.#asked = asked;
     return asked;
+  }
+
+  #withSnapshots(report: ShardReport): ShardReport {
+    const known = this.snapshots.measuresOf(report.job, report.shard);
+    return known === undefined ? report : { ...report, lastSnapshot: known.last, snapshots: known.measures };
   }
 
   /** Threads that hold shards. */
@@ -165,6 +175,7 @@ export class Node {
     if (this.#stopping) return;
     this.#stopping = true;
     await this.operations.stop();
+    await this.snapshots.stop();
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
     this.#onDrained();
     await this.nc.close();
@@ -205,16 +216,4 @@ export async function ensureStreams(
     jobs.push({ job, map, sources });
   }
   return jobs;
-}
-
-/** Shards go round the workers, partition by partition, so that the shards of one job are spread. */
-export async function assign(jobs: readonly RunningJob[], workers: readonly Thread<ShardWorker>[], dataDir: DataDir): Promise<void> {
-  let next = 0;
-  for (const { job, map } of jobs) {
-    for (let partition = 0; partition < map.partitions; partition++) {
-      const pumps = pumpsBeside({ job: job.name, partition }, jobs);
-      const place = { partition, partitions: map.partitions, folder: dataDir.shardFolder(job.name, partition), pumps };
-      await workers[next++ % workers.length]!.call("host", (remote) => remote.host(job.name, [place]));
-    }
-  }
 }

@@ -56,6 +56,7 @@ export class CommitGroups {
   /** The outputs of the group must have been offered to the flow before. */
   seal(mark?: number): void {
     this.#group = this.#fold.seal(mark);
+    this.#parts.changed?.note(this.#group);
     this.#sealedAt = this.#parts.clock.monotonic();
   }
 

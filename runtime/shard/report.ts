@@ -5,6 +5,8 @@ import type { EffectMeasures } from "../effects/effects-meter.ts";
 import type { ErrorRecord } from "../errors.ts";
 import type { SinkReport } from "../features/feature-sink.ts";
 import type { PumpReport } from "../pump/shard-pumps.ts";
+import type { RestoreProgress, RestoreReport } from "../snapshots/restore-newest.ts";
+import type { HistogramRecord } from "./histogram.ts";
 import type { Shard } from "./shard.ts";
 import type { ShardMeasures } from "./shard-meter.ts";
 
@@ -28,7 +30,8 @@ export interface ShardReport {
   readonly stateBytes: number;
   /** As of the last commit. */
   readonly stateHash: string | null;
-  readonly lastSnapshot: null;
+  /** Of those that this node took or found; `null` before the first. */
+  readonly lastSnapshot: LastSnapshot | null;
   readonly counts: Readonly<Record<string, number>>;
   readonly error?: ErrorRecord;
   /** Of a job that puts out features; `lag` is in outputs. */
@@ -39,6 +42,29 @@ export interface ShardReport {
   readonly measures?: ShardMeasures;
   /** Calls as they are made; absent when the job asks for none. */
   readonly effects?: EffectMeasures;
+  /** While it restores its state from a snapshot. */
+  readonly restoring?: RestoreProgress;
+  /** When it began from a snapshot. */
+  readonly restored?: RestoreReport;
+  /** Of the snapshots that this node took of it; absent before the first. */
+  readonly snapshots?: SnapshotMeasures;
+}
+
+export interface LastSnapshot {
+  /** Of the job. */
+  readonly id: string;
+  readonly position: string;
+  readonly takenAt: string;
+  /** What it takes with what it stands on. */
+  readonly bytes: number;
+}
+
+/** Since the node started. */
+export interface SnapshotMeasures {
+  readonly duration: HistogramRecord;
+  /** Written, by all of them. */
+  readonly bytes: number;
+  readonly failures: number;
 }
 
 /** What runs beside a shard, as far as something does. */
@@ -46,9 +72,10 @@ interface Beside {
   readonly features?: SinkReport | undefined;
   readonly pumps?: readonly PumpReport[] | undefined;
   readonly effects?: EffectMeasures | undefined;
+  readonly restored?: RestoreReport | undefined;
 }
 
-export function reportOf(shard: Shard, { features, pumps = [], effects }: Beside = {}): ShardReport {
+export function reportOf(shard: Shard, { features, pumps = [], effects, restored }: Beside = {}): ShardReport {
   const { job, partition, node, store } = shard.parts;
   const { meta } = shard.fold;
   return {
@@ -75,6 +102,7 @@ export function reportOf(shard: Shard, { features, pumps = [], effects }: Beside
     ...(features === undefined ? {} : { features: withLag(features, shard.stored) }),
     ...(pumps.length === 0 ? {} : { pumps }),
     ...(effects === undefined ? {} : { effects }),
+    ...(restored === undefined ? {} : { restored }),
     measures: shard.meter.toRecord(),
   };
 }
@@ -84,7 +112,12 @@ function withLag({ place, ...report }: SinkReport, stored: number): NonNullable<
 }
 
 /** A shard that is starting, or with `error` could not start. */
-export function unstartedReport(job: string, shard: number, owner: string, error: ErrorRecord | undefined): ShardReport {
+export function unstartedReport(
+  job: string,
+  shard: number,
+  owner: string,
+  { restoring, error }: { readonly restoring: RestoreProgress | undefined; readonly error: ErrorRecord | undefined },
+): ShardReport {
   return {
     job,
     shard,
@@ -105,6 +138,7 @@ export function unstartedReport(job: string, shard: number, owner: string, error
     stateHash: null,
     lastSnapshot: null,
     counts: {},
+    ...(restoring === undefined ? {} : { restoring }),
     ...(error === undefined ? {} : { error }),
   };
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { META_ROW } from "../../actors/fold/keys.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
@@ -20,11 +21,17 @@ import { FeatureSink } from "../features/feature-sink.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
+import { primitives } from "../primitives.ts";
 import { type PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
 import { ReferenceCopier } from "../reference/reference-copier.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
+import { ChangedRows } from "../snapshots/changed-rows.ts";
+import { type RestoreProgress, type RestoreReport, restoreNewest } from "../snapshots/restore-newest.ts";
+import { packKeys, type RowsChanged } from "../snapshots/row-keys.ts";
+import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
-import { committed, type ShardStore } from "../store/shard-store.ts";
+import type { ShardStore } from "../store/shard-store.ts";
+import { clearState } from "./clear-state.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
 import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
@@ -39,6 +46,8 @@ export interface HostOptions {
   readonly codeHash: string;
   readonly streamMaxBytes: number;
   readonly replicas: number;
+  /** Opened when the first shard without state asks. Throws SNAPSHOT_STORE or CONFIG_INVALID. */
+  readonly snapshots: () => Promise<SnapshotSource>;
 }
 
 export interface ShardPlace {
@@ -55,6 +64,10 @@ interface Hosted {
   /** Of a job that puts out features. */
   features: FeatureSink | undefined;
   pumps: ShardPumps | undefined;
+  /** Which rows changed since its last snapshot; from when on its state is known. */
+  changed: ChangedRows | undefined;
+  restoring: RestoreProgress | undefined;
+  restored: RestoreReport | undefined;
   /** Calls that its handlers ask for, and what makes them. */
   readonly calls: CallFeed;
   effects: EffectExecutor | undefined;
@@ -66,7 +79,6 @@ interface Hosted {
   close: () => Promise<void>;
 }
 
-const WIPE_CHUNK_ROWS = 10_000;
 const START_RETRY_MS = 1_000;
 const REFERENCE_POLL_MS = 1_000;
 const FEATURES_END_MS = 1_000;
@@ -98,6 +110,9 @@ export class ShardHost {
       shard: undefined,
       features: undefined,
       pumps: undefined,
+      changed: undefined,
+      restoring: undefined,
+      restored: undefined,
       calls: new CallFeed(),
       effects: undefined,
       error: undefined,
@@ -111,12 +126,33 @@ export class ShardHost {
   }
 
   reports(): ShardReport[] {
-    return this.#hosted.map(({ job, partition, shard, features, pumps, effects, error }) => {
+    return this.#hosted.map(({ job, partition, shard, features, pumps, effects, restoring, restored, error }) => {
       if (shard !== undefined) {
-        return reportOf(shard, { features: features?.report(), pumps: pumps?.reports(), effects: effects?.measures() });
+        return reportOf(shard, { features: features?.report(), pumps: pumps?.reports(), effects: effects?.measures(), restored });
       }
-      return unstartedReport(job, partition, this.#options.nodeId, error?.toRecord());
+      return unstartedReport(job, partition, this.#options.nodeId, { restoring, error: error?.toRecord() });
     });
+  }
+
+  /** See {@link ChangedRows.between}. A shard that does not run has no list. */
+  changedRows(job: string, partition: number, since: string | undefined, at: string): RowsChanged {
+    const between = this.#hostedOf(job, partition)?.changed?.between(since, at);
+    if (between === undefined) return { list: "forgotten" };
+    return between === "unknown" ? { list: between } : { list: "known", keys: packKeys(between) };
+  }
+
+  /** The snapshot of the commit with the state hash `at` counts. */
+  snapshotTaken(job: string, partition: number, at: string): void {
+    this.#hostedOf(job, partition)?.changed?.taken(at);
+  }
+
+  /** Whether a snapshot of the shard now would hold more than the last one. */
+  hasChanged(job: string, partition: number): boolean {
+    return this.#hostedOf(job, partition)?.changed?.something ?? false;
+  }
+
+  #hostedOf(job: string, partition: number): Hosted | undefined {
+    return this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition);
   }
 
   /** Asks the shards of a job to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is done once. */
@@ -285,6 +321,8 @@ export class ShardHost {
       marks.close();
       await store.close();
     };
+    if (store.get(META_ROW) === undefined) await this.#restore(hosted, job, place, store, (await outputs.last()).sequence);
+    hosted.changed = new ChangedRows(committedStateHash(store, primitives));
     const skipList = new SkipList(this.#nc, job.name, partition);
     const { conviction } = marks;
     if (conviction !== undefined) {
@@ -313,6 +351,7 @@ export class ShardHost {
       clock: systemClock,
       ownerToken: randomBytes(16).toString("hex"),
       calls: hosted.calls,
+      changed: hosted.changed,
       notice: this.#notice,
       onFailure: (position, handler, thrown) => {
         this.#notice(
@@ -330,6 +369,25 @@ export class ShardHost {
     });
   }
 
+  /** From the newest snapshot, where there is one to go on from. */
+  async #restore(hosted: Hosted, job: Job, { partition, partitions }: ShardPlace, store: ShardStore, outputs: number): Promise<void> {
+    hosted.restored = await restoreNewest(await this.#options.snapshots(), {
+      job: job.name,
+      log: job.log,
+      partition,
+      partitions,
+      store,
+      clear: () => clearState(store),
+      outputs,
+      clock: systemClock,
+      notice: this.#notice,
+      progress: (restoring) => {
+        hosted.restoring = restoring;
+      },
+    });
+    hosted.restoring = undefined;
+  }
+
   #openOutputs(job: Job, partition: number): Promise<NatsOutputStream> {
     const { replicas, streamMaxBytes } = this.#options;
     return openNatsOutputStream(this.#nc, job.name, partition, { maxBytes: streamMaxBytes, replicas });
@@ -339,16 +397,4 @@ export class ShardHost {
     await askApi(this.#nc, `STREAM.DELETE.${stream}`, undefined);
     (await this.#openOutputs(job, partition)).close();
   }
-}
-
-async function clearState(store: ShardStore): Promise<void> {
-  for (;;) {
-    const rows = store.scan("\0", "\xff", WIPE_CHUNK_ROWS).filter(({ key }) => key !== META_ROW);
-    if (rows.length === 0) break;
-    await committed(
-      store,
-      rows.map(({ key }) => ({ key, value: null })),
-    );
-  }
-  await committed(store, [{ key: META_ROW, value: null }]);
 }

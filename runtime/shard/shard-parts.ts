@@ -6,6 +6,7 @@ import type { Job } from "../../actors/model/job.ts";
 import type { Clock } from "../clock.ts";
 import type { PartitionLog } from "../log/partition-log.ts";
 import type { OutputStream } from "../outputs/output-stream.ts";
+import type { ChangedRows } from "../snapshots/changed-rows.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import type { CrashMarks } from "./crash-marks.ts";
 
@@ -38,6 +39,8 @@ export interface ShardParts {
   readonly ownerToken: string;
   readonly notice: (message: string) => void;
   readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
+  /** Told of each commit group as it is sealed. */
+  readonly changed?: ChangedRows;
   /** Told of calls as the fold asks for them and closes them. */
   readonly calls?: CallWatch;
   /** Node id of another owner that folds this shard at this moment, when one answers. */

@@ -11,6 +11,9 @@ import { type FoldSettings, type Job, withSettings } from "../../actors/model/jo
 import { loadApp } from "../app.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { PumpPlace } from "../pump/pump-places.ts";
+import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import type { RowsChanged } from "../snapshots/row-keys.ts";
+import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
 import type { ShardReport } from "./report.ts";
@@ -22,6 +25,7 @@ export interface WorkerSetup {
   readonly streamMaxBytes: number;
   readonly replicas: number;
   readonly settings: Partial<FoldSettings>;
+  readonly snapshots: SnapshotSettings;
   /** One counter; raised with each sign of life. */
   readonly heartbeat: SharedArrayBuffer;
 }
@@ -42,6 +46,10 @@ export interface ShardWorker {
   /** Asks its shards of the job to hand over to `next`. */
   handOver(job: string, next: CodeIdentity): void;
   handOvers(): HandOverReport[];
+  /** See {@link ShardHost.changedRows} and what follows it there. */
+  changedRows(job: string, shard: number, since: string | undefined, at: string): RowsChanged;
+  snapshotTaken(job: string, shard: number, at: string): void;
+  hasChanged(job: string, shard: number): boolean;
   drain(): Promise<void>;
 }
 
@@ -61,7 +69,18 @@ async function main(setup: WorkerSetup): Promise<void> {
     codeHash: () => app.codeHash,
     async open(natsUrl, nodeId) {
       const nc = await connectNats(natsUrl, `tidemark ${nodeId}`);
-      const host = new ShardHost(nc, { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas }, beat, (message) => {
+      let catalogue: Promise<SnapshotSource> | undefined;
+      const snapshots = (): Promise<SnapshotSource> => {
+        catalogue ??= openCatalogue(nc, setup.snapshots).then(
+          (found) => found.catalogue,
+          (error: unknown) => {
+            catalogue = undefined;
+            throw error;
+          },
+        );
+        return catalogue;
+      };
+      const host = new ShardHost(nc, { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas, snapshots }, beat, (message) => {
         process.stderr.write(`tidemark: ${message}\n`);
       });
       opened = { nc, host };
@@ -79,6 +98,12 @@ async function main(setup: WorkerSetup): Promise<void> {
     },
     reports: () => opened?.host.reports() ?? [],
     handOver: (name, next) => opened!.host.handOver(name, next),
+    changedRows(job, shard, since, at) {
+      const changed = opened!.host.changedRows(job, shard, since, at);
+      return changed.keys === undefined ? changed : Comlink.transfer(changed, [changed.keys.buffer]);
+    },
+    snapshotTaken: (job, shard, at) => opened!.host.snapshotTaken(job, shard, at),
+    hasChanged: (job, shard) => opened!.host.hasChanged(job, shard),
     handOvers: () => opened?.host.handOvers() ?? [],
     async drain() {
       await opened?.host.drain();

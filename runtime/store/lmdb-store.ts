@@ -35,7 +35,17 @@ interface LmdbStats {
 }
 
 /** What reads committed rows and can write none. */
-export type StoreReader = Pick<ShardStore, "get" | "scan" | "close">;
+export interface StoreReader extends Pick<ShardStore, "get" | "scan" | "close"> {
+  /** Rows as of one commit, the newest, until `end`: as long as it lasts the file keeps the pages of that commit. */
+  view(): StoreView;
+  /** Copies the environment as of one commit into `folder`, which is made: nobody who writes meanwhile is held up. */
+  copyTo(folder: string): Promise<void>;
+}
+
+export interface StoreView {
+  get(key: string): Uint8Array | undefined;
+  end(): void;
+}
 
 /**
  * Opens the environment in `folder`, which exists, for reading alone. Another process may write it meanwhile: what is read
@@ -70,7 +80,7 @@ function openError(folder: string, error: unknown): TidemarkError {
   return new TidemarkError(openErrorCode(error), `The state in ${folder} cannot be opened: ${messageOf(error)}.`, { cause: error });
 }
 
-class LmdbStore implements ShardStore {
+class LmdbStore implements ShardStore, StoreReader {
   readonly #db: RootDatabase<Uint8Array, string>;
 
   constructor(db: RootDatabase<Uint8Array, string>) {
@@ -88,6 +98,21 @@ class LmdbStore implements ShardStore {
     // Read to its end at once: an iterator left open would pin the pages of its transaction.
     for (const row of this.#db.getRange({ start: from, end: to, limit })) rows.push(row);
     return rows;
+  }
+
+  view(): StoreView {
+    // One that was begun before in this turn of the event loop may be of an older commit.
+    this.#db.resetReadTxn();
+    const transaction = this.#db.useReadTransaction();
+    return {
+      get: (key) => this.#db.get(key, { transaction }),
+      end: () => transaction.done(),
+    };
+  }
+
+  async copyTo(folder: string): Promise<void> {
+    mkdirSync(folder, { recursive: true });
+    await this.#db.backup(folder, false);
   }
 
   commit(changes: readonly RowChange[], done: (error?: Error) => void): void {

@@ -9,6 +9,7 @@ import { openSlotMap } from "../../runtime/log/slot-map.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { ShardHost } from "../../runtime/shard/shard-host.ts";
 import { SkipList } from "../../runtime/shard/skips.ts";
+import { NO_SNAPSHOTS } from "../../runtime/snapshots/snapshot-source.ts";
 import { startTestNats } from "../support/nats.ts";
 
 test("a shard that starts while the server is away waits for it", async (t) => {
@@ -22,7 +23,14 @@ test("a shard that starts while the server is away waits for it", async (t) => {
   const waiting = new Promise<void>((resolve) => {
     waits = resolve;
   });
-  const options = { nodeId: "n", profile: "development", codeHash: "c", streamMaxBytes: 1 << 30, replicas: 1 } as const;
+  const options = {
+    nodeId: "n",
+    profile: "development",
+    codeHash: "c",
+    streamMaxBytes: 1 << 30,
+    replicas: 1,
+    snapshots: async () => NO_SNAPSHOTS,
+  } as const;
   const host = new ShardHost(
     nc,
     options,

@@ -37,6 +37,10 @@ export interface CrashRunOptions {
   readonly events: number;
   readonly kills: number;
   readonly brokerRestarts: number;
+  /** Behind each kill the data directory is gone: the next node has the log, the outputs and the snapshots. */
+  readonly loseDataDir?: boolean;
+  /** Of each node. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** What is run: an app, its jobs, and what is published to their logs. */
@@ -61,6 +65,8 @@ export interface CrashRun<L> {
   readonly nc: NatsConnection;
   readonly lines: readonly L[];
   readonly dataDir: string;
+  /** What all nodes said on stderr. */
+  log(): string;
   /** Drains the last node. */
   stop(): Promise<void>;
 }
@@ -74,8 +80,9 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
   const nats = await startTestNats(t, { logs });
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-crash-"));
   const nc = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-  const start = (): NodeProcess => new NodeProcess({ app: scenario.app, natsUrl: nats.url, dataDir });
+  const start = (): NodeProcess => new NodeProcess({ app: scenario.app, natsUrl: nats.url, dataDir, env: options.env ?? {} });
   let node = start();
+  let log = "";
   t.after(async () => {
     await node.kill();
     await nc.close();
@@ -97,6 +104,8 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
       // Sometimes before it is ready, sometimes long after: no moment is safe.
       await Promise.race([pause(random() * 1_200), node.exited]);
       await node.kill();
+      log += node.log;
+      if (options.loseDataDir === true) rmSync(dataDir, { recursive: true, force: true });
       if (restartAt.has(i)) await nats.restart();
       node = start();
     }
@@ -118,7 +127,7 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     shards.every((shard) => isFolded(shard) && shard.outputsStored >= shard.outputs && shard.pendingCalls === 0),
   );
   const stop = async (): Promise<void> => assert.equal(await node.stop(), 0);
-  return { nats, nc, lines, dataDir, stop };
+  return { nats, nc, lines, dataDir, stop, log: () => log + node.log };
 }
 
 /** The published outputs are, byte for byte, what one fresh fold makes of the same log. */

@@ -1,0 +1,70 @@
+/**
+ * Which worker thread has which shard of a node: shards go round the workers, partition by partition, so that those of
+ * one job are spread.
+ */
+import { pumpsBeside } from "../pump/pump-places.ts";
+import type { ShardWorker } from "../shard/worker.ts";
+import type { SnapshotShards } from "../snapshots/snapshots.ts";
+import type { DataDir } from "../store/data-dir.ts";
+import type { Thread } from "../threads/thread-call.ts";
+import type { RunningJob } from "./node.ts";
+
+type Worker = Thread<ShardWorker>;
+
+export class HostedShards implements SnapshotShards {
+  readonly #workers: readonly Worker[];
+  readonly #dataDir: DataDir;
+  readonly #jobs = new Map<string, RunningJob>();
+  readonly #places = new Map<string, Worker>();
+  #next = 0;
+
+  constructor(workers: readonly Worker[], dataDir: DataDir) {
+    this.#workers = workers;
+    this.#dataDir = dataDir;
+  }
+
+  /** Starts the shards of a job. `all`: the jobs that run, whose pumps may run beside it. */
+  async assign(running: RunningJob, all: readonly RunningJob[]): Promise<void> {
+    const { job, map } = running;
+    this.#jobs.set(job.name, running);
+    for (let partition = 0; partition < map.partitions; partition++) {
+      const pumps = pumpsBeside({ job: job.name, partition }, all);
+      const place = { partition, partitions: map.partitions, folder: this.#dataDir.shardFolder(job.name, partition), pumps };
+      const worker = this.#workers[this.#next++ % this.#workers.length]!;
+      this.#places.set(`${job.name}/${partition}`, worker);
+      await worker.call("host", (remote) => remote.host(job.name, [place]));
+    }
+  }
+
+  of(name: string): ReturnType<SnapshotShards["of"]> {
+    const running = this.#jobs.get(name);
+    if (running === undefined) return [];
+    const { job, map } = running;
+    return Array.from({ length: map.partitions }, (_, shard) => ({
+      job: job.name,
+      log: job.log,
+      shard,
+      partitions: map.partitions,
+      mapVersion: map.version,
+      folder: this.#dataDir.shardFolder(job.name, shard),
+    }));
+  }
+
+  changedRows(job: string, shard: number, since: string | undefined, at: string): ReturnType<SnapshotShards["changedRows"]> {
+    return this.#workerOf(job, shard).call("changed rows", (remote) => remote.changedRows(job, shard, since, at));
+  }
+
+  async taken(job: string, shard: number, at: string): Promise<void> {
+    await this.#workerOf(job, shard).call("snapshot taken", (remote) => remote.snapshotTaken(job, shard, at));
+  }
+
+  hasChanged(job: string, shard: number): Promise<boolean> {
+    return this.#workerOf(job, shard).call("has changed", (remote) => remote.hasChanged(job, shard));
+  }
+
+  #workerOf(job: string, shard: number): Worker {
+    const worker = this.#places.get(`${job}/${shard}`);
+    if (worker === undefined) throw new RangeError(`no worker has ${job}/${shard}`);
+    return worker;
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Entry of the keeper thread: it takes the snapshots of a node's shards, lists and verifies them and clears away old
+ * ones. It works with its own connection and its own look at each shard's file, so that no shard waits for it.
+ */
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parentPort, workerData } from "node:worker_threads";
+import * as Comlink from "comlink";
+import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { connectNats } from "../nats-connect.ts";
+import { openLmdbStore } from "../store/lmdb-store.ts";
+import { type Outcome, outcomeOf } from "../threads/outcome.ts";
+import { type Cleared, clearGarbage, type GarbageOptions } from "./garbage.ts";
+import { type JobManifest, jobSnapshotBlob, type ShardManifest, storedBytes, writeManifest } from "./manifest.ts";
+import { openCatalogue, type SnapshotSettings } from "./open-catalogue.ts";
+import { putManifest } from "./shard-snapshot.ts";
+import { type ChangedSince, SnapshotTaker, type Taken, type TakeRequest } from "./snapshot-taker.ts";
+
+export interface KeeperSetup {
+  readonly natsUrl: string;
+  readonly nodeId: string;
+  readonly settings: SnapshotSettings;
+  /** A folder of its own, for copies; what it holds is of no worth to anyone. */
+  readonly scratch: string;
+  /** One counter; raised with each sign of life. */
+  readonly heartbeat: SharedArrayBuffer;
+}
+
+/** A manifest that cannot be read. */
+export interface DamagedBlob {
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface SnapshotKeeper {
+  /** See {@link SnapshotTaker.take}. */
+  take(request: TakeRequest, changedSince: ChangedSince, progress: (rows: number) => void): Promise<Outcome<Taken | undefined>>;
+  /** Writes the manifest of a job's snapshot, which then counts. */
+  seal(manifest: JobManifest): Promise<Outcome<void>>;
+  list(job: string): Promise<Outcome<{ readonly snapshots: readonly JobManifest[]; readonly damaged: readonly DamagedBlob[] }>>;
+  get(id: string): Promise<Outcome<{ readonly snapshot: JobManifest; readonly shards: readonly ShardManifest[] }>>;
+  /** Restores every shard of it into nothing, and checks what comes. */
+  verify(id: string, progress: (doneBytes: number, totalBytes: number) => void): Promise<Outcome<{ readonly bytes: number }>>;
+  clear(job: string, options: GarbageOptions): Promise<Outcome<Cleared>>;
+  /** Gives up what is being taken and lets go of the shards' files. */
+  stop(): Promise<void>;
+}
+
+const BEAT_MS = 250;
+
+const setup = workerData as KeeperSetup;
+const heartbeat = new Int32Array(setup.heartbeat);
+setInterval(() => Atomics.add(heartbeat, 0, 1), BEAT_MS);
+rmSync(setup.scratch, { recursive: true, force: true });
+mkdirSync(setup.scratch, { recursive: true });
+const nc = await connectNats(setup.natsUrl, `tidemark ${setup.nodeId} snapshots`);
+const opened = openCatalogue(nc, setup.settings);
+// Whoever asks first is told of its failure.
+opened.catch(() => {});
+const abort = new AbortController();
+let taker: SnapshotTaker | undefined;
+
+const keeper: SnapshotKeeper = {
+  take: (request, changedSince, progress) =>
+    outcomeOf(async () => {
+      try {
+        const { catalogue, seal } = await opened;
+        taker ??= new SnapshotTaker(catalogue, seal, setup.scratch, abort.signal);
+        return await taker.take(request, changedSince, (rows) => void progress(rows));
+      } finally {
+        release(changedSince);
+        release(progress);
+      }
+    }),
+  seal: (manifest) =>
+    outcomeOf(async () => {
+      const { catalogue } = await opened;
+      await putManifest(catalogue.blobs, jobSnapshotBlob(manifest.job, manifest.id), writeManifest(manifest));
+    }),
+  list: (job) =>
+    outcomeOf(async () => {
+      const damaged: DamagedBlob[] = [];
+      const { catalogue } = await opened;
+      const snapshots = await catalogue.ofJob(job, (name, error) => damaged.push({ name, message: error.message }));
+      return { snapshots, damaged };
+    }),
+  get: (id) =>
+    outcomeOf(async () => {
+      const { catalogue } = await opened;
+      const snapshot = await catalogue.job(id);
+      return { snapshot, shards: await catalogue.shardsOf(snapshot) };
+    }),
+  verify: (id, progress) =>
+    outcomeOf(async () => {
+      try {
+        return await verify(id, (done, total) => void progress(done, total));
+      } finally {
+        release(progress);
+      }
+    }),
+  clear: (job, options) => outcomeOf(async () => await clearGarbage((await opened).catalogue, job, options)),
+  async stop() {
+    abort.abort();
+    await taker?.close();
+  },
+};
+
+/** A function of another thread keeps a port open until it is released. */
+function release(remote: unknown): void {
+  (remote as { readonly [Comlink.releaseProxy]?: () => void })[Comlink.releaseProxy]?.();
+}
+
+async function verify(id: string, progress: (doneBytes: number, totalBytes: number) => void): Promise<{ readonly bytes: number }> {
+  const { catalogue } = await opened;
+  const shards = await catalogue.shardsOf(await catalogue.job(id));
+  const total = shards.reduce((sum, shard) => sum + storedBytes(shard), 0);
+  let before = 0;
+  for (const manifest of shards) {
+    const folder = join(setup.scratch, `verify-${manifest.shard}`);
+    rmSync(folder, { recursive: true, force: true });
+    const store = openLmdbStore(folder);
+    try {
+      await catalogue.restore(manifest, store, { progress: (done) => progress(before + done, total), signal: abort.signal });
+    } finally {
+      await store.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+    before += storedBytes(manifest);
+  }
+  return { bytes: total };
+}
+
+Comlink.expose(keeper, nodeEndpoint(parentPort!));
+parentPort!.postMessage("ready");

@@ -1,0 +1,119 @@
+/**
+ * Reads the rows of a shard snapshot back: each chunk against its checksum, all rows together against the state hash.
+ * So nothing is folded on that is not, row for row, what the shard had committed.
+ */
+import { HASHED_TABLES, META_ROW } from "../../actors/fold/keys.ts";
+import { TidemarkError } from "../errors.ts";
+import { primitives } from "../primitives.ts";
+import { committed, type RowChange, type ShardStore } from "../store/shard-store.ts";
+import type { BlobStore } from "./blobs/blob-store.ts";
+import { unpackChunk } from "./chunk-codec.ts";
+import { type Seal, sha256Of } from "./chunk-writer.ts";
+import type { ChunkRef, ShardManifest } from "./manifest.ts";
+import type { ReadOptions } from "./snapshot-source.ts";
+
+interface ReadChunk {
+  readonly rows: readonly RowChange[];
+  readonly delta: boolean;
+}
+
+const HASHED: ReadonlySet<string> = new Set(HASHED_TABLES);
+const MODULUS_MASK = (1n << 128n) - 1n;
+
+export class RowReader {
+  readonly #blobs: BlobStore;
+  readonly #seal: Seal;
+  readonly #manifest: ShardManifest;
+
+  constructor(blobs: BlobStore, seal: Seal, manifest: ShardManifest) {
+    this.#blobs = blobs;
+    this.#seal = seal;
+    this.#manifest = manifest;
+  }
+
+  /**
+   * Into an empty store; resolves when all is on disk. The meta row goes last, when all else was found right: a store
+   * without it holds no state, however far a restore came that died.
+   */
+  async restore(store: ShardStore, options: ReadOptions = {}): Promise<void> {
+    const sum = new RowSum();
+    let writing: Promise<void> = Promise.resolve();
+    let meta: Uint8Array | null = null;
+    for await (const { rows, delta } of this.#chunks(options)) {
+      // A delta replaces rows that must be readable; a base only adds.
+      if (delta) await writing;
+      for (const { key, value } of rows) {
+        if (key === META_ROW) meta = value;
+        else sum.replace(key, delta ? store.get(key) : undefined, value);
+      }
+      await writing;
+      writing = committed(
+        store,
+        rows.filter(({ key }) => key !== META_ROW),
+      );
+    }
+    await writing;
+    sum.replace(META_ROW, undefined, meta);
+    this.#checkSum(sum);
+    await committed(store, [{ key: META_ROW, value: meta }]);
+    await store.flushed();
+  }
+
+  /** The next chunk is fetched while the one before is worked on. */
+  async *#chunks({ progress = () => {}, signal }: ReadOptions): AsyncGenerator<ReadChunk> {
+    const all = this.#manifest.parts.flatMap(({ kind, chunks }) => chunks.map((chunk) => ({ chunk, delta: kind === "delta" })));
+    const total = all.reduce((sum, { chunk }) => sum + chunk.bytes, 0);
+    let done = 0;
+    let next = all[0] === undefined ? undefined : this.#fetch(all[0].chunk);
+    for (let i = 0; i < all.length; i++) {
+      signal?.throwIfAborted();
+      const { chunk, delta } = all[i]!;
+      const rows = await next!;
+      next = all[i + 1] === undefined ? undefined : this.#fetch(all[i + 1]!.chunk);
+      // Its failure is this generator's when its turn comes.
+      next?.catch(() => {});
+      done += chunk.bytes;
+      yield { rows, delta };
+      progress(done, total);
+    }
+  }
+
+  async #fetch({ name, sha256, rows: count }: ChunkRef): Promise<RowChange[]> {
+    const bytes = await this.#blobs.get(name);
+    if (bytes === undefined) throw new TidemarkError("SNAPSHOT_MISSING", `The chunk ${name} is gone.`);
+    if (sha256Of(bytes) !== sha256) {
+      throw new TidemarkError(
+        "SNAPSHOT_DAMAGED",
+        `The chunk ${name} is not what its manifest says: ${bytes.length} bytes with another checksum.`,
+      );
+    }
+    const rows = await unpackChunk(name, this.#seal.open(bytes, name));
+    if (rows.length !== count) throw new TidemarkError("SNAPSHOT_DAMAGED", `The chunk ${name} has ${rows.length} rows, not ${count}.`);
+    return rows;
+  }
+
+  #checkSum(sum: RowSum): void {
+    const { job, shard, id, stateHash } = this.#manifest;
+    const found = sum.stateHash();
+    if (found === stateHash) return;
+    throw new TidemarkError(
+      "SNAPSHOT_DAMAGED",
+      `The rows of ${job}/${shard} ${id} come to the state hash ${found}, its manifest says ${stateHash}.`,
+    );
+  }
+}
+
+/** The state hash of rows as they come. */
+class RowSum {
+  #total = 0n;
+
+  replace(key: string, before: Uint8Array | undefined, after: Uint8Array | null): void {
+    if (!HASHED.has(key[0]!) && key !== META_ROW) return;
+    if (before !== undefined) this.#total -= primitives.rowHash(key, before);
+    if (after !== null) this.#total += primitives.rowHash(key, after);
+  }
+
+  stateHash(): string {
+    return (this.#total & MODULUS_MASK).toString(16).padStart(32, "0");
+  }
+}
