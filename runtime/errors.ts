@@ -61,6 +61,8 @@ export const ERRORS = {
   SNAPSHOT_DAMAGED:
     "What is stored of the snapshot is not what was written. Take an older snapshot; the log still has what lies behind it.",
   SNAPSHOT_FORMAT: "The snapshot was written by another version of Tidemark. Use that version, or a snapshot of this one.",
+  SNAPSHOT_KEY_MISSING:
+    "The key that the snapshot is encrypted with is not in the file of keys. Put its line back into the file that TIDEMARK_SNAPSHOT_KEYS names.",
   SNAPSHOT_MISSING: "There is no such snapshot, or a part of it is gone. List the snapshots and take another one.",
   SNAPSHOT_STORE: "The place of the snapshots cannot be read or written. Check the setting and what the message says of it.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
