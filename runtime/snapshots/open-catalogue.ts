@@ -3,7 +3,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { type BlobSetting, openBlobs } from "./blobs/open-blobs.ts";
 import { SnapshotCatalogue } from "./catalogue.ts";
 import type { Seal } from "./chunk-writer.ts";
-import { openKeyRing } from "./key-ring.ts";
+import { KeyRing } from "./key-ring.ts";
 
 /** How a node keeps snapshots. A plain record: it crosses threads. */
 export interface SnapshotSettings extends BlobSetting {
@@ -20,6 +20,6 @@ export async function openCatalogue(
   settings: SnapshotSettings,
 ): Promise<{ readonly catalogue: SnapshotCatalogue; readonly seal: Seal }> {
   const { keysFile, maxBytes, replicas } = settings;
-  const seal = openKeyRing(keysFile);
+  const seal = await KeyRing.read(keysFile);
   return { catalogue: new SnapshotCatalogue(await openBlobs(settings, nc, { maxBytes, replicas }), seal), seal };
 }
