@@ -77,6 +77,10 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
+
 /** What crosses a thread. */
 export interface ErrorRecord {
   readonly code: ErrorCode;

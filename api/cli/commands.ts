@@ -15,6 +15,7 @@ import { outputs } from "./commands/outputs.ts";
 import { publish } from "./commands/publish.ts";
 import { referenceGet, referencePut } from "./commands/reference.ts";
 import { shards } from "./commands/shards.ts";
+import { snapshotCreate, snapshotList, snapshotShow, snapshotVerify } from "./commands/snapshots.ts";
 import { start } from "./commands/start.ts";
 import { stateExpiries, stateSizes } from "./commands/state.ts";
 import { topology } from "./commands/topology.ts";
@@ -38,6 +39,10 @@ export const COMMANDS: readonly Command[] = [
   deadLettersShow,
   deadLettersRedrive,
   shards,
+  snapshotCreate,
+  snapshotList,
+  snapshotShow,
+  snapshotVerify,
   stateSizes,
   stateExpiries,
   migrate,

@@ -22,7 +22,7 @@ export const OperationBody = Type.Object({
   startedAt: Instant,
   endedAt: Type.Union([Instant, Type.Null()]),
   result: Type.Optional(Type.Unknown({ description: "What it came to, when it has succeeded." })),
-  error: Type.Optional(Type.Object({ code: Text, detail: Text }, { description: "Why it has failed, and what to do." })),
+  error: Type.Optional(Type.Object({ code: Text, detail: Text, advice: Text }, { description: "Why it has failed, and what to do." })),
 });
 
 export function operationRoutes(node: Node): readonly Route[] {
@@ -79,7 +79,7 @@ export function operationBody(operation: Operation) {
     startedAt: formatInstant(startedAt),
     endedAt: endedAt === undefined ? null : formatInstant(endedAt),
     ...(status === "succeeded" ? { result: result ?? null } : {}),
-    ...(error === undefined ? {} : { error: { code: error.code, detail: `${error.detail} ${ERRORS[error.code]}` } }),
+    ...(error === undefined ? {} : { error: { code: error.code, detail: error.detail, advice: ERRORS[error.code] } }),
   };
 }
 

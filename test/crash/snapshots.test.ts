@@ -11,7 +11,14 @@ import { assertEqualsFreshFold, assertStateEqualsFreshFold, crashRun } from "../
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
 const KILLS = Number(process.env.CRASH_KILLS ?? 4);
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1e9));
-const OPTIONS = { seed: SEED, events: EVENTS, kills: KILLS, brokerRestarts: 0, loseDataDir: true, env: { TIDEMARK_SNAPSHOT_EVERY: "100ms" } };
+const OPTIONS = {
+  seed: SEED,
+  events: EVENTS,
+  kills: KILLS,
+  brokerRestarts: 0,
+  loseDataDir: true,
+  env: { TIDEMARK_SNAPSHOT_EVERY: "100ms" },
+};
 
 for (const [what, scenario] of [
   ["cells of every kind and redrives", CELLS],
