@@ -11,6 +11,9 @@ import type { RunningJob } from "./node.ts";
 
 type Worker = Thread<ShardWorker>;
 
+/** A shard that waits for its outputs to be stored for so long has other cares than a snapshot. */
+const SETTLE_MS = 60_000;
+
 export class HostedShards implements SnapshotShards {
   readonly #workers: readonly Worker[];
   readonly #dataDir: DataDir;
@@ -48,6 +51,10 @@ export class HostedShards implements SnapshotShards {
       mapVersion: map.version,
       folder: this.#dataDir.shardFolder(job.name, shard),
     }));
+  }
+
+  async settled(job: string, shard: number): Promise<void> {
+    await this.#workerOf(job, shard).call("settle", (remote) => remote.settled(job, shard), SETTLE_MS);
   }
 
   changedRows(job: string, shard: number, since: string | undefined, at: string): ReturnType<SnapshotShards["changedRows"]> {

@@ -27,7 +27,6 @@ import { ReferenceCopier } from "../reference/reference-copier.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
 import { ChangedRows } from "../snapshots/changed-rows.ts";
 import { type RestoreProgress, type RestoreReport, restoreNewest } from "../snapshots/restore-newest.ts";
-import { packKeys, type RowsChanged } from "../snapshots/row-keys.ts";
 import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
@@ -37,6 +36,7 @@ import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
 import { announceOwner, findOwner } from "./owner-presence.ts";
 import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
+import { settled } from "./settled.ts";
 import { Shard } from "./shard.ts";
 import { SkipList } from "./skips.ts";
 
@@ -134,25 +134,15 @@ export class ShardHost {
     });
   }
 
-  /** See {@link ChangedRows.between}. A shard that does not run has no list. */
-  changedRows(job: string, partition: number, since: string | undefined, at: string): RowsChanged {
-    const between = this.#hostedOf(job, partition)?.changed?.between(since, at);
-    if (between === undefined) return { list: "forgotten" };
-    return between === "unknown" ? { list: between } : { list: "known", keys: packKeys(between) };
+  /** Which rows of a shard changed; `undefined` when it has not found its state yet. */
+  changedRows(job: string, partition: number): ChangedRows | undefined {
+    return this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition)?.changed;
   }
 
-  /** The snapshot of the commit with the state hash `at` counts. */
-  snapshotTaken(job: string, partition: number, at: string): void {
-    this.#hostedOf(job, partition)?.changed?.taken(at);
-  }
-
-  /** Whether a snapshot of the shard now would hold more than the last one. */
-  hasChanged(job: string, partition: number): boolean {
-    return this.#hostedOf(job, partition)?.changed?.something ?? false;
-  }
-
-  #hostedOf(job: string, partition: number): Hosted | undefined {
-    return this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition);
+  /** See {@link settled}. */
+  async settled(job: string, partition: number): Promise<void> {
+    const shard = this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition)?.shard;
+    if (shard !== undefined) await settled(shard);
   }
 
   /** Asks the shards of a job to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is done once. */

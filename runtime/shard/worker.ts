@@ -12,7 +12,7 @@ import { loadApp } from "../app.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { PumpPlace } from "../pump/pump-places.ts";
 import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
-import type { RowsChanged } from "../snapshots/row-keys.ts";
+import { type RowsChanged, rowsChanged } from "../snapshots/row-keys.ts";
 import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
@@ -46,7 +46,8 @@ export interface ShardWorker {
   /** Asks its shards of the job to hand over to `next`. */
   handOver(job: string, next: CodeIdentity): void;
   handOvers(): HandOverReport[];
-  /** See {@link ShardHost.changedRows} and what follows it there. */
+  settled(job: string, shard: number): Promise<void>;
+  /** See {@link ChangedRows}. */
   changedRows(job: string, shard: number, since: string | undefined, at: string): RowsChanged;
   snapshotTaken(job: string, shard: number, at: string): void;
   hasChanged(job: string, shard: number): boolean;
@@ -98,12 +99,13 @@ async function main(setup: WorkerSetup): Promise<void> {
     },
     reports: () => opened?.host.reports() ?? [],
     handOver: (name, next) => opened!.host.handOver(name, next),
+    settled: (job, shard) => opened!.host.settled(job, shard),
     changedRows(job, shard, since, at) {
-      const changed = opened!.host.changedRows(job, shard, since, at);
+      const changed = rowsChanged(opened!.host.changedRows(job, shard), since, at);
       return changed.keys === undefined ? changed : Comlink.transfer(changed, [changed.keys.buffer]);
     },
-    snapshotTaken: (job, shard, at) => opened!.host.snapshotTaken(job, shard, at),
-    hasChanged: (job, shard) => opened!.host.hasChanged(job, shard),
+    snapshotTaken: (job, shard, at) => opened!.host.changedRows(job, shard)?.taken(at),
+    hasChanged: (job, shard) => opened!.host.changedRows(job, shard)?.something ?? false,
     handOvers: () => opened?.host.handOvers() ?? [],
     async drain() {
       await opened?.host.drain();

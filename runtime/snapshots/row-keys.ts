@@ -1,5 +1,7 @@
 /** Keys of rows as one run of bytes, for crossing threads: each its length in two bytes, then its chars, one byte each. */
 
+import type { ChangedRows } from "./changed-rows.ts";
+
 /** What a shard says of its rows that changed. */
 export interface RowsChanged {
   /** `unknown`: it has no list since that snapshot. `forgotten`: it does not remember that commit. */
@@ -8,7 +10,14 @@ export interface RowsChanged {
   readonly keys?: Uint8Array<ArrayBuffer>;
 }
 
-export function packKeys(keys: ReadonlySet<string>): Uint8Array<ArrayBuffer> {
+/** A shard that has not found its state yet has no list. */
+export function rowsChanged(changed: ChangedRows | undefined, since: string | undefined, at: string): RowsChanged {
+  const between = changed?.between(since, at);
+  if (between === undefined) return { list: "forgotten" };
+  return between === "unknown" ? { list: between } : { list: "known", keys: packKeys(between) };
+}
+
+function packKeys(keys: ReadonlySet<string>): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const key of keys) length += 2 + key.length;
   const bytes = Buffer.from(new ArrayBuffer(length));

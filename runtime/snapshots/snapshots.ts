@@ -23,6 +23,8 @@ import type { SnapshotShard } from "./shard-snapshot.ts";
 export interface SnapshotShards {
   /** Those of a job on this node. */
   of(job: string): readonly (SnapshotShard & { readonly folder: string })[];
+  /** Resolves when what the shard has folded now is committed. */
+  settled(job: string, shard: number): Promise<void>;
   changedRows(job: string, shard: number, since: string | undefined, at: string): Promise<RowsChanged>;
   taken(job: string, shard: number, at: string): Promise<void>;
   hasChanged(job: string, shard: number): Promise<boolean>;
@@ -179,6 +181,8 @@ export class Snapshots {
   ): Promise<ShardManifest | undefined> {
     const { keeper, shards, clock } = this.#options;
     const { job } = shard;
+    // Who asks for one means what he has seen folded; the schedule takes what is committed.
+    if (reason === "request") await shards.settled(job, shard.shard);
     const measure = this.#measureOf(job, shard.shard);
     const from = clock.monotonic();
     const changed = Comlink.proxy((since: string | undefined, at: string) => shards.changedRows(job, shard.shard, since, at));
