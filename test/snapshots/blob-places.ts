@@ -6,6 +6,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { BlobStore } from "../../runtime/snapshots/blobs/blob-store.ts";
 import { openBlobs } from "../../runtime/snapshots/blobs/open-blobs.ts";
 import { type Cleanup, startTestNats, type TestNats } from "../support/nats.ts";
+import { type S3Server, startS3Server } from "../support/s3-server.ts";
 
 export const BUCKET_SIZES = { maxBytes: 256 * 1024 * 1024, replicas: 1 };
 
@@ -35,6 +36,30 @@ export async function natsBlobs(
 /** For the places that need no connection. */
 export const NO_CONNECTION = undefined as unknown as NatsConnection;
 
+/** Credentials where the AWS tools look for them: the environment, which the SDK reads with a client's first request. */
+export function setS3Keys(server: S3Server, env: Readonly<Record<string, string>> = {}): void {
+  Object.assign(process.env, {
+    AWS_ACCESS_KEY_ID: server.accessKey,
+    AWS_SECRET_ACCESS_KEY: server.secretKey,
+    AWS_EC2_METADATA_DISABLED: "true",
+    AWS_CONFIG_FILE: "/dev/null",
+    AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
+    ...env,
+  });
+}
+
+export async function s3Blobs(
+  t: Cleanup,
+  { prefix = "", pageSize = 100 } = {},
+): Promise<{ readonly server: S3Server; readonly blobs: BlobStore }> {
+  const server = await startS3Server(t, { pageSize });
+  const setting = { snapshots: { kind: "s3", bucket: server.bucket, prefix }, s3Endpoint: server.url } as const;
+  setS3Keys(server);
+  const blobs = await openBlobs(setting, NO_CONNECTION, BUCKET_SIZES);
+  t.after(() => blobs.close());
+  return { server, blobs };
+}
+
 export const PLACES: readonly BlobPlace[] = [
   { name: "a JetStream object store", open: async (t) => (await natsBlobs(t)).blobs },
   {
@@ -42,4 +67,5 @@ export const PLACES: readonly BlobPlace[] = [
     open: (t) =>
       openBlobs({ snapshots: { kind: "directory", path: temporaryFolder(t) }, s3Endpoint: undefined }, NO_CONNECTION, BUCKET_SIZES),
   },
+  { name: "S3", open: async (t) => (await s3Blobs(t, { prefix: "some/prefix" })).blobs },
 ];

@@ -20,6 +20,7 @@ const BODY_BACKOFF_MS = 200;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Without a sign of the other side. */
 const QUIET_MS = 20_000;
+const DEFAULT_REGION = "us-east-1";
 /** An operation with all its tries. */
 const OPERATION_TIMEOUT_MS = 120_000;
 /** What a list asks at most: a million blobs. A store that gives the same page for ever is stopped. */
@@ -63,33 +64,17 @@ export class S3Blobs implements BlobStore {
 
   /** Asks nobody yet: a store that is down must not keep a node from starting. Throws SNAPSHOT_STORE for want of a region. */
   static async open(setting: S3Setting): Promise<S3Blobs> {
-    const client = new S3Client({
-      forcePathStyle: true,
-      maxAttempts: TRIES,
-      requestChecksumCalculation: "WHEN_REQUIRED",
-      responseChecksumValidation: "WHEN_REQUIRED",
-      requestHandler: {
-        connectionTimeout: CONNECT_TIMEOUT_MS,
-        requestTimeout: QUIET_MS,
-        socketTimeout: QUIET_MS,
-        throwOnRequestTimeout: true,
-        httpAgent: { maxSockets: REQUESTS_AT_A_TIME },
-        httpsAgent: { maxSockets: REQUESTS_AT_A_TIME },
-      },
-      ...(setting.endpoint === undefined ? {} : { endpoint: setting.endpoint }),
-    });
-    const blobs = new S3Blobs(client, setting);
-    await blobs.#findRegion(setting.endpoint !== undefined);
-    return blobs;
-  }
-
-  /** Other stores than AWS take any region in a signature. */
-  async #findRegion(anyWillDo: boolean): Promise<void> {
+    const blobs = new S3Blobs(createClient(setting.endpoint), setting);
     try {
-      await this.#client.config.region();
+      await blobs.#client.config.region();
+      return blobs;
     } catch (error) {
-      if (!anyWillDo) throw blobFailure(this.place, "it cannot be opened", error, "Set AWS_REGION to the bucket's region.");
-      this.#client.config.region = async () => DEFAULT_REGION;
+      await blobs.close();
+      if (setting.endpoint === undefined) {
+        throw blobFailure(blobs.place, "it cannot be opened", error, "Set AWS_REGION to the bucket's region.");
+      }
+      // Other stores than AWS take any region in a signature.
+      return new S3Blobs(createClient(setting.endpoint, DEFAULT_REGION), setting);
     }
   }
 
@@ -162,7 +147,24 @@ export class S3Blobs implements BlobStore {
   }
 }
 
-const DEFAULT_REGION = "us-east-1";
+function createClient(endpoint: string | undefined, region?: string): S3Client {
+  return new S3Client({
+    forcePathStyle: true,
+    maxAttempts: TRIES,
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: QUIET_MS,
+      socketTimeout: QUIET_MS,
+      throwOnRequestTimeout: true,
+      httpAgent: { maxSockets: REQUESTS_AT_A_TIME },
+      httpsAgent: { maxSockets: REQUESTS_AT_A_TIME },
+    },
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+  });
+}
 
 function adviceFor(error: unknown): string | undefined {
   const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
