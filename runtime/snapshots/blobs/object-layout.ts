@@ -67,15 +67,14 @@ interface SubjectsPage {
   readonly state: { readonly subjects?: Readonly<Record<string, number>> };
 }
 
-const LIST_TIMEOUT_MS = 10_000;
+/** Long answers, and a server that just starts hears nothing yet: each try must be shorter than all of them. */
+const PATIENCE = { timeoutMs: 5_000, giveUpAfterMs: 15_000 };
 
 async function subjectsBelow(nc: NatsConnection, root: string): Promise<{ subjects: string[]; now: number }> {
   const subjects: string[] = [];
   for (;;) {
     const request = { subjects_filter: `${root}>`, offset: subjects.length };
-    const page = await askStream<SubjectsPage>(nc, SNAPSHOT_STREAM, `STREAM.INFO.${SNAPSHOT_STREAM}`, request, {
-      timeoutMs: LIST_TIMEOUT_MS,
-    });
+    const page = await askStream<SubjectsPage>(nc, SNAPSHOT_STREAM, `STREAM.INFO.${SNAPSHOT_STREAM}`, request, PATIENCE);
     const found = Object.keys(page.state.subjects ?? {});
     subjects.push(...found);
     if (found.length === 0 || subjects.length >= (page.total ?? 0)) return { subjects, now: Date.parse(page.ts ?? "") };
@@ -83,5 +82,14 @@ async function subjectsBelow(nc: NatsConnection, root: string): Promise<{ subjec
 }
 
 export async function deleteChunks(nc: NatsConnection, subject: string): Promise<void> {
-  await askStream(nc, SNAPSHOT_STREAM, `STREAM.PURGE.${SNAPSHOT_STREAM}`, { filter: subject }, { timeoutMs: LIST_TIMEOUT_MS });
+  await purge(nc, { filter: subject });
+}
+
+/** Up to the head at `sequence`: not one that another has put meanwhile, but older ones, which some clients leave. */
+export async function deleteHeads(nc: NatsConnection, name: string, sequence: number): Promise<void> {
+  await purge(nc, { filter: headSubject(name), seq: sequence + 1 });
+}
+
+async function purge(nc: NatsConnection, request: { readonly filter: string; readonly seq?: number }): Promise<void> {
+  await askStream(nc, SNAPSHOT_STREAM, `STREAM.PURGE.${SNAPSHOT_STREAM}`, request, PATIENCE);
 }

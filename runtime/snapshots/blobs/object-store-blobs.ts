@@ -12,13 +12,13 @@ import { jetstream } from "@nats-io/jetstream";
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { TidemarkError } from "../../errors.ts";
-import { askStream, storedMessage } from "../../log/jetstream-api.ts";
+import { storedMessage } from "../../log/jetstream-api.ts";
 import { blobFailure } from "./blob-failure.ts";
 import { BlobGate } from "./blob-gate.ts";
 import { BLOB_MAX_BYTES, type BlobInfo, type BlobStore, byName, checkBlobName, checkBlobPrefix, checkBlobSize } from "./blob-store.ts";
 import { openObjectBucket, SNAPSHOT_BUCKET, SNAPSHOT_STREAM, type SnapshotBucketSizes } from "./object-bucket.ts";
 import { readObjectChunks } from "./object-chunks.ts";
-import { chunkSubjects, deleteChunks, type ObjectHead, objectNames, readObjectHead } from "./object-layout.ts";
+import { chunkSubjects, deleteChunks, deleteHeads, type ObjectHead, objectNames, readObjectHead } from "./object-layout.ts";
 
 /** Blobs on their way at a time, each up to {@link BLOB_MAX_BYTES}. */
 const BLOBS_AT_A_TIME = 4;
@@ -113,7 +113,7 @@ export class ObjectStoreBlobs implements BlobStore {
         const head = await readObjectHead(this.#nc, name);
         if (head === undefined) return;
         // The head first: chunks without one are swept, a head without chunks would be a damaged blob.
-        await deleteHead(this.#nc, head.sequence);
+        await deleteHeads(this.#nc, name, head.sequence);
         if (head.chunks !== "") await deleteChunks(this.#nc, head.chunks);
       }),
     );
@@ -169,16 +169,6 @@ export class ObjectStoreBlobs implements BlobStore {
 
 function isThere(head: ObjectHead | undefined): head is ObjectHead {
   return head !== undefined && head.state !== "deleted";
-}
-
-async function deleteHead(nc: NatsConnection, sequence: number): Promise<void> {
-  try {
-    await askStream(nc, SNAPSHOT_STREAM, `STREAM.MSG.DELETE.${SNAPSHOT_STREAM}`, { seq: sequence, no_erase: true });
-  } catch (error) {
-    // Replaced or deleted by another at the same time: the one that was meant is gone.
-    if (error instanceof TidemarkError && /no message found|sequence not found|10057|10043/i.test(error.detail)) return;
-    throw error;
-  }
 }
 
 /** In pieces of one chunk, so that a put that takes too long ends between two of them, and the client cleans up. */
