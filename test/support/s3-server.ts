@@ -91,6 +91,8 @@ async function answer(server: S3Server, pageSize: number, request: IncomingMessa
     server.refused.push(unsigned);
     return refuse(response, unsigned);
   }
+  // As many stores that are not AWS do.
+  if (Object.entries(request.headers).some(isOfAwsOnly)) return refuse(response, "NotImplemented");
   const url = new URL(target, server.url);
   const [bucket, ...rest] = url.pathname.slice(1).split("/").map(decodeURIComponent);
   if (bucket !== BUCKET) return refuse(response, "NoSuchBucket");
@@ -98,6 +100,10 @@ async function answer(server: S3Server, pageSize: number, request: IncomingMessa
   if (key === "" && method === "GET" && url.searchParams.get("list-type") === "2") return list(server, pageSize, url, response);
   if (key === "") return refuse(response, "NotImplemented");
   objectAnswer(server, method, key, body, fault, response);
+}
+
+function isOfAwsOnly([name, value]: [string, unknown]): boolean {
+  return /^x-amz-(checksum-|sdk-checksum|trailer)/.test(name) || (name === "content-encoding" && /aws-chunked/.test(String(value)));
 }
 
 /** `undefined` when the connection was broken off. */

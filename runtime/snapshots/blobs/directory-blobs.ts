@@ -18,8 +18,8 @@ const FILES_AT_A_TIME = 8;
 const PARTIAL = ".partial";
 /** Far more than writing a blob takes. */
 const PARTIAL_AFTER_MS = 60 * 60_000;
-/** A folder may be deleted, as an empty one, between its creation and the rename into it. */
-const RENAME_TRIES = 8;
+/** Folders may be deleted, as empty ones, while they are created and before the rename into them. */
+const RENAME_TRIES = 32;
 
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "The disk is full: free space, or keep snapshots for a shorter time.",
@@ -86,8 +86,9 @@ export class DirectoryBlobs implements BlobStore {
   async #moveInto(partial: string, file: string): Promise<void> {
     const folder = dirname(file);
     for (let attempt = 1; ; attempt++) {
-      const made = await mkdir(folder, { recursive: true });
+      let made: string | undefined;
       try {
+        made = await mkdir(folder, { recursive: true });
         await rename(partial, file);
       } catch (error) {
         if (codeOf(error) !== "ENOENT" || attempt === RENAME_TRIES) throw error;
