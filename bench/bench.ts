@@ -11,6 +11,7 @@ import { caseExtremes } from "./cases.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
+import { largeShard } from "./snapshots.ts";
 import { storeAlone } from "./store-alone.ts";
 import { formatTable, type Row } from "./table.ts";
 import { type DrainOptions, drain } from "./whole-node.ts";
@@ -84,6 +85,15 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     await latency({ name: "10,000 events/s, 1 % outputs", app: "one-in-100", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
     await latency({ name: "10,000 events/s, 100 % outputs", app: "every-event", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
   ],
+  snapshots: async () => await largeShard({ rows: full ? 1_000_000 : 100_000 }),
+  "snapshot-latency": async () => {
+    // Every event changes another of many keys; a snapshot is always being taken, or none ever.
+    const load = { app: "one-in-100", rate: 5_000, seconds: full ? 60 : 20, keys: million } as const;
+    return [
+      await latency({ ...load, name: "5,000 events/s, 1 % outputs, no snapshots", snapshotEvery: "0s" }),
+      await latency({ ...load, name: "5,000 events/s, 1 % outputs, a snapshot every 5 s", snapshotEvery: "5s" }),
+    ];
+  },
   cases: async () => await caseExtremes({ events: 10_000 * scale, cases: million / (full ? 1 : 10) }),
   readers: async () =>
     await apiReaders({

@@ -22,6 +22,8 @@ export interface LatencyOptions {
   readonly seconds: number;
   readonly keys: number;
   readonly app: "one-in-100" | "every-event";
+  /** TIDEMARK_SNAPSHOT_EVERY; default that of a node. */
+  readonly snapshotEvery?: string;
 }
 
 const PARTITIONS = 4;
@@ -35,7 +37,10 @@ export async function latency(options: LatencyOptions): Promise<Row> {
     app: new URL(`./apps/${options.app}.ts`, import.meta.url).pathname,
     natsUrl: server.url,
     dataDir: join(folder, "data"),
-    env: { TIDEMARK_PARTITIONS: String(PARTITIONS) },
+    env: {
+      TIDEMARK_PARTITIONS: String(PARTITIONS),
+      ...(options.snapshotEvery === undefined ? {} : { TIDEMARK_SNAPSHOT_EVERY: options.snapshotEvery }),
+    },
   });
   const nc = await connect({ servers: server.url });
   try {
