@@ -63,8 +63,13 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
   LOG_CONFLICT: 409,
   LOG_FULL: 507,
   LOG_MISSING: 404,
+  OPERATIONS_BUSY: 429,
   PUBLISH_OVERLOADED: 429,
   PUBLISH_TIMEOUT: 504,
+  SNAPSHOT_DAMAGED: 409,
+  SNAPSHOT_FORMAT: 409,
+  SNAPSHOT_KEY_MISSING: 409,
+  SNAPSHOT_MISSING: 404,
 };
 
 /** What `error` is to a caller. Anything that is no problem, no TidemarkError and no refusal of Fastify's is 500 INTERNAL. */

@@ -2,11 +2,10 @@
 import { type Static, Type } from "typebox";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
-import { isTidemarkError } from "../../runtime/errors.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { type JobManifest, type ShardManifest, storedBytes } from "../../runtime/snapshots/manifest.ts";
 import { OperationBody, started } from "./operations.ts";
-import { HttpProblem, notFound } from "./problem.ts";
+import { notFound } from "./problem.ts";
 import { listOf } from "./query.ts";
 import type { Route } from "./route.ts";
 import { Instant, Position } from "./shapes.ts";
@@ -105,7 +104,7 @@ export function snapshotRoutes(node: Node): readonly Route[] {
       params: Type.Object({ id: Text }),
       answers: { 200: SnapshotDetail },
       handle: async ({ params }) => {
-        const { snapshot, shards } = await found(node, params.id!);
+        const { snapshot, shards } = await node.snapshots.get(params.id!);
         return { status: 200, body: detailBody(snapshot, shards) };
       },
     },
@@ -118,7 +117,7 @@ export function snapshotRoutes(node: Node): readonly Route[] {
       answers: { 202: OperationBody },
       command: true,
       handle: async ({ params, who }) => {
-        const { snapshot } = await found(node, params.id!);
+        const { snapshot } = await node.snapshots.get(params.id!);
         const operation = node.operations.start({ kind: "verify-snapshot", unit: "bytes", who }, async ({ report }) => {
           const { bytes } = await node.snapshots.verify(snapshot.id, report);
           return { id: snapshot.id, bytes };
@@ -134,19 +133,7 @@ function known(node: Node, job: string): string {
   throw notFound(`There is no job "${job}" on this node.`);
 }
 
-async function found(node: Node, id: string): ReturnType<Node["snapshots"]["get"]> {
-  try {
-    return await node.snapshots.get(id);
-  } catch (error) {
-    if (isTidemarkError(error, "SNAPSHOT_MISSING")) throw notFound(error.detail);
-    if (isTidemarkError(error, "SNAPSHOT_DAMAGED") || isTidemarkError(error, "SNAPSHOT_FORMAT")) {
-      throw new HttpProblem(409, error.code, error.message);
-    }
-    throw error;
-  }
-}
-
-export function snapshotBody({ id, job, takenAt, reason, shards }: JobManifest): Static<typeof Snapshot> {
+function snapshotBody({ id, job, takenAt, reason, shards }: JobManifest): Static<typeof Snapshot> {
   return { id, job, takenAt: formatInstant(takenAt), reason, shards: [...shards] };
 }
 
