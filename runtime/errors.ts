@@ -26,6 +26,8 @@ export const ERRORS = {
     "The bucket of the features does not let messages expire one by one. Allow it, or delete the bucket and let Tidemark create it.",
   FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet.",
   FOLDER_UNWRITABLE: "The project's folder cannot be written. Name one that you own, on a disk with space.",
+  HISTORY_TRIMMED:
+    "The log no longer has what it takes to fold up to that moment. Ask for a moment behind the oldest snapshot that the log still leads on from.",
   INPUT_INVALID: "The input cannot be read. Correct what the message names.",
   KEY_INVALID: "A key must be 1 to 256 bytes in its written form and well-formed Unicode.",
   LOG_CONFLICT: "Another writer was first. Read again and decide anew.",

@@ -1,13 +1,15 @@
-/** Actors: keys of a type, and one actor's state as of the last commit of its shard. */
+/** Actors: keys of a type, and one actor's state, as of the last commit of its shard or of any moment of the past. */
 import { Type } from "typebox";
+import type { ActorReport } from "../../runtime/node/actor-report.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
-import type { ActorReport } from "../../runtime/node/state-reader.ts";
 import { isKeyCursor, jobOf, type KeyCursor, readPlace, readPrefix } from "./actor-place.ts";
 import { awaitPosition } from "./await-position.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
-import { notFound } from "./problem.ts";
+import { OperationBody } from "./operations.ts";
+import { answerPast, PAST_QUERY, type PastQuery, pastShard, readTarget } from "./past.ts";
+import { badRequest, notFound } from "./problem.ts";
 import { listOf, PAGE_QUERY, readLimit } from "./query.ts";
-import type { Route } from "./route.ts";
+import type { Route, RouteAnswer } from "./route.ts";
 import { Instant, Key, Position } from "./shapes.ts";
 
 const Text = Type.String();
@@ -53,6 +55,7 @@ const ActorState = Type.Object({
 const AFTER_QUERY = {
   after: Type.Optional(Type.String({ description: "Wait until the state covers this position, as an append was answered with." })),
   wait: Type.Optional(Type.String({ description: "How long at most: seconds, or a duration like 500ms. Default 10s, at most 30s." })),
+  ...PAST_QUERY,
 };
 
 export function actorRoutes(node: Node): readonly Route[] {
@@ -69,11 +72,11 @@ export function actorRoutes(node: Node): readonly Route[] {
         prefix: Type.Optional(Type.String({ description: "Only keys that begin with it." })),
         ...PAGE_QUERY,
       }),
-      answers: { 200: Type.Union([listOf(Text), ActorState]) },
-      handle: async ({ params, query, signal }) => {
+      answers: { 200: Type.Union([listOf(Text), ActorState]), 202: OperationBody },
+      handle: async ({ params, query, who, signal }) => {
         const type = params.type!;
         const running = jobOf(node, type);
-        if (query.key !== undefined) return { status: 200, body: await readActor(node, running, type, query.key, { ...query, signal }) };
+        if (query.key !== undefined) return await answerActor(node, running, type, query.key, { ...query, who, signal });
         const cursor = readCursor(query.cursor, isKeyCursor);
         return { status: 200, body: await listKeys(node, running, type, query.prefix ?? "", readLimit(query.limit), cursor) };
       },
@@ -82,23 +85,39 @@ export function actorRoutes(node: Node): readonly Route[] {
       method: "GET",
       path: "/v1/actors/{type}/{key}",
       role: "viewer",
-      summary: "One actor: its state as of the last commit of its shard; with `after`, of one that covers that position",
+      summary:
+        "One actor: its state as of the last commit of its shard; with `after`, of one that covers that position; with `at`, of then",
       params: Type.Object({ type: Text, key: Key }),
       query: Type.Object({ ...AFTER_QUERY }),
-      answers: { 200: ActorState },
-      handle: async ({ params, query, signal }) => {
+      answers: { 200: ActorState, 202: OperationBody },
+      handle: async ({ params, query, who, signal }) => {
         const type = params.type!;
-        return { status: 200, body: await readActor(node, jobOf(node, type), type, params.key!, { ...query, signal }) };
+        return await answerActor(node, jobOf(node, type), type, params.key!, { ...query, who, signal });
       },
     },
   ];
 }
 
-/** When the state is read: at once, or when it covers `after`. */
-interface ReadWhen {
+/** When the state is read: at once, or when it covers `after`; or the moment of the past that it is read of. */
+interface ReadWhen extends PastQuery {
   readonly after?: string | undefined;
   readonly wait?: string | undefined;
+  readonly who: string;
   readonly signal: AbortSignal;
+}
+
+async function answerActor(node: Node, running: RunningJob, type: string, key: string, when: ReadWhen): Promise<RouteAnswer> {
+  const { place, token } = readPlace(node, running, key);
+  const target = readTarget(when, place.partition);
+  if (target === undefined) return { status: 200, body: await readActor(node, running, type, key, when) };
+  if (when.after !== undefined) throw badRequest("after: not together with at or atEventTime.");
+  const shard = pastShard(running, place.partition);
+  const missing = `There was no actor "${type}" with the key "${key}" then.`;
+  return await answerPast(node, shard, target, when, missing, async (past, watch) => {
+    const actor = await node.history.actor(past, type, token, watch);
+    // Nobody knows any more how often a call had been tried by then.
+    return actor && { ...actor, pending: actor.pending.map((call) => ({ ...call, attempts: 0 })) };
+  });
 }
 
 async function readActor(node: Node, running: RunningJob, type: string, key: string, when: ReadWhen) {

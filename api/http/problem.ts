@@ -58,11 +58,15 @@ const REFUSALS: Readonly<Record<number, string>> = {
 
 /** Statuses of Tidemark's codes; 503 for all others: what stops the node from answering may pass. */
 const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
+  CODE_UNAVAILABLE: 409,
   EVENT_TOO_LARGE: 413,
+  HISTORY_TRIMMED: 410,
+  INPUT_INVALID: 400,
   KEY_INVALID: 400,
   LOG_CONFLICT: 409,
   LOG_FULL: 507,
   LOG_MISSING: 404,
+  NOT_YET: 504,
   OPERATIONS_BUSY: 429,
   PUBLISH_OVERLOADED: 429,
   PUBLISH_TIMEOUT: 504,

@@ -42,6 +42,8 @@ export interface Config {
   readonly snapshotEveryMs: number;
   /** How long the newest snapshot of each day is kept. */
   readonly snapshotKeepMs: number;
+  /** Entries that a question about the past may fold while its caller waits; one that takes more becomes an operation. */
+  readonly historyEntries: number;
 }
 
 interface Setting<T> {
@@ -73,6 +75,7 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   snapshotEveryMs: { env: "TIDEMARK_SNAPSHOT_EVERY", fallback: () => 60_000, read: (text) => durationMs(text) },
   snapshotKeepMs: { env: "TIDEMARK_SNAPSHOT_KEEP", fallback: () => 30 * 24 * 60 * 60 * 1000, read: (text) => durationMs(text) },
   s3Endpoint: { env: "TIDEMARK_S3_ENDPOINT", fallback: () => undefined, read: httpUrl },
+  historyEntries: { env: "TIDEMARK_HISTORY_ENTRIES", fallback: () => 100_000, read: whole(0, 10_000_000) },
 };
 
 /** Read by commands, not by a node; they may stand in the same environment. */

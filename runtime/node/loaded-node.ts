@@ -4,26 +4,29 @@
  *
  * Crash-only: when a thread ends or hangs, the process kills itself and the supervisor starts it again.
  */
-import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type App, loadApp } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
+import { History } from "../history/history.ts";
+import type { HistorySetup, HistoryWorker } from "../history/history-worker.ts";
+import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import type { KeeperSetup, SnapshotKeeper } from "../snapshots/keeper.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
-import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
+import type { Thread } from "../threads/thread-call.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
 import type { Config } from "./config.ts";
 import { checkEffects } from "./effects-check.ts";
 import { HostedShards } from "./hosted-shards.ts";
 import { ensureStreams, Node, REPLICAS, type RunningJob } from "./node.ts";
+import { NodeLife } from "./node-life.ts";
+import { startNodeThread } from "./node-thread.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
-import { watch } from "./watchdog.ts";
 
 export interface NodeOptions {
   readonly config: Config;
@@ -40,16 +43,13 @@ interface Prepared {
   readonly jobs: readonly RunningJob[];
 }
 
-const START_DEADLINE_MS = 60_000;
-
 export class LoadedNode {
   readonly build: AppBuild;
   readonly #options: NodeOptions;
   readonly #app: App;
   readonly #workers: readonly Thread<ShardWorker>[];
   readonly #reader: Thread<StateReader>;
-  readonly #onDrained: () => void;
-  readonly #lost: (error: TidemarkError) => void;
+  readonly #life: NodeLife;
   #prepared: Prepared | undefined;
 
   private constructor(
@@ -57,15 +57,13 @@ export class LoadedNode {
     app: App,
     workers: readonly Thread<ShardWorker>[],
     reader: Thread<StateReader>,
-    onDrained: () => void,
-    lost: (error: TidemarkError) => void,
+    life: NodeLife,
   ) {
     this.#options = options;
     this.#app = app;
     this.#workers = workers;
     this.#reader = reader;
-    this.#onDrained = onDrained;
-    this.#lost = lost;
+    this.#life = life;
     this.build = buildOf(app, settingsOf(options.config));
   }
 
@@ -74,16 +72,11 @@ export class LoadedNode {
     const { config, app: path } = options;
     const app = await loadApp(path, options.onFile);
     checkEffects(app.jobs);
-    let drained = false;
-    const lost = (error: TidemarkError): void => {
-      if (drained) return;
-      drained = true;
-      die(error.message);
-    };
+    const life = new NodeLife(config.hangMs);
     const setups = Array.from({ length: config.workers }, () => workerSetup(options));
-    const starting = setups.map((setup, i) => startWorker<ShardWorker>("../shard/worker.ts", `worker ${i}`, setup, lost));
+    const starting = setups.map((setup, i) => startNodeThread<ShardWorker>("../shard/worker.ts", `worker ${i}`, setup, life.lost));
     const readerSetup: ReaderSetup = { app: path, heartbeat: new SharedArrayBuffer(4) };
-    const startingReader = startWorker<StateReader>("./state-reader.ts", "reader", readerSetup, lost);
+    const startingReader = startNodeThread<StateReader>("./state-reader.ts", "reader", readerSetup, life.lost);
     const [reader, ...workers] = await Promise.all([startingReader, ...starting]);
     const hashes = await Promise.all([
       reader.call("code hash", (remote) => remote.codeHash()),
@@ -92,15 +85,8 @@ export class LoadedNode {
     if (hashes.some((hash) => hash !== app.codeHash)) {
       throw new TidemarkError("APP_INVALID", `${path} changed while it was being loaded.`);
     }
-    const watched = [...setups.map(({ heartbeat }, i) => ({ name: `worker ${i}`, heartbeat })), { name: "reader", ...readerSetup }];
-    const stopWatching = watch(watched, systemClock, config.hangMs, (name) =>
-      die(`${name} showed no sign of life for ${config.hangMs} ms.`),
-    );
-    const onDrained = (): void => {
-      drained = true;
-      stopWatching();
-    };
-    return new LoadedNode(options, app, workers, reader, onDrained, lost);
+    life.watch([...setups.map(({ heartbeat }, i) => ({ name: `worker ${i}`, heartbeat })), { name: "reader", ...readerSetup }]);
+    return new LoadedNode(options, app, workers, reader, life);
   }
 
   /** Connects, and creates or checks the streams of all jobs. */
@@ -130,10 +116,11 @@ export class LoadedNode {
       nc,
       jsm,
       reader: this.#reader,
+      history: this.#historyOf(dataDir, natsUrl, nc),
       workers,
       drainMs: config.drainMs,
       streamMaxBytes: config.streamMaxBytes,
-      onDrained: this.#onDrained,
+      onDrained: this.#life.drained,
     });
   }
 
@@ -144,10 +131,10 @@ export class LoadedNode {
       natsUrl,
       nodeId: dataDir.nodeId,
       settings: snapshotSettings(config),
-      scratch: join(dataDir.path, "scratch", "snapshots"),
+      scratch: dataDir.scratchFolder("snapshots"),
       heartbeat: new SharedArrayBuffer(4),
     };
-    const keeper = await startWorker<SnapshotKeeper>("../snapshots/keeper.ts", "snapshots", setup, this.#lost);
+    const keeper = await startNodeThread<SnapshotKeeper>("../snapshots/keeper.ts", "snapshots", setup, this.#life.lost);
     const snapshots = new Snapshots({
       keeper,
       shards,
@@ -159,6 +146,38 @@ export class LoadedNode {
     });
     snapshots.start();
     return snapshots;
+  }
+
+  #historyOf(dataDir: DataDir, natsUrl: string, nc: NatsConnection): History {
+    return new History({
+      folder: dataDir.scratchFolder("history"),
+      entriesMax: this.#options.config.historyEntries,
+      codeHash: this.#app.codeHash,
+      clock: systemClock,
+      startThread: (codeHash) => this.#startHistory(codeHash, natsUrl, dataDir.nodeId),
+      logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
+      committed: ({ job, partition }) => {
+        const folder = dataDir.shardFolder(job.name, partition);
+        return this.#reader.call("committed", (reader) => reader.committed({ job: job.name, partition, folder }));
+      },
+    });
+  }
+
+  /** Only the build that runs is there. */
+  async #startHistory(codeHash: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker> | undefined> {
+    const { app, config } = this.#options;
+    if (codeHash !== this.#app.codeHash) return undefined;
+    const setup: HistorySetup = {
+      app,
+      settings: settingsOf(config),
+      snapshots: snapshotSettings(config),
+      heartbeat: new SharedArrayBuffer(4),
+    };
+    const thread = await startNodeThread<HistoryWorker>("../history/history-worker.ts", "history", setup, this.#life.lost);
+    this.#life.watch([{ name: "history", ...setup }]);
+    await thread.call("open", (remote) => remote.open(natsUrl, nodeId));
+    if ((await thread.call("code hash", (remote) => remote.codeHash())) === codeHash) return thread;
+    throw new TidemarkError("APP_INVALID", `${app} changed while the node ran.`);
   }
 }
 
@@ -180,37 +199,4 @@ function workerSetup({ app, config }: NodeOptions): WorkerSetup {
     snapshots: snapshotSettings(config),
     heartbeat: new SharedArrayBuffer(4),
   };
-}
-
-/** Resolves when the module has said that it is ready. */
-async function startWorker<T>(path: string, name: string, workerData: unknown, lost: (error: TidemarkError) => void): Promise<Thread<T>> {
-  const env = { ...process.env, TZ: "UTC", LC_ALL: "C", LANG: "C" };
-  let fail: (error: TidemarkError) => void = () => {};
-  const failed = new Promise<never>((_, reject) => {
-    fail = reject;
-  });
-  failed.catch(() => {});
-  let ready = false;
-  const thread = startThread<T>(moduleUrl(path, import.meta.url), { name, workerData, env }, (error) => {
-    if (ready) lost(error);
-    else fail(error);
-  });
-  const started = new Promise<void>((resolve) => {
-    thread.worker.on("message", (message: unknown) => {
-      if (message === "ready") resolve();
-    });
-  });
-  const timer = setTimeout(
-    () => fail(new TidemarkError("WORKER_LOST", `${name} did not start within ${START_DEADLINE_MS} ms.`)),
-    START_DEADLINE_MS,
-  );
-  await Promise.race([started, failed]);
-  clearTimeout(timer);
-  ready = true;
-  return thread;
-}
-
-function die(reason: string): void {
-  process.stderr.write(`tidemark: ${reason} Ending the process; the supervisor starts it again.\n`);
-  process.kill(process.pid, "SIGKILL");
 }

@@ -9,6 +9,7 @@ import type { Job } from "../../actors/model/job.ts";
 import type { App } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { docPage } from "../doc-page.ts";
+import type { History } from "../history/history.ts";
 import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
 import { ensureOutputStream } from "../outputs/output-layout.ts";
@@ -44,6 +45,7 @@ export interface NodeParts {
   readonly reader: Thread<StateReader>;
   readonly workers: readonly Thread<ShardWorker>[];
   readonly snapshots: Snapshots;
+  readonly history: History;
   readonly drainMs: number;
   readonly streamMaxBytes: number;
   /** Called once everything is committed: from then on a thread may end. */
@@ -59,6 +61,7 @@ export class Node {
   readonly nc: NatsConnection;
   readonly outputs: OutputReader;
   readonly reader: Thread<StateReader>;
+  readonly history: History;
   readonly operations = new Operations(systemClock);
   readonly snapshots: Snapshots;
   /** False while the main thread's connection to NATS is down. */
@@ -80,6 +83,7 @@ export class Node {
     this.outputs = new OutputReader(parts.jsm);
     this.reader = parts.reader;
     this.snapshots = parts.snapshots;
+    this.history = parts.history;
     this.#dataDir = parts.dataDir;
     this.#workers = parts.workers;
     this.#loadMeter = new ThreadLoadMeter(
@@ -176,6 +180,7 @@ export class Node {
     this.#stopping = true;
     await this.operations.stop();
     await this.snapshots.stop();
+    await this.history.stop();
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
     this.#onDrained();
     await this.nc.close();

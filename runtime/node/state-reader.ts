@@ -5,19 +5,17 @@
 import { parentPort, workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { callId } from "../../actors/fold/call-row.ts";
 import { keyRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
-import type { StoredSize } from "../../actors/fold/stored-size.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { SLOTS } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
-import { formatInstant } from "../../actors/model/time.ts";
 import { loadApp } from "../app.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import type { QueryAnswer } from "./actor-query.ts";
-import { type ActorRecord, ActorRows, tokenOf } from "./actor-record.ts";
+import { ActorRows, tokenOf } from "./actor-record.ts";
+import { type ActorReport, actorReport, placeOf } from "./actor-report.ts";
 import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
 import { type ExpiryCount, expiriesFrom, type PartSize, type SizePlace, sizesFrom, type WalkPiece } from "./state-walk.ts";
 
@@ -25,37 +23,6 @@ export interface ReaderSetup {
   readonly app: string;
   /** One counter; raised with each sign of life: a query that never returns is the app's code, as a handler is. */
   readonly heartbeat: SharedArrayBuffer;
-}
-
-export interface ActorReport {
-  readonly type: string;
-  readonly key: string;
-  readonly shard: number;
-  readonly position: string;
-  readonly watermark: string | null;
-  readonly state: Readonly<Record<string, unknown>>;
-  readonly timers: readonly {
-    readonly name: string;
-    readonly id: string;
-    readonly at: string;
-    readonly clock: string;
-    readonly data: unknown;
-    readonly armedBy: string;
-  }[];
-  /** What goes by itself, and when: the earliest, at most {@link EXPIRES_SHOWN} of the `expiring`. */
-  readonly expires: readonly { readonly cell: string; readonly entry?: string; readonly at: string }[];
-  readonly expiring: number;
-  /** By cell: what it costs on disk. */
-  readonly sizes: Readonly<Record<string, StoredSize>>;
-  readonly dedupe: { readonly count: number; readonly oldest: string | null; readonly horizon: string };
-  /** Its calls that wait for their result, in the order in which they were asked for. */
-  readonly pending: readonly {
-    readonly id: string;
-    readonly effect: string;
-    /** Position. */
-    readonly requestedAt: string;
-    readonly deadline: string;
-  }[];
 }
 
 export interface ShardFolder {
@@ -100,6 +67,9 @@ export interface CommittedPlace {
   readonly index: number;
   /** Position of the last entry in it. */
   readonly position: string;
+  readonly watermark: number | undefined;
+  /** Sequence of the epoch entry that begins its history. */
+  readonly epochRoot: number;
 }
 
 export interface EachQuestion {
@@ -131,7 +101,6 @@ export interface StateReader {
   reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
 }
 
-const EXPIRES_SHOWN = 1_000;
 const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
 const BEAT_MS = 250;
@@ -148,8 +117,9 @@ const reader: StateReader = {
     const bytes = storeOf(place).get(META_ROW);
     const meta = bytes === undefined ? undefined : readMeta(bytes);
     if (meta === undefined) return undefined;
-    const { cursor, last } = meta;
-    return { sequence: cursor.sequence, index: cursor.index, position: formatPosition(place.partition, last.sequence, last.index) };
+    const { cursor, last, watermark, epochRoot } = meta;
+    const position = formatPosition(place.partition, last.sequence, last.index);
+    return { sequence: cursor.sequence, index: cursor.index, position, watermark, epochRoot };
   },
   codeHash: () => app.codeHash,
   actor(place, type, token) {
@@ -157,7 +127,7 @@ const reader: StateReader = {
     const { job, rows, number } = find(place.job, type, store);
     return atOneCommit(place, store, (meta) => {
       const record = rows.read(number, token, meta.watermark);
-      return record === undefined ? undefined : report(place, job, record, meta);
+      return record === undefined ? undefined : actorReport(place, job, record, meta);
     });
   },
   query(place, type, token, name, input) {
@@ -233,13 +203,6 @@ function atOneCommit<T>(place: ShardFolder, store: ShardStore, read: (meta: Meta
   throw new Error(`the state of ${place.job}/${place.partition} changed while it was read, ${READ_TRIES} times`);
 }
 
-function placeOf(place: ShardFolder, { last, watermark }: Meta): Pick<ActorReport, "position" | "watermark"> {
-  return {
-    position: formatPosition(place.partition, last.sequence, last.index),
-    watermark: watermark === undefined ? null : formatInstant(watermark),
-  };
-}
-
 function find(jobName: string, type: string, store: ShardStore): { readonly job: Job; readonly rows: ActorRows; readonly number: number } {
   const job = jobOf(jobName);
   const rows = rowsOf(job, store);
@@ -270,32 +233,6 @@ function rowsOf(job: Job, store: ShardStore): ActorRows {
     actorRows.set(store, rows);
   }
   return rows;
-}
-
-function report(place: ShardFolder, job: Job, record: ActorRecord, meta: Meta): ActorReport {
-  const { type, key, state, timers, expires, sizes, dedupe } = record;
-  return {
-    type,
-    key,
-    shard: place.partition,
-    ...placeOf(place, meta),
-    state,
-    timers: timers.map((timer) => ({ ...timer, at: formatInstant(timer.at), data: timer.data ?? null })),
-    expires: expires.slice(0, EXPIRES_SHOWN).map((expiry) => ({ ...expiry, at: formatInstant(expiry.at) })),
-    expiring: expires.length,
-    sizes,
-    dedupe: {
-      count: dedupe.count,
-      oldest: dedupe.oldest === undefined ? null : formatInstant(dedupe.oldest),
-      horizon: `${job.settings.dedupeHorizonMs}ms`,
-    },
-    pending: record.calls.map((call) => ({
-      id: callId(place.job, place.partition, call),
-      effect: call.effect,
-      requestedAt: formatPosition(place.partition, call.address.sequence, call.address.index),
-      deadline: formatInstant(call.deadline),
-    })),
-  };
 }
 
 Comlink.expose(reader, nodeEndpoint(parentPort!));

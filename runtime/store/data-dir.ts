@@ -1,9 +1,10 @@
 /**
- * The data directory of a node: `node.json` and one LMDB environment per shard under `shards/<job>-<p>/`.
+ * The data directory of a node: `node.json`, one LMDB environment per shard under `shards/<job>-<p>/`, and `scratch/`,
+ * which is wiped whenever the directory is opened.
  * One process has it at a time: the lock is taken before anything else in it is read or written.
  */
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TidemarkError } from "../errors.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
@@ -13,6 +14,8 @@ export interface DataDir {
   readonly nodeId: string;
   /** Folder of the LMDB environment of a shard. */
   shardFolder(job: string, partition: number): string;
+  /** For what is worth nothing behind the end of the process. Not there yet. */
+  scratchFolder(name: string): string;
   /** Gives the lock back. Close every environment before. */
   release(): Promise<void>;
 }
@@ -38,9 +41,11 @@ export async function openDataDir(path: string, options: DataDirOptions = {}): P
       nodeId = options.nodeId ?? keptNodeId(folder) ?? keepNodeId(folder, `node-${randomBytes(6).toString("hex")}`);
       return { pid: process.pid, startedAt: new Date().toISOString(), nodeId };
     });
+    rmSync(join(folder, "scratch"), { recursive: true, force: true });
     return {
       path: folder,
       nodeId,
+      scratchFolder: (name) => join(folder, "scratch", name),
       shardFolder: (job, partition) => join(folder, "shards", `${job}-${partition}`),
       release: () => lock.release(),
     };

@@ -1,6 +1,6 @@
 /** `tidemark actor <type> <key>`: one actor as of its shard's last commit. */
 import { parsePosition } from "../../../actors/model/position.ts";
-import type { ActorReport } from "../../../runtime/node/state-reader.ts";
+import type { ActorReport } from "../../../runtime/node/actor-report.ts";
 import { segment } from "../client/api-client.ts";
 import { command, parsed, required } from "../framework/command.ts";
 import { cut, printable } from "../terminal/printable.ts";

@@ -1,0 +1,76 @@
+/** Questions about the past: the moment that they name, and an answer now or, when much is to be folded, an operation. */
+import { Type } from "typebox";
+import { parsePosition } from "../../actors/model/position.ts";
+import { parseInstant } from "../../actors/model/time.ts";
+import { TidemarkError } from "../../runtime/errors.ts";
+import type { HistoricTarget } from "../../runtime/history/historic-target.ts";
+import type { FoldWatch, Past, PastShard } from "../../runtime/history/history.ts";
+import type { Node, RunningJob } from "../../runtime/node/node.ts";
+import { started } from "./operations.ts";
+import { notFound } from "./problem.ts";
+import type { RouteAnswer } from "./route.ts";
+
+export const PAST_QUERY = {
+  at: Type.Optional(
+    Type.String({ description: "State as of then: a position, like 2:594.0, or a log time (RFC 3339). 202 when much must be folded." }),
+  ),
+  atEventTime: Type.Optional(
+    Type.String({ format: "date-time", description: "State as of the first position at which the watermark had reached it." }),
+  ),
+};
+
+export interface PastQuery {
+  readonly at?: string | undefined;
+  readonly atEventTime?: string | undefined;
+}
+
+/** `undefined` when the present is asked for. Throws INPUT_INVALID. */
+export function readTarget({ at, atEventTime }: PastQuery, partition: number): HistoricTarget | undefined {
+  if (at !== undefined && atEventTime !== undefined) throw invalid("at and atEventTime: give one of them");
+  if (atEventTime !== undefined) return { kind: "event-time", time: readTime("atEventTime", atEventTime) };
+  if (at === undefined) return undefined;
+  const position = parsePosition(at);
+  if (position === undefined) return { kind: "log-time", time: readTime("at", at) };
+  const { sequence, index } = position;
+  if (position.partition === partition) return { kind: "position", sequence, index };
+  throw invalid(`at: ${at} is of partition ${position.partition}; this key is in partition ${partition}`);
+}
+
+function readTime(name: string, text: string): number {
+  const time = parseInstant(text);
+  if (time !== undefined) return time;
+  throw invalid(`${name}: "${text.slice(0, 64)}" is no ${name === "at" ? "position, like 2:594.0, and no " : ""}RFC 3339 date-time`);
+}
+
+function invalid(what: string): TidemarkError {
+  return new TidemarkError("INPUT_INVALID", `${what}.`);
+}
+
+export function pastShard({ job, map }: RunningJob, partition: number): PastShard {
+  return { job, partition, partitions: map.partitions };
+}
+
+/**
+ * What `answer` gives; where more must be folded than a caller waits for, the operation whose result it will be. When it
+ * gives nothing: 404, and of an operation the result null.
+ */
+export async function answerPast(
+  node: Node,
+  shard: PastShard,
+  target: HistoricTarget,
+  { who, signal }: { readonly who: string; readonly signal: AbortSignal },
+  missing: string,
+  answer: (past: Past, watch: FoldWatch) => Promise<object | undefined>,
+): Promise<RouteAnswer> {
+  const past = await node.history.past(shard, target);
+  if (!node.history.isLong(past)) {
+    const body = await answer(past, { signal });
+    if (body === undefined) throw notFound(missing);
+    return { status: 200, body };
+  }
+  return started(
+    node.operations.start({ kind: "history", unit: "entries", who }, ({ signal: cancelled, report }) =>
+      answer(past, { signal: cancelled, report }),
+    ),
+  );
+}

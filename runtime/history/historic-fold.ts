@@ -1,0 +1,209 @@
+/**
+ * Folds one shard's log into a store of its own, forward to exactly a moment of the past. It publishes nothing, appends
+ * nothing and asks for no call: the results that were recorded answer the calls of then.
+ *
+ * It goes in steps, each of bounded length, and between two of them whoever drives it may stop for good. What it has
+ * folded is committed in bounded groups, and wholly when it comes to rest, so the store then holds the rows of that moment.
+ */
+import { Fold } from "../../actors/fold/fold.ts";
+import type { Guard } from "../../actors/fold/fold-options.ts";
+import { META_ROW } from "../../actors/fold/keys.ts";
+import { type CodeIdentity, type Epoch, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { TidemarkError } from "../errors.ts";
+import type { LogReader, PartitionLog } from "../log/partition-log.ts";
+import { primitives } from "../primitives.ts";
+import type { EpochPlan } from "../shard/epochs.ts";
+import { committed, type ShardStore } from "../store/shard-store.ts";
+import { type HistoricTarget, isBehind } from "./historic-target.ts";
+
+export interface HistoricParts {
+  /** As this build declares it; an epoch's settings take the place of its own. */
+  readonly job: Job;
+  readonly partition: number;
+  readonly partitions: number;
+  /** Of this build. */
+  readonly identity: CodeIdentity;
+  readonly log: PartitionLog;
+  /** Empty, or what a snapshot or an earlier question left. */
+  readonly store: ShardStore;
+  /** Where the history begins; asked only of an empty store. */
+  readonly begin: () => Promise<EpochPlan>;
+  readonly skips: ReadonlyMap<string, string>;
+  readonly guard: Guard;
+  /** Called between two units, when the state may be sealed. */
+  readonly betweenUnits?: () => Promise<void>;
+}
+
+/** How far a step may go. */
+export interface StepBounds {
+  /** The first entry that must not be folded as a whole: the shard itself has not come past it. */
+  readonly end: number;
+  readonly entriesMax: number;
+  readonly msMax: number;
+}
+
+/**
+ * `more`: another step is needed. `end`: everything before the end is folded, and the target is not reached.
+ * `other-code`: what follows belongs to the epoch that the state now names, and this build is not its code.
+ */
+export type StepResult = "reached" | "more" | "end" | "other-code";
+
+const TAKE = 500;
+const WAIT_MS = 1_000;
+const GROUP_ROWS = 5_000;
+const GROUP_BYTES = 8 * 1024 * 1024;
+
+export class HistoricFold {
+  readonly #parts: HistoricParts;
+  #fold: Fold;
+  #reader: LogReader | undefined;
+  #waiting: ReturnType<LogReader["take"]> = [];
+  /** Entries folded since it was opened. */
+  folded = 0;
+
+  private constructor(parts: HistoricParts, meta: Meta) {
+    this.#parts = parts;
+    this.#fold = foldOf(parts, meta);
+  }
+
+  /** Throws CODE_UNAVAILABLE, LOG_TRIMMED when nobody knows where the history begins, or STATE_FORMAT. */
+  static async open(parts: HistoricParts): Promise<HistoricFold> {
+    const row = parts.store.get(META_ROW);
+    if (row === undefined) {
+      const { root, from } = await parts.begin();
+      return new HistoricFold(parts, newMeta(root, root.sequence, from));
+    }
+    const meta = readMeta(row);
+    if (meta === undefined) throw new TidemarkError("STATE_FORMAT", `The state to begin with has format ${row[0]}.`);
+    return new HistoricFold(parts, meta);
+  }
+
+  get meta(): Meta {
+    return this.#fold.meta;
+  }
+
+  /** Goes on towards the target, which lies ahead. Throws HISTORY_TRIMMED, or what made the log unreadable. */
+  async step(target: HistoricTarget, bounds: StepBounds): Promise<StepResult> {
+    const until = performance.now() + bounds.msMax;
+    for (let left = bounds.entriesMax; left > 0 && performance.now() < until; left--) {
+      const result = await this.#entry(target, bounds.end, until);
+      if (result !== "more") {
+        await this.rest();
+        return result;
+      }
+    }
+    return "more";
+  }
+
+  /** Commits what is folded and reads no further for now. */
+  async rest(): Promise<void> {
+    await this.commit();
+    await this.#reader?.close();
+    this.#reader = undefined;
+    this.#waiting = [];
+  }
+
+  /** The store holds the rows as of here. */
+  async commit(): Promise<void> {
+    this.#fold.takeOutputs();
+    const { changes } = this.#fold.seal();
+    await committed(this.#parts.store, changes);
+    this.#fold.committed();
+  }
+
+  /** Folds the rest of the open entry, or the next one. */
+  async #entry(target: HistoricTarget, end: number, until: number): Promise<StepResult> {
+    if (target.kind === "position" && isBehind(this.#fold.meta.cursor, target)) return "reached";
+    if (!this.#fold.inEntry) {
+      if (this.#fold.meta.cursor.sequence >= end) return "end";
+      const entry = await this.#next(end);
+      if (entry === undefined) return "end";
+      if (target.kind === "position" && entry.sequence > target.sequence) return "reached";
+      if (target.kind === "log-time" && entry.logTime > target.time) return "reached";
+      if (!(await this.#ownCode())) return "other-code";
+      this.#waiting.shift();
+      this.#fold.open(entry);
+      this.folded++;
+    }
+    return await this.#units(target, until);
+  }
+
+  /** Millions of timers may fire at one entry: there too a step ends in time. */
+  async #units(target: HistoricTarget, until: number): Promise<StepResult> {
+    const fold = this.#fold;
+    const { betweenUnits } = this.#parts;
+    for (let more = true; more && performance.now() < until; ) {
+      const { sequence, index } = fold.meta.cursor;
+      more = fold.unit();
+      if (betweenUnits !== undefined) await betweenUnits();
+      if (fold.changedRows >= GROUP_ROWS || fold.keptBytes >= GROUP_BYTES || fold.pendingBytes >= GROUP_BYTES) await this.commit();
+      const { cursor, watermark } = fold.meta;
+      if (target.kind === "position" && isBehind(cursor, target)) return "reached";
+      const whole = cursor.phase === "start" && (cursor.sequence > sequence || cursor.index > index);
+      if (target.kind === "event-time" && whole && watermark !== undefined && watermark >= target.time) return "reached";
+    }
+    return "more";
+  }
+
+  /** Behind the entry of another epoch: goes on when this build is its code too, with other settings. */
+  async #ownCode(): Promise<boolean> {
+    const { handedOver, meta } = this.#fold;
+    if (!handedOver) return true;
+    await this.commit();
+    if (!isCodeOf(this.#parts.identity, meta.epoch)) return false;
+    this.#fold = foldOf(this.#parts, meta);
+    return true;
+  }
+
+  /** The first entry that is not folded; it stays where it is. `undefined` when there is none before `end`. */
+  async #next(end: number) {
+    const { log } = this.#parts;
+    const from = this.#fold.meta.cursor.sequence;
+    if (this.#reader === undefined) {
+      const { firstSequence, lastSequence } = await log.bounds();
+      if (firstSequence > from) {
+        throw new TidemarkError("HISTORY_TRIMMED", `${log.stream} begins at ${firstSequence}; ${from} is the next to fold.`);
+      }
+      if (lastSequence < from) return undefined;
+      this.#reader = log.read(from);
+    }
+    while (this.#waiting.length === 0) {
+      this.#waiting = this.#reader.take(TAKE);
+      if (this.#waiting.length > 0) break;
+      // What stood between here and the end may have been erased.
+      const { lastSequence } = await log.bounds();
+      if (lastSequence < from) return undefined;
+      await this.#reader.readable(WAIT_MS);
+    }
+    const entry = this.#waiting[0]!;
+    return entry.sequence < end ? entry : undefined;
+  }
+}
+
+/** Whether a build is the code of an epoch, settings aside: those the epoch brings with it. */
+export function isCodeOf(build: CodeIdentity, epoch: CodeIdentity): boolean {
+  return (
+    build.version === epoch.version &&
+    build.codeHash === epoch.codeHash &&
+    build.tidemark === epoch.tidemark &&
+    build.node === epoch.node &&
+    build.icu === epoch.icu &&
+    build.tz === epoch.tz
+  );
+}
+
+function foldOf(parts: HistoricParts, meta: Meta): Fold {
+  const { sequence: _sequence, ...epoch }: Epoch = meta.epoch;
+  return new Fold({
+    job: { ...parts.job, settings: epoch.settings },
+    partition: parts.partition,
+    partitions: parts.partitions,
+    committed: parts.store,
+    meta,
+    primitives,
+    guard: parts.guard,
+    identity: isCodeOf(parts.identity, epoch) ? epoch : parts.identity,
+    skips: parts.skips,
+  });
+}

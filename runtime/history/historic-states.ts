@@ -1,0 +1,143 @@
+/**
+ * The states of shards as of moments of the past that one history thread holds: each in a scratch environment of its own,
+ * folded forward with the one build of the app that the thread has loaded.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Guard } from "../../actors/fold/fold-options.ts";
+import { type Epoch, STATE_FORMAT } from "../../actors/fold/meta.ts";
+import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
+import { type App, identityOf } from "../app.ts";
+import { TidemarkError } from "../errors.ts";
+import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import { ActorRows } from "../node/actor-record.ts";
+import { type ActorReport, actorReport } from "../node/actor-report.ts";
+import { readEpochPlan } from "../shard/epochs.ts";
+import { SkipList } from "../shard/skips.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
+import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
+import { openLmdbStore } from "../store/lmdb-store.ts";
+import type { ShardStore } from "../store/shard-store.ts";
+import { HistoricFold, type StepResult } from "./historic-fold.ts";
+import { type HistoricPlace, type HistoricTarget, lastFolded } from "./historic-target.ts";
+
+/** A shard whose past is asked for, and the scratch environment that its state of then lies in. */
+export interface HistoricShard {
+  readonly id: string;
+  readonly job: string;
+  readonly partition: number;
+  readonly partitions: number;
+  readonly folder: string;
+}
+
+export interface HistoricStand extends HistoricPlace {
+  readonly epoch: Pick<Epoch, "sequence" | "version" | "codeHash">;
+}
+
+export interface HistoricStep {
+  readonly result: StepResult;
+  /** Entries folded by this step. */
+  readonly folded: number;
+  /** `undefined` while another step is needed: then nothing is at rest. */
+  readonly stand: HistoricStand | undefined;
+}
+
+export interface HistoricCode {
+  readonly app: App;
+  /** Of the node: they take the place of the job's own where no epoch says otherwise. */
+  readonly settings: Partial<FoldSettings>;
+  readonly guard: Guard;
+}
+
+interface Opened {
+  readonly shard: HistoricShard;
+  readonly job: Job;
+  readonly store: ShardStore;
+  readonly fold: HistoricFold;
+}
+
+const STEP_ENTRIES = 20_000;
+const STEP_MS = 100;
+
+export class HistoricStates {
+  readonly #code: HistoricCode;
+  readonly #nc: NatsConnection;
+  readonly #source: SnapshotSource;
+  readonly #opened = new Map<string, Opened>();
+
+  constructor(code: HistoricCode, nc: NatsConnection, source: SnapshotSource) {
+    this.#code = code;
+    this.#nc = nc;
+    this.#source = source;
+  }
+
+  /** Those that this build can begin with. Throws SNAPSHOT_STORE. */
+  async snapshots(job: string, partition: number): Promise<readonly ShardManifest[]> {
+    const found = await this.#source.ofShard(job, partition);
+    return found.filter(({ stateFormat }) => stateFormat === STATE_FORMAT);
+  }
+
+  /**
+   * Opens the environment: what it holds, the rows of a snapshot, or the beginning of the shard's history. Throws
+   * SNAPSHOT_DAMAGED, SNAPSHOT_MISSING, SNAPSHOT_STORE, CODE_UNAVAILABLE, or what keeps the log from being read.
+   */
+  async begin(shard: HistoricShard, base?: ShardManifest): Promise<HistoricStand> {
+    const { app, settings, guard } = this.#code;
+    const declared = app.jobs.find(({ name }) => name === shard.job);
+    if (declared === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `This build has no job "${shard.job}".`);
+    const job = withSettings(declared, settings);
+    const { partition, partitions } = shard;
+    const log = new NatsPartitionLog(this.#nc, job.log, partition);
+    const skips = await new SkipList(this.#nc, job.name, partition).read();
+    const begin = () => readEpochPlan(log, job.log, partition, job.name);
+    const store = openLmdbStore(shard.folder);
+    try {
+      if (base !== undefined) await this.#source.restore(base, store);
+      const identity = identityOf(job, app.codeHash);
+      const fold = await HistoricFold.open({ job, partition, partitions, identity, log, store, begin, skips, guard });
+      this.#opened.set(shard.id, { shard, job, store, fold });
+      return standOf(fold);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** One step towards the target; entries from `end` on are not begun. */
+  async step(id: string, target: HistoricTarget, end: number): Promise<HistoricStep> {
+    const { fold } = this.#find(id);
+    const before = fold.folded;
+    const result = await fold.step(target, { end, entriesMax: STEP_ENTRIES, msMax: STEP_MS });
+    return { result, folded: fold.folded - before, stand: result === "more" ? undefined : standOf(fold) };
+  }
+
+  /** Of a state at rest; `undefined` when the key has no such actor. */
+  actor(id: string, type: string, token: string): ActorReport | undefined {
+    const { shard, job, store, fold } = this.#find(id);
+    const rows = new ActorRows(job, store);
+    const number = rows.numberOf(type);
+    const { watermark, epoch } = fold.meta;
+    const record = number === undefined ? undefined : rows.read(number, token, watermark);
+    if (record === undefined) return undefined;
+    return actorReport(shard, { ...job, settings: epoch.settings }, record, { last: lastFolded(fold.meta), watermark });
+  }
+
+  /** Commits what is folded and closes the environment; the state stays in its folder. */
+  async close(id: string): Promise<void> {
+    const found = this.#opened.get(id);
+    this.#opened.delete(id);
+    await found?.fold.rest();
+    await found?.store.close();
+  }
+
+  #find(id: string): Opened {
+    const found = this.#opened.get(id);
+    if (found === undefined) throw new Error(`the historic state ${id} is not open`);
+    return found;
+  }
+}
+
+function standOf({ meta }: HistoricFold): HistoricStand {
+  const { cursor, last, watermark, processingTime, epoch } = meta;
+  const { sequence, version, codeHash } = epoch;
+  return { cursor, last, watermark, processingTime, epoch: { sequence, version, codeHash } };
+}

@@ -1,0 +1,64 @@
+/**
+ * Entry of a history thread: folds logs again, forward to moments of the past, with one build of the app. It holds up no
+ * shard, and is asked for one bounded step at a time, so that it always answers soon.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import * as Comlink from "comlink";
+import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import type { FoldSettings } from "../../actors/model/job.ts";
+import { loadApp } from "../app.ts";
+import { connectNats } from "../nats-connect.ts";
+import type { ActorReport } from "../node/actor-report.ts";
+import { installGuards } from "../shard/guards.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
+import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { type Outcome, outcomeOf } from "../threads/outcome.ts";
+import { type HistoricShard, type HistoricStand, HistoricStates, type HistoricStep } from "./historic-states.ts";
+import type { HistoricTarget } from "./historic-target.ts";
+
+export interface HistorySetup {
+  readonly app: string;
+  readonly settings: Partial<FoldSettings>;
+  readonly snapshots: SnapshotSettings;
+  /** One counter; raised with each sign of life. */
+  readonly heartbeat: SharedArrayBuffer;
+}
+
+/** {@link HistoricStates}, as the main thread calls it. */
+export interface HistoryWorker {
+  codeHash(): string;
+  /** Connects; before it nothing is asked. */
+  open(natsUrl: string, nodeId: string): Promise<void>;
+  snapshots(job: string, partition: number): Promise<Outcome<readonly ShardManifest[]>>;
+  begin(shard: HistoricShard, base?: ShardManifest): Promise<Outcome<HistoricStand>>;
+  step(id: string, target: HistoricTarget, end: number): Promise<Outcome<HistoricStep>>;
+  actor(id: string, type: string, token: string): Promise<Outcome<ActorReport | undefined>>;
+  close(id: string): Promise<void>;
+}
+
+const BEAT_MS = 250;
+
+async function main(setup: HistorySetup): Promise<void> {
+  const guard = installGuards();
+  const heartbeat = new Int32Array(setup.heartbeat);
+  setInterval(() => Atomics.add(heartbeat, 0, 1), BEAT_MS);
+  const app = await loadApp(setup.app);
+  let states: HistoricStates | undefined;
+  const worker: HistoryWorker = {
+    codeHash: () => app.codeHash,
+    async open(natsUrl, nodeId) {
+      const nc = await connectNats(natsUrl, `tidemark history ${nodeId}`);
+      const { catalogue } = await openCatalogue(nc, setup.snapshots);
+      states = new HistoricStates({ app, settings: setup.settings, guard }, nc, catalogue);
+    },
+    snapshots: (job, partition) => outcomeOf(async () => await states!.snapshots(job, partition)),
+    begin: (shard, base) => outcomeOf(async () => await states!.begin(shard, base)),
+    step: (id, target, end) => outcomeOf(async () => await states!.step(id, target, end)),
+    actor: (id, type, token) => outcomeOf(async () => await states!.actor(id, type, token)),
+    close: (id) => states!.close(id),
+  };
+  Comlink.expose(worker, nodeEndpoint(parentPort!));
+  parentPort!.postMessage("ready");
+}
+
+await main(workerData as HistorySetup);

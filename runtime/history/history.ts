@@ -1,0 +1,333 @@
+/**
+ * Questions about the past of shards: chooses where to begin, has a history thread fold forward to the moment asked for,
+ * and keeps a few of the states that came of it open, so that a later question goes on from them.
+ *
+ * Threads are started when they are first needed, one for each build of the app. A state belongs to one question at a
+ * time. The states lie in scratch environments that are worth nothing to anyone else: they are wiped at every start.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Job } from "../../actors/model/job.ts";
+import { formatPosition } from "../../actors/model/position.ts";
+import { formatInstant } from "../../actors/model/time.ts";
+import type { Clock } from "../clock.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
+import type { PartitionLog } from "../log/partition-log.ts";
+import type { ActorReport } from "../node/actor-report.ts";
+import type { CommittedPlace } from "../node/state-reader.ts";
+import { readEpochPlan } from "../shard/epochs.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
+import { valueOf } from "../threads/outcome.ts";
+import type { Thread } from "../threads/thread-call.ts";
+import { chooseBase, type HistoricBase } from "./historic-base.ts";
+import type { HistoricStand } from "./historic-states.ts";
+import { type HistoricPlace, type HistoricTarget, isBehind, nameOfTarget } from "./historic-target.ts";
+import type { HistoryWorker } from "./history-worker.ts";
+import { sequenceAfter } from "./time-search.ts";
+
+/** The shard that a question is about. */
+export interface PastShard {
+  readonly job: Job;
+  readonly partition: number;
+  readonly partitions: number;
+}
+
+export interface HistoryParts {
+  /** Of the scratch environments. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** Of the build that this node runs. */
+  readonly codeHash: string;
+  /** The history thread of a build; `undefined` when no such build is kept. Asked once for each code hash that is there. */
+  readonly startThread: (codeHash: string) => Promise<Thread<HistoryWorker> | undefined>;
+  readonly logOf: (shard: PastShard) => PartitionLog;
+  /** How far the shard itself has come: nothing behind that is folded here, for what takes a process down is found there. */
+  readonly committed: (shard: PastShard) => Promise<CommittedPlace | undefined>;
+  /** Entries that a question may fold while its caller waits. */
+  readonly entriesMax: number;
+  /** States kept open. Default 4. */
+  readonly openMax?: number;
+}
+
+/** A question that may be answered now or as an operation. */
+export interface Past {
+  /** Entries between where the fold begins and the moment, about. */
+  readonly entries: number;
+  readonly shard: PastShard;
+  readonly target: HistoricTarget;
+}
+
+/** How the caller watches a fold. */
+export interface FoldWatch {
+  readonly signal: AbortSignal;
+  readonly report?: (done: number, total: number) => void;
+}
+
+interface OpenState {
+  readonly id: string;
+  readonly folder: string;
+  readonly shard: PastShard;
+  /** A history that was begun anew since makes it void. */
+  readonly epochRoot: number;
+  thread: Thread<HistoryWorker>;
+  place: HistoricStand;
+  busy: boolean;
+}
+
+interface Bounds {
+  readonly committed: CommittedPlace;
+  readonly base: HistoricBase<OpenState, ShardManifest>;
+}
+
+const OPEN_MAX = 4;
+/** So few are folded from wherever the nearest state is. */
+const NEAR_ENTRIES = 2_000;
+const RESTORE_MS = 4 * 60 * 60 * 1000;
+
+export class History {
+  readonly #parts: HistoryParts;
+  readonly #threads = new Map<string, Promise<Thread<HistoryWorker>>>();
+  /** Least recently used first. */
+  readonly #open: OpenState[] = [];
+  #opening = 0;
+  #number = 0;
+
+  constructor(parts: HistoryParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a question is too long for its caller to wait for. */
+  isLong({ entries }: Past): boolean {
+    return entries > this.#parts.entriesMax;
+  }
+
+  /** How much a question asks for. Throws NOT_YET, INPUT_INVALID, HISTORY_TRIMMED, CODE_UNAVAILABLE or NATS_UNREACHABLE. */
+  async past(shard: PastShard, target: HistoricTarget): Promise<Past> {
+    const { committed, base } = await this.#bounds(shard, target);
+    return { shard, target, entries: await this.#entriesTo(shard, target, base.from, endOf(committed, target)) };
+  }
+
+  /** An actor as of then; `undefined` when the key had none. Throws as `past`, and OPERATIONS_BUSY. */
+  async actor(past: Past, type: string, token: string, watch: FoldWatch): Promise<ActorReport | undefined> {
+    return await this.#with(past, watch, async ({ thread, id }) =>
+      valueOf(await thread.call("historic actor", (remote) => remote.actor(id, type, token))),
+    );
+  }
+
+  /** Closes every environment. */
+  async stop(): Promise<void> {
+    for (const state of this.#open.splice(0)) await this.#drop(state);
+  }
+
+  async #with<T>(past: Past, watch: FoldWatch, read: (state: OpenState) => Promise<T>): Promise<T> {
+    const { shard, target } = past;
+    const { committed, base } = await this.#bounds(shard, target);
+    const state = await this.#take(shard, base, committed.epochRoot);
+    try {
+      await this.#foldTo(state, past, committed, watch);
+      return await read(state);
+    } catch (error) {
+      // One that came to rest too early is good for the next question; whatever another holds now, nobody goes on from it.
+      if (!isTidemarkError(error, "NOT_YET")) await this.#forget(state);
+      throw error;
+    } finally {
+      state.busy = false;
+    }
+  }
+
+  async #bounds(shard: PastShard, target: HistoricTarget): Promise<Bounds> {
+    const { job, partition } = shard;
+    const committed = await this.#parts.committed(shard);
+    if (committed === undefined) throw new TidemarkError("NOT_YET", `${job.name}/${partition} has committed nothing yet.`);
+    if (target.kind === "position" && !isBehind({ ...committed, phase: "start" }, target)) {
+      throw new TidemarkError(
+        "NOT_YET",
+        `${nameOfTarget(target, partition)} lies ahead; ${job.name}/${partition} has committed ${committed.position}.`,
+      );
+    }
+    if (target.kind === "log-time" && target.time > this.#parts.clock.now()) {
+      throw new TidemarkError("NOT_YET", `${formatInstant(target.time)} has not come yet.`);
+    }
+    if (target.kind === "event-time" && (committed.watermark === undefined || committed.watermark < target.time)) {
+      const reached = committed.watermark === undefined ? "none yet" : formatInstant(committed.watermark);
+      throw new TidemarkError("NOT_YET", `The watermark of ${job.name}/${partition} is ${reached}.`);
+    }
+    return { committed, base: await this.#base(shard, target, committed) };
+  }
+
+  async #base(shard: PastShard, target: HistoricTarget, committed: CommittedPlace): Promise<Bounds["base"]> {
+    const { epochRoot } = committed;
+    const end = endOf(committed, target);
+    const { job, partition } = shard;
+    const log = this.#parts.logOf(shard);
+    const { firstSequence: firstStored } = await log.bounds();
+    const mine = (state: OpenState): boolean =>
+      !state.busy && state.shard.job.name === job.name && state.shard.partition === partition && state.epochRoot === epochRoot;
+    const open = this.#open.filter(mine);
+    const choice = { open, rootFrom: await rootFrom(log, shard), firstStored };
+    const near = chooseBase(target, { ...choice, snapshots: [] });
+    // Looking at the snapshots takes a while, and a restore longer: not for what is folded sooner.
+    if (near !== undefined && (await this.#entriesTo(shard, target, near.from, end)) <= NEAR_ENTRIES) return near;
+    const snapshots = (await this.#snapshots(shard)).filter((manifest) => manifest.epochRoot === epochRoot);
+    const base = chooseBase(target, { ...choice, snapshots: snapshots.map(placed) });
+    if (base !== undefined) return base;
+    const oldest = snapshots.findLast(({ cursor }) => cursor.sequence >= firstStored);
+    const from = oldest === undefined ? "no snapshot leads on from there" : `it can be asked from ${positionOf(oldest)} on`;
+    throw new TidemarkError(
+      "HISTORY_TRIMMED",
+      `${nameOfTarget(target, partition)} of ${job.name}/${partition}: the log begins at ${firstStored}; ${from}.`,
+    );
+  }
+
+  async #snapshots({ job, partition }: PastShard): Promise<readonly ShardManifest[]> {
+    const thread = await this.#threadOf(this.#parts.codeHash, "this build", job.version);
+    return valueOf(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
+  }
+
+  async #entriesTo(shard: PastShard, target: HistoricTarget, from: number, end: number): Promise<number> {
+    if (target.kind === "position") return Math.max(0, target.sequence + 1 - from);
+    if (target.kind === "event-time") return Math.max(0, end - from);
+    return (await sequenceAfter(this.#parts.logOf(shard), target.time, from, end)) - from;
+  }
+
+  /** A state to fold on, from now on this question's own. */
+  async #take(shard: PastShard, base: Bounds["base"], epochRoot: number): Promise<OpenState> {
+    if (base.kind === "open" && !base.state.busy) {
+      const { state } = base;
+      state.busy = true;
+      this.#open.splice(this.#open.indexOf(state), 1);
+      this.#open.push(state);
+      return state;
+    }
+    await this.#makeRoom();
+    this.#opening++;
+    try {
+      const state = await this.#begin(shard, epochRoot, base.kind === "snapshot" ? base.manifest : undefined);
+      this.#open.push(state);
+      return state;
+    } finally {
+      this.#opening--;
+    }
+  }
+
+  async #makeRoom(): Promise<void> {
+    const max = this.#parts.openMax ?? OPEN_MAX;
+    if (this.#open.length + this.#opening < max) return;
+    const idle = this.#open.find(({ busy }) => !busy);
+    if (idle === undefined) throw new TidemarkError("OPERATIONS_BUSY", `${max} questions about the past are being answered.`);
+    await this.#forget(idle);
+  }
+
+  async #begin(shard: PastShard, epochRoot: number, manifest: ShardManifest | undefined): Promise<OpenState> {
+    const { job, partition, partitions } = shard;
+    const id = `${job.name}-${partition}-${++this.#number}`;
+    const folder = join(this.#parts.folder, id);
+    const epoch = manifest?.epoch ?? (await readEpochPlan(this.#parts.logOf(shard), job.log, partition, job.name)).root;
+    const thread = await this.#threadOf(epoch.codeHash, `${job.name}/${partition}: what follows entry ${epoch.sequence}`, epoch.version);
+    const historic = { id, job: job.name, partition, partitions, folder };
+    try {
+      const place = valueOf(await thread.call("history", (remote) => remote.begin(historic, manifest), RESTORE_MS));
+      return { id, folder, shard, epochRoot, thread, place, busy: true };
+    } catch (error) {
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Throws CODE_UNAVAILABLE. */
+  #threadOf(codeHash: string, what: string, version: number): Promise<Thread<HistoryWorker>> {
+    let thread = this.#threads.get(codeHash);
+    if (thread === undefined) {
+      thread = this.#parts.startThread(codeHash).then((started) => {
+        if (started !== undefined) return started;
+        throw new TidemarkError(
+          "CODE_UNAVAILABLE",
+          `${what} belongs to version ${version} (${codeHash.slice(0, 12)}), and this node keeps no such build.`,
+        );
+      });
+      this.#threads.set(codeHash, thread);
+      thread.catch(() => this.#threads.delete(codeHash));
+    }
+    return thread;
+  }
+
+  async #foldTo(state: OpenState, { target, entries, shard }: Past, committed: CommittedPlace, watch: FoldWatch): Promise<void> {
+    const end = endOf(committed, target);
+    for (let done = 0; ; ) {
+      watch.report?.(Math.min(done, entries), entries);
+      watch.signal.throwIfAborted();
+      const { thread, id } = state;
+      const step = valueOf(await thread.call("history step", (remote) => remote.step(id, target, end)));
+      done += step.folded;
+      if (step.stand !== undefined) state.place = step.stand;
+      if (step.result === "reached") return;
+      if (step.result === "end") return await this.#atEnd(shard, target, end);
+      if (step.result === "other-code") await this.#handOver(state);
+    }
+  }
+
+  /** All that the shard has folded is folded. Of a log time: unless more of that time lies behind, this is its state. */
+  async #atEnd(shard: PastShard, target: HistoricTarget, end: number): Promise<void> {
+    const { job, partition } = shard;
+    if (target.kind !== "log-time") return;
+    const next = await this.#parts.logOf(shard).firstOn(">", end);
+    if (next === undefined || next.logTime > target.time) return;
+    throw new TidemarkError(
+      "NOT_YET",
+      `${job.name}/${partition} has entries of before ${formatInstant(target.time)} that it has not folded.`,
+    );
+  }
+
+  /** Gives a state to the thread whose code folds what follows. */
+  async #handOver(state: OpenState): Promise<void> {
+    const { shard, place, id, folder } = state;
+    const { codeHash, version, sequence } = place.epoch;
+    const what = `${shard.job.name}/${shard.partition}: what follows entry ${sequence}`;
+    const next = await this.#threadOf(codeHash, what, version);
+    if (next === state.thread) {
+      throw new TidemarkError("CODE_UNAVAILABLE", `${what} was folded by the same code, but by another Node.js or Tidemark.`);
+    }
+    await state.thread.call("history close", (remote) => remote.close(id));
+    state.thread = next;
+    const { job, partition, partitions } = shard;
+    state.place = valueOf(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
+  }
+
+  async #forget(state: OpenState): Promise<void> {
+    const at = this.#open.indexOf(state);
+    if (at !== -1) this.#open.splice(at, 1);
+    await this.#drop(state);
+  }
+
+  async #drop({ id, folder, thread }: OpenState): Promise<void> {
+    try {
+      await thread.call("history close", (remote) => remote.close(id));
+      rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      // A thread that is gone takes the process with it, and the next start wipes what is left.
+      if (!isTidemarkError(error)) throw error;
+    }
+  }
+}
+
+/** The first entry that must not be begun: of one that the shard has begun, what it has folded may be asked for. */
+function endOf({ sequence, index }: CommittedPlace, { kind }: HistoricTarget): number {
+  return index > 0 && kind !== "log-time" ? sequence + 1 : sequence;
+}
+
+async function rootFrom(log: PartitionLog, { job, partition }: PastShard): Promise<number | undefined> {
+  try {
+    return (await readEpochPlan(log, job.log, partition, job.name)).from;
+  } catch (error) {
+    if (isTidemarkError(error, "LOG_TRIMMED") || isTidemarkError(error, "CODE_UNAVAILABLE")) return undefined;
+    throw error;
+  }
+}
+
+function placed(manifest: ShardManifest): ShardManifest & HistoricPlace {
+  return { ...manifest, watermark: manifest.watermark ?? undefined } as ShardManifest & HistoricPlace;
+}
+
+function positionOf({ shard, last }: ShardManifest): string {
+  return formatPosition(shard, last.sequence, last.index);
+}
