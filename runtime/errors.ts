@@ -67,6 +67,8 @@ export const ERRORS = {
     "The key that the snapshot is encrypted with is not in the file of keys. Put its line back into the file that TIDEMARK_SNAPSHOT_KEYS names.",
   SNAPSHOT_MISSING: "There is no such snapshot, or a part of it is gone. List the snapshots and take another one.",
   SNAPSHOT_STORE: "The place of the snapshots cannot be read or written. Check the setting and what the message says of it.",
+  STATE_DAMAGED:
+    "A committed row of the shard's state is not what was written. Check the disk; then stop the node, delete the folder of the shard's state and start it again: the state is restored and folded anew.",
   STATE_FORMAT: "The state was written by another version of Tidemark. Use that version, or delete the shard's state to fold again.",
   STATE_MISSING: "The data directory has no state of the app's jobs. Name the directory of a node that runs them, with TIDEMARK_DATA_DIR.",
   STORE_FAILED:

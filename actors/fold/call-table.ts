@@ -4,6 +4,7 @@
  */
 import { slotOf } from "../model/key.ts";
 import { type CallRecord, decodeCall, encodeCall } from "./call-row.ts";
+import { undamaged } from "./damaged-row.ts";
 import { type CallAddress, callRow, callsOf, readCallRow, TABLE, tableEnd } from "./keys.ts";
 import type { Meta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
@@ -47,14 +48,16 @@ export class CallTable {
   /** `undefined` when no such call waits. */
   get(address: CallAddress): CallRecord | undefined {
     const bytes = this.#rows.get(callRow(address));
-    return bytes === undefined ? undefined : decodeCall(address, bytes);
+    return bytes === undefined ? undefined : undamaged(callRow(address), () => decodeCall(address, bytes));
   }
 
   /** At most `limit` of those in the row `from` and behind it, in the order in which they were asked for, uncommitted ones included. */
   waiting(from: string, limit: number): WaitingCalls {
     const table = tableEnd(callsOf());
     const { keys, end } = this.#rows.keys(from, table, limit);
-    const calls = keys.slice(0, limit).map((row) => ({ row, call: decodeCall(readCallRow(row), this.#rows.get(row)!) }));
+    const calls = keys
+      .slice(0, limit)
+      .map((row) => ({ row, call: undamaged(row, () => decodeCall(readCallRow(row), this.#rows.get(row)!)) }));
     if (keys.length > limit) return { calls, next: keys[limit]! };
     return { calls, next: end === table ? undefined : end };
   }

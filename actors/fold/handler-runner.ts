@@ -11,6 +11,7 @@ import { timerTime } from "../model/operators/operator.ts";
 import { formatInstant } from "../model/time.ts";
 import type { CallRecord } from "./call-row.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
+import { throwDamage } from "./damaged-row.ts";
 import type { HandlerGuard } from "./handler-guard.ts";
 import { isFilled, type KeyRow, type Section, type TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
@@ -118,6 +119,7 @@ export class HandlerRunner {
       });
       refusePromise(returned);
     } catch (thrown) {
+      throwDamage(thrown);
       unit.rollBack(savepoint);
       if (thrown instanceof QuarantineRequest) return thrown;
       this.#tell(call, thrown);

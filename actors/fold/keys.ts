@@ -6,6 +6,7 @@ export const TABLE = {
   meta: "m",
   sums: "h",
   mark: "k",
+  hash: "i",
   key: "a",
   page: "d",
   entry: "e",
@@ -38,6 +39,8 @@ export const HASHED_TABLES = [
 
 export const META_ROW = TABLE.meta;
 export const SUMS_ROW = TABLE.sums;
+/** The state hash of the commit that it came with: it says whether the meta row and the sums are still what they were. */
+export const HASH_ROW = TABLE.hash;
 
 const TIME_OFFSET = 2 ** 52;
 const TIME_CHARS = 8;

@@ -2,11 +2,13 @@
  * What an operator works with while a handler or its own alarm runs: its times, its alarm as a timer of the actor, and
  * the way to the handler that it calls. Everything that it changes is undone with the unit.
  */
+
 import type { Actor, Context, FiredHandler } from "../model/actor.ts";
 import type { Operator } from "../model/cell.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import { type OperatorHost, reachedAt, timerTime } from "../model/operators/operator.ts";
 import { formatInstant } from "../model/time.ts";
+import { throwDamage } from "./damaged-row.ts";
 import type { KeyRow, Section } from "./key-row.ts";
 import type { LiveCell } from "./live-cell.ts";
 import { findTimer, type LiveTimers } from "./live-timers.ts";
@@ -118,6 +120,7 @@ export class LiveOperator implements OperatorHost {
       fired = make();
       refusePromise(handler(context, fired));
     } catch (thrown) {
+      throwDamage(thrown);
       unit.backTo(savepoint);
       this.tellQuality("passed-over", { error: failureOf(thrown), excerpt: excerptOf(JSON.stringify(fired) ?? "") });
     }

@@ -5,6 +5,8 @@
  * waits there for its outputs to be acknowledged while a new overlay opens. A commit at X thus never sees what a later
  * entry wrote. At most one sealed and one open overlay exist: a second seal before the commit is a bug.
  */
+import { DamagedRow } from "./damaged-row.ts";
+
 export interface CommittedRows {
   get(key: string): Uint8Array | undefined;
   scan(from: string, to: string, limit: number): readonly { readonly key: string; readonly value: Uint8Array }[];
@@ -25,7 +27,7 @@ export class Rows {
     let change = this.#open.get(key);
     if (change === undefined) change = this.#sealed?.get(key);
     if (change !== undefined) return change ?? undefined;
-    return this.#committed.get(key);
+    return this.#stored(key);
   }
 
   set(key: string, value: Uint8Array | null): void {
@@ -42,7 +44,7 @@ export class Rows {
 
   /** Keys in [from, to), ascending, at most about `limit`, and the key up to which the answer is complete. */
   keys(from: string, to: string, limit: number): { readonly keys: string[]; readonly end: string } {
-    const stored = this.#committed.scan(from, to, limit);
+    const stored = this.stored(from, to, limit);
     const end = stored.length < limit ? to : `${stored[stored.length - 1]!.key}\0`;
     const found = new Set(stored.map((row) => row.key));
     for (const overlay of [this.#sealed, this.#open]) {
@@ -58,7 +60,20 @@ export class Rows {
 
   /** Rows in [from, to) as the store has them, ascending, at most `limit`. */
   stored(from: string, to: string, limit: number): ReturnType<CommittedRows["scan"]> {
-    return this.#committed.scan(from, to, limit);
+    try {
+      return this.#committed.scan(from, to, limit);
+    } catch (error) {
+      throw new DamagedRow(from, "and those behind it cannot be read", error);
+    }
+  }
+
+  /** A handler that reads must not be blamed for what the store cannot read. */
+  #stored(key: string): Uint8Array | undefined {
+    try {
+      return this.#committed.get(key);
+    } catch (error) {
+      throw new DamagedRow(key, "cannot be read", error);
+    }
   }
 
   /** Closes the open overlay and gives its changes sorted by key. */

@@ -11,12 +11,14 @@ import type { Layout } from "../model/layout.ts";
 import { ActivatedSchemas, SCHEMA_TABLE } from "./activated-schemas.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
 import { CallTable, type CallWatch } from "./call-table.ts";
+import { DamagedRow, undamaged } from "./damaged-row.ts";
 import type { PageStore } from "./dedupe.ts";
 import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entry-row.ts";
 import { KeyRow, KeyRowCodec } from "./key-row.ts";
 import {
   entryRow,
   failureRow,
+  HASH_ROW,
   keyRow,
   META_ROW,
   markRow,
@@ -24,6 +26,7 @@ import {
   readTime,
   redrivenRow,
   SUMS_ROW,
+  shapesOf,
   TABLE,
   type TimerAddress,
   tableEnd,
@@ -97,16 +100,17 @@ export class ShardState {
     this.#rows = new Rows(committed);
     this.#timers = new TimerIndex(this.#rows);
     const sums = committed.get(SUMS_ROW);
-    this.#sums = sums === undefined ? new StateSums() : StateSums.read(sums);
+    this.#sums = sums === undefined ? new StateSums() : undamaged(SUMS_ROW, () => StateSums.read(sums));
     this.reference = new ReferenceState([...job.tables.values(), SCHEMA_TABLE], this.#rows, this.#sums, primitives);
     this.schemas = new ActivatedSchemas(this.reference.table(SCHEMA_TABLE.name));
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives, watch);
     this.pumps = new PumpState(meta, job.settings, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
-    this.shapes = new Shapes(job.actors, committed, primitives, (row, bytes) => {
+    const noteShape = (row: string, bytes: Uint8Array): void => {
       this.#rows.set(row, bytes);
       this.#sums.replace(TABLE.shape, 0, 0n, primitives.rowHash(row, bytes));
-    });
+    };
+    this.shapes = undamaged(shapesOf(), () => new Shapes(job.actors, committed, primitives, noteShape));
     this.#codec = new KeyRowCodec(this.shapes);
   }
 
@@ -141,7 +145,10 @@ export class ShardState {
     const bytes = this.#rows.get(key);
     const entry: EntryRow = { key, layout, value: undefined, expiry: undefined, hash: 0n, bytes: 0, changedIn: 0 };
     if (bytes === undefined) return entry;
-    Object.assign(entry, decodeEntry(bytes, layout));
+    Object.assign(
+      entry,
+      undamaged(key, () => decodeEntry(bytes, layout)),
+    );
     entry.hash = this.#primitives.rowHash(key, bytes);
     this.#resizeEntry(row, entry, bytes.length);
     return entry;
@@ -275,6 +282,7 @@ export class ShardState {
     const hash = stateHash(this.#sums, META_ROW, metaBytes, this.#primitives);
     this.#rows.set(META_ROW, metaBytes);
     this.#rows.set(SUMS_ROW, this.#sums.write());
+    this.#rows.set(HASH_ROW, this.#primitives.encodeUtf8(hash));
     if (mark !== undefined) {
       this.#rows.set(markRow(mark), this.#primitives.encodeUtf8(hash));
       const outdated = mark - MARKS_KEPT * MARK_EVERY_SEQUENCES;
@@ -294,7 +302,7 @@ export class ShardState {
     const { slot, token } = this.#pageOwner!;
     const key = pageRow(slot, token, page);
     const bytes = this.#rows.get(key);
-    if (bytes === undefined) throw new RangeError("a dedupe page is missing");
+    if (bytes === undefined) throw new DamagedRow(key, "is missing");
     return { key, bytes };
   }
 
@@ -309,7 +317,7 @@ export class ShardState {
         return undefined;
       }
     }
-    const row = this.#codec.decode(token, slot, bytes);
+    const row = undamaged(key, () => this.#codec.decode(token, slot, bytes));
     row.hash = this.#primitives.rowHash(key, bytes);
     row.ownBytes = this.#resize(row, row.ownBytes, bytes.length);
     return row;
@@ -364,9 +372,22 @@ export class ShardState {
   }
 }
 
-/** State hash of what the store holds; `undefined` when nothing was committed. */
+/**
+ * State hash of what the store holds; `undefined` when nothing was committed. Throws {@link DamagedRow} when the meta row or
+ * the sums are not what was committed.
+ */
 export function committedStateHash(committed: CommittedRows, primitives: Primitives): string | undefined {
   const meta = committed.get(META_ROW);
   const sums = committed.get(SUMS_ROW);
-  return meta === undefined || sums === undefined ? undefined : stateHash(StateSums.read(sums), META_ROW, meta, primitives);
+  if (meta === undefined || sums === undefined) return undefined;
+  const hash = stateHash(
+    undamaged(SUMS_ROW, () => StateSums.read(sums)),
+    META_ROW,
+    meta,
+    primitives,
+  );
+  const noted = committed.get(HASH_ROW);
+  if (noted !== undefined && primitives.decodeUtf8(noted) !== hash)
+    throw new DamagedRow(META_ROW, "and the sums of the state hash do not give the state hash that was committed with them");
+  return hash;
 }

@@ -4,6 +4,7 @@
  * name the table and slot in which they do.
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
+import { SLOTS } from "../model/key.ts";
 import { HASHED_TABLES } from "./keys.ts";
 import type { Primitives } from "./primitives.ts";
 
@@ -19,6 +20,16 @@ export class StateSums {
     const sum = ((slots.get(slot) ?? 0n) - before + after) & MODULUS_MASK;
     if (sum === 0n) slots.delete(slot);
     else slots.set(slot, sum);
+  }
+
+  /** Of the rows of a table in a slot; 0 where there are none. */
+  of(table: string, slot: number): bigint {
+    return this.#sums.get(table)!.get(slot) ?? 0n;
+  }
+
+  /** Slots of a table whose sum is not 0. */
+  slots(table: string): readonly number[] {
+    return [...this.#sums.get(table)!.keys()];
   }
 
   /** Sum over all tables and slots. */
@@ -49,6 +60,7 @@ export class StateSums {
         const slot = reader.uint();
         let sum = 0n;
         for (let word = 0; word < 4; word++) sum = (sum << 32n) | BigInt(reader.u32());
+        if (slot >= SLOTS) throw new RangeError("the sums of the state hash name a slot that is none");
         sums.#sums.get(table)!.set(slot, sum);
       }
     }

@@ -2,16 +2,19 @@
  * What a shard finds at its start, and whether it may go on from there. Nothing is appended, and nothing deleted,
  * before the log was found to hold all that was folded: one that lost its tail must not be taken for a new one.
  */
+import { undamaged } from "../../actors/fold/damaged-row.ts";
 import { META_ROW } from "../../actors/fold/keys.ts";
-import { type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
+import { type Meta, newMeta, readMeta, STATE_FORMAT } from "../../actors/fold/meta.ts";
+import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import { TidemarkError } from "../errors.ts";
+import { primitives } from "../primitives.ts";
 import { type EpochPlan, openEpochs } from "./epochs.ts";
 import { DOUBT_MS } from "./output-flow.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 const RETRY_MS = 500;
 
-/** The meta row to go on with: the committed one, or a new one. Throws a TidemarkError when the shard must not go on. */
+/** The meta row to go on with: the committed one, or a new one. Throws a TidemarkError or a DamagedRow when the shard must not go on. */
 export async function recoverMeta(parts: ShardParts): Promise<Meta> {
   const { job, partition, identity, profile, log } = parts;
   const found = loadMeta(parts);
@@ -70,9 +73,11 @@ async function refuseBesideAnother({ job, partition, otherOwner }: ShardParts): 
 }
 
 function loadMeta(parts: ShardParts): Meta | undefined {
-  const row = parts.store.get(META_ROW);
+  const row = undamaged(META_ROW, () => parts.store.get(META_ROW));
   if (row === undefined) return undefined;
-  const meta = readMeta(row);
+  // Before anything is appended on the word of a row that says something else than was committed.
+  if (row[0] === STATE_FORMAT) committedStateHash(parts.store, primitives);
+  const meta = undamaged(META_ROW, () => readMeta(row));
   if (meta === undefined)
     throw new TidemarkError("STATE_FORMAT", `The state of ${parts.job.name}/${parts.partition} has format ${row[0]}.`);
   return meta;

@@ -30,6 +30,7 @@ import { type RestoreProgress, type RestoreReport, restoreNewest } from "../snap
 import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import { refuseDamaged } from "../verify/refusal.ts";
 import { clearState } from "./clear-state.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
 import { installGuards } from "./guards.ts";
@@ -39,6 +40,7 @@ import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
 import { settled } from "./settled.ts";
 import { Shard } from "./shard.ts";
 import { SkipList } from "./skips.ts";
+import { stateDamage } from "./state-damage.ts";
 
 export interface HostOptions {
   readonly nodeId: string;
@@ -220,7 +222,8 @@ export class ShardHost {
       // One that waits for NATS ends with the connection.
       await Promise.race([features, systemClock.sleep(FEATURES_END_MS)]);
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${messageWithPage(shard.error)}`);
-    } catch (error) {
+    } catch (thrown) {
+      const error = stateDamage(thrown) ?? thrown;
       if (!isTidemarkError(error)) throw error;
       hosted.error = error;
       this.#notice(`${job.name}/${place.partition} did not start: ${messageWithPage(error)}`);
@@ -320,6 +323,7 @@ export class ShardHost {
       if (last.sequence > conviction.outputs)
         this.#notice(`${job.name}/${partition}: ${conviction.unit} is not skipped: another owner has passed it`);
       else {
+        await refuseDamaged(job.name, partition, folder);
         this.#notice(`${job.name}/${partition}: skipping ${conviction.unit}: it took the process down twice`);
         await skipList.append(conviction);
       }

@@ -24,6 +24,7 @@ import { OwnerEntry } from "./owner-entry.ts";
 import { recoverMeta } from "./recovery.ts";
 import { ShardMeter } from "./shard-meter.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
+import { stateDamage } from "./state-damage.ts";
 import { TICK_EVERY_MS, tickDue } from "./ticks.ts";
 
 export type ShardStatus = "starting" | "running" | "stopping" | "stopped" | "halted";
@@ -170,9 +171,10 @@ export class Shard {
       await this.#drain();
       this.status = "stopped";
     } catch (error) {
-      this.error = error instanceof TidemarkError ? error : new TidemarkError("WORKER_LOST", String(error), { cause: error });
+      this.error =
+        stateDamage(error) ?? (isTidemarkError(error) ? error : new TidemarkError("WORKER_LOST", String(error), { cause: error }));
       this.status = "halted";
-      if (!(error instanceof TidemarkError)) throw error;
+      if (this.error.code === "WORKER_LOST") throw error;
     } finally {
       this.#flow.close();
       await this.#reader.close();

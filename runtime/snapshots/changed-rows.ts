@@ -8,7 +8,7 @@
  * Bounded: with too many changed rows the list is given up, and the next snapshot is a base.
  */
 
-import { META_ROW, SUMS_ROW, TABLE } from "../../actors/fold/keys.ts";
+import { HASH_ROW, META_ROW, SUMS_ROW, TABLE } from "../../actors/fold/keys.ts";
 import type { SealedGroup } from "../../actors/fold/shard-state.ts";
 
 export interface ChangeBounds {
@@ -61,7 +61,8 @@ export class ChangedRows {
   /** Whether something was folded since the last snapshot that is more than a position. */
   get something(): boolean {
     if (this.#since === undefined) return this.#recent.length > 0;
-    for (const key of this.#changed) if (key !== META_ROW && key !== SUMS_ROW && !key.startsWith(TABLE.mark)) return true;
+    for (const key of this.#changed)
+      if (key !== META_ROW && key !== SUMS_ROW && key !== HASH_ROW && !key.startsWith(TABLE.mark)) return true;
     return this.#entries > POSITIONS_MAX;
   }
 

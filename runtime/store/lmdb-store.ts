@@ -30,8 +30,17 @@ const keyEncoder = {
 };
 
 interface LmdbStats {
+  readonly entryCount: number;
   readonly pageSize: number;
   readonly lastPageNumber: number;
+}
+
+/** All rows of one commit. */
+export interface RowsOfCommit extends Pick<ShardStore, "get" | "scan"> {
+  /** Every row as the pages have it, from the first page to the last, also where keys are out of order. */
+  walk(): Iterable<Row>;
+  /** Rows that the file says it holds. */
+  readonly rowCount: number;
 }
 
 /** What reads committed rows and can write none. */
@@ -40,6 +49,10 @@ export interface StoreReader extends Pick<ShardStore, "get" | "scan" | "close"> 
   view(): StoreView;
   /** Copies the environment as of one commit into `folder`, which is made: nobody who writes meanwhile is held up. */
   copyTo(folder: string): Promise<void>;
+  /** What `read` is given is of one commit. It never awaits: pages that commits free meanwhile stay taken until it returns. */
+  atOneCommit<T>(read: (rows: RowsOfCommit) => T): T;
+  /** Gives back what processes that died while they read still hold: else the file would grow for ever. */
+  forgetDeadReaders(): void;
 }
 
 export interface StoreView {
@@ -113,6 +126,26 @@ class LmdbStore implements ShardStore, StoreReader {
   async copyTo(folder: string): Promise<void> {
     mkdirSync(folder, { recursive: true });
     await this.#db.backup(folder, false);
+  }
+
+  atOneCommit<T>(read: (rows: RowsOfCommit) => T): T {
+    this.#db.resetReadTxn();
+    const transaction = this.#db.useReadTransaction();
+    try {
+      return read({
+        get: (key) => this.#db.get(key, { transaction }),
+        scan: (start, end, limit) => [...this.#db.getRange({ start, end, limit, transaction })],
+        // lmdb-js takes no range without a start for one from the first key on.
+        walk: () => this.#db.getRange({ start: "\0", transaction }),
+        rowCount: (this.#db.getStats() as LmdbStats).entryCount,
+      });
+    } finally {
+      transaction.done();
+    }
+  }
+
+  forgetDeadReaders(): void {
+    this.#db.readerCheck();
   }
 
   commit(changes: readonly RowChange[], done: (error?: Error) => void): void {

@@ -1,0 +1,141 @@
+/**
+ * Rereads all rows of a shard and works their sums out anew. The shard may commit meanwhile: each piece is read at one
+ * commit, with the sums of that commit, and pieces are bounded in rows, so that a piece holds up the reuse of pages for
+ * moments only. Between pieces it rests, so that it takes no more than its share of a core.
+ */
+import { META_ROW, SUMS_ROW } from "../../actors/fold/keys.ts";
+import { StateSums } from "../../actors/fold/state-hash.ts";
+import { SLOTS } from "../../actors/model/key.ts";
+import type { Clock } from "../clock.ts";
+import type { RowsOfCommit, StoreReader } from "../store/lmdb-store.ts";
+import { type Suspect, searchDamage } from "./damage-search.ts";
+import { type Finding, Findings } from "./finding.ts";
+import { codecOf } from "./scrub-rows.ts";
+import { SLOT_TABLES, SlotScrub } from "./slot-scrub.ts";
+import { INDEX_TABLES, scrubIndex, scrubOwnRows, scrubStrays, scrubWhole, WHOLE_TABLES } from "./table-scrub.ts";
+
+export interface ScrubOptions {
+  /** Of a core: above 0, at most 1. */
+  readonly share: number;
+  readonly clock: Clock;
+  /** Told behind each piece how many rows were read in all. */
+  readonly progress: (rows: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Scrubbed {
+  readonly rows: number;
+  /** The first hundred of `count`. */
+  readonly findings: readonly Finding[];
+  readonly count: number;
+}
+
+/** A piece ends with the slot that reaches it. */
+const PIECE_ROWS = 4_096;
+const PIECE_SLOTS = 64;
+const TELL_ROWS = 65_536;
+
+export async function scrubStore(store: Pick<StoreReader, "atOneCommit">, options: ScrubOptions): Promise<Scrubbed> {
+  const scrub = new Scrub(store, options);
+  await scrub.run();
+  return { rows: scrub.rows, findings: scrub.findings.list, count: scrub.findings.count };
+}
+
+class Scrub {
+  readonly findings = new Findings();
+  rows = 0;
+  readonly #store: Pick<StoreReader, "atOneCommit">;
+  readonly #options: ScrubOptions;
+  #slot = 0;
+  readonly #suspects = new Map<string, Suspect>();
+
+  constructor(store: Pick<StoreReader, "atOneCommit">, options: ScrubOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    let empty = true;
+    await this.#piece((rows) => {
+      empty = rows.get(META_ROW) === undefined && rows.rowCount === 0;
+      if (!empty) scrubOwnRows(rows, this.findings);
+    });
+    if (empty) return;
+    while (this.#slot < SLOTS) await this.#piece((rows) => this.#slots(rows));
+    for (const table of WHOLE_TABLES) await this.#piece((rows) => this.#whole(rows, table));
+    for (const table of INDEX_TABLES) {
+      for (let from: string | undefined = table; from !== undefined; ) {
+        const at: string = from;
+        from = undefined;
+        await this.#piece((rows) => (from = this.#index(rows, table, at)));
+      }
+    }
+    await this.#piece((rows) => scrubStrays(rows, this.findings));
+    if (this.#suspects.size > 0) await this.#piece((rows) => this.#search(rows));
+  }
+
+  /** What cannot be read is found too, and the next piece goes on. */
+  async #piece(read: (rows: RowsOfCommit) => void): Promise<void> {
+    const { clock, share, progress, signal } = this.#options;
+    signal?.throwIfAborted();
+    const from = clock.monotonic();
+    try {
+      this.#store.atOneCommit(read);
+    } catch (error) {
+      this.findings.add({}, `rows cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    progress(this.rows);
+    await clock.sleep((clock.monotonic() - from) * (1 / share - 1), signal);
+  }
+
+  #slots(rows: RowsOfCommit): void {
+    const first = this.#slot;
+    const sums = committedSums(rows);
+    const codec = codecOf(rows);
+    const before = this.rows;
+    while (this.#slot < SLOTS && this.#slot < first + PIECE_SLOTS && this.rows - before < PIECE_ROWS) {
+      // Passed before it is read: a slot that cannot be read is not tried for ever.
+      const slot = this.#slot++;
+      const read = new SlotScrub(rows, slot, codec, this.findings);
+      this.rows += read.rowCount;
+      for (const table of SLOT_TABLES) this.#compare(sums, read.sums, table, slot);
+    }
+  }
+
+  #whole(rows: RowsOfCommit, table: string): void {
+    const committed = committedSums(rows);
+    const { sums, rowCount } = scrubWhole(rows, table, this.findings);
+    this.rows += rowCount;
+    for (const slot of new Set([...sums.slots(table), ...(committed?.slots(table) ?? [])])) this.#compare(committed, sums, table, slot);
+  }
+
+  #index(rows: RowsOfCommit, table: (typeof INDEX_TABLES)[number], from: string): string | undefined {
+    const codec = codecOf(rows);
+    if (codec === undefined) return undefined;
+    const { next, rowCount } = scrubIndex(rows, table, from, PIECE_ROWS, codec, this.findings);
+    this.rows += rowCount;
+    return next;
+  }
+
+  #search(rows: RowsOfCommit): void {
+    let read = 0;
+    searchDamage(rows, [...this.#suspects.values()], codecOf(rows), this.findings, () => {
+      if (++read % TELL_ROWS === 0) this.#options.progress(this.rows);
+    });
+  }
+
+  #compare(committed: StateSums | undefined, actual: StateSums, table: string, slot: number): void {
+    if (committed !== undefined && committed.of(table, slot) !== actual.of(table, slot))
+      this.#suspects.set(`${table}${slot}`, { table, slot });
+  }
+}
+
+/** What they are damaged by is told where the shard's own rows are read. */
+function committedSums(rows: RowsOfCommit): StateSums | undefined {
+  const bytes = rows.get(SUMS_ROW);
+  try {
+    return bytes === undefined ? undefined : StateSums.read(bytes);
+  } catch {
+    return undefined;
+  }
+}
