@@ -7,9 +7,9 @@ export const ERRORS = {
   API_UNEXPECTED: "What answers is no Tidemark API, or one of another version. Check the address given with --url.",
   API_UNREACHABLE: "The API does not answer. Start a node, or say where it is with TIDEMARK_HTTP_PORT or --url.",
   CODE_UNAVAILABLE:
-    "The code of the epoch that governs the next entry is not this build. Start the build that the epoch names: in production no build hands over to the next one yet, so changed code needs a job of a new name.",
+    "The code of the epoch that governs the next entry is not this build. Start the build that the message names; to go on with another, let that one hand over with `tidemark upgrade`.",
   CODE_VERSION_UNCHANGED:
-    "The code changed and its version did not. Start the build that ran before: in production no build hands over to the next one yet, so changed code needs a job of a new name, whatever its version.",
+    "The code changed and its version did not. Start the build that ran before; to go on with the changed code, raise the version and let that build hand over with `tidemark upgrade`.",
   CONFIG_INVALID: "A setting is unknown or malformed. Correct the setting that the message names.",
   CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",

@@ -19,6 +19,7 @@ import { snapshotCreate, snapshotList, snapshotShow, snapshotVerify } from "./co
 import { start } from "./commands/start.ts";
 import { stateExpiries, stateSizes } from "./commands/state.ts";
 import { topology } from "./commands/topology.ts";
+import { upgrade } from "./commands/upgrade.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
 
@@ -46,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   stateSizes,
   stateExpiries,
   migrate,
+  upgrade,
   jobs,
   nodes,
   topology,

@@ -7,14 +7,19 @@ import { messageWithPage } from "../../runtime/doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { LoadedNode } from "../../runtime/node/loaded-node.ts";
+import type { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
 import { openAccess } from "../http/app.ts";
-import { serve } from "./running-node.ts";
+import { type RunningNode, serve } from "./running-node.ts";
 
-/** Serves until it is told to drain, which ends the process. Resolves only when it cannot start, with the exit code. */
-export async function nodeCommand(app: string, env: Readonly<Record<string, string | undefined>>): Promise<number> {
+/**
+ * Serves until it is told to drain, which ends the process; with `drain` it does so by itself once everything is folded. Resolves
+ * only when it cannot start, or could not fold everything, with the exit code.
+ */
+export async function nodeCommand(app: string, env: Readonly<Record<string, string | undefined>>, drain: boolean): Promise<number> {
   try {
-    await runNode(app, env);
+    const { node, end } = await runNode(app, env);
+    if (drain) end(await foldedToLogEnd(node));
   } catch (error) {
     if (!isTidemarkError(error)) throw error;
     process.stderr.write(`tidemark: ${messageWithPage(error)}\n`);
@@ -23,7 +28,18 @@ export async function nodeCommand(app: string, env: Readonly<Record<string, stri
   return await new Promise<never>(() => {});
 }
 
-async function runNode(app: string, env: Readonly<Record<string, string | undefined>>): Promise<void> {
+/** The exit code: 0 when nothing is left that this build has to fold. */
+async function foldedToLogEnd(node: Node): Promise<number> {
+  let code = 0;
+  for (const { job, shard, position, handedOver, error } of await node.foldToLogEnd()) {
+    if (error !== undefined) code = 1;
+    const how = handedOver ? "has handed over" : error === undefined ? `is folded to ${position}` : `halted: ${error.code}`;
+    process.stderr.write(`tidemark: ${job}/${shard} ${how}\n`);
+  }
+  return code;
+}
+
+async function runNode(app: string, env: Readonly<Record<string, string | undefined>>): Promise<RunningNode> {
   const config = readConfig(env);
   const notice = (message: string): void => {
     process.stderr.write(`tidemark: ${message}\n`);
@@ -42,6 +58,7 @@ async function runNode(app: string, env: Readonly<Record<string, string | undefi
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   const loaded = await LoadedNode.load({ config, app, notice });
   await loaded.prepare(config.natsUrl);
-  const { apiUrl } = await serve(await loaded.open(), config, access, notice);
-  process.send?.({ kind: "ready", apiUrl } satisfies NodeReady);
+  const running = await serve(await loaded.open(), config, access, notice);
+  process.send?.({ kind: "ready", apiUrl: running.apiUrl } satisfies NodeReady);
+  return running;
 }

@@ -11,8 +11,8 @@ import { flushed } from "./framework/process-signals.ts";
 export interface RunningNode {
   readonly node: Node;
   readonly apiUrl: string;
-  /** Drains and ends the process, once however often it is asked: exit code 0, or SIGKILL when the drain does not finish. */
-  end(): void;
+  /** Drains and ends the process, once however often it is asked: with the exit code, 0 by default, or SIGKILL when the drain does not finish. */
+  end(exitCode?: number): void;
 }
 
 /** Fails with PORT_TAKEN or CONFIG_INVALID. SIGTERM and SIGINT end it. */
@@ -21,13 +21,13 @@ export async function serve(node: Node, config: Config, access: Access, notice: 
   const endMetrics = await exportMetrics(node, config, notice);
   const apiUrl = await listen(api, config.httpHost, config.httpPort);
   let ending = false;
-  const end = (): void => {
+  const end = (exitCode = 0): void => {
     if (ending) return;
     ending = true;
-    void endMetrics().then(() => drain(node, api));
+    void endMetrics().then(() => drain(node, api, exitCode));
   };
-  process.on("SIGTERM", end);
-  process.on("SIGINT", end);
+  process.on("SIGTERM", () => end());
+  process.on("SIGINT", () => end());
   process.stderr.write(`tidemark: node ${node.id} serves ${apiUrl}\n`);
   return { node, apiUrl, end };
 }
@@ -56,16 +56,16 @@ async function listen(api: FastifyInstance, host: string, port: number): Promise
 }
 
 /** A thread that holds LMDB is never terminated, so the process ends by a signal once everything is closed. */
-async function drain(node: Node, api: FastifyInstance): Promise<void> {
-  let code = 0;
+async function drain(node: Node, api: FastifyInstance, exitCode: number): Promise<void> {
+  let drained = true;
   try {
     await api.close();
     await node.drain();
   } catch (error) {
-    code = 1;
+    drained = false;
     process.stderr.write(`tidemark: the drain did not finish: ${error instanceof Error ? error.message : String(error)}\n`);
   }
   await flushed();
-  if (code === 0) process.exit(0);
+  if (drained) process.exit(exitCode);
   process.kill(process.pid, "SIGKILL");
 }

@@ -59,6 +59,8 @@ const REFUSALS: Readonly<Record<number, string>> = {
 /** Statuses of Tidemark's codes; 503 for all others: what stops the node from answering may pass. */
 const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
   CODE_UNAVAILABLE: 409,
+  APP_INVALID: 422,
+  CODE_VERSION_UNCHANGED: 409,
   EVENT_TOO_LARGE: 413,
   HISTORY_TRIMMED: 410,
   INPUT_INVALID: 400,

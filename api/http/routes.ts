@@ -4,6 +4,7 @@ import { actorRoutes } from "./actors.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { documentRoutes } from "./documents.ts";
 import { featureRoutes } from "./features.ts";
+import { handOverRoutes } from "./hand-overs.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./nodes.ts";
@@ -33,6 +34,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...watermarkRoutes(node),
     ...referenceRoutes(node),
     ...deadLetterRoutes(node),
+    ...handOverRoutes(node),
     ...operationRoutes(node),
     ...snapshotRoutes(node),
     ...documentRoutes(() => table),

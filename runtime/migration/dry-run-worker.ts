@@ -7,10 +7,11 @@ import type { Guard } from "../../actors/fold/fold-options.ts";
 import { META_ROW, TABLE, tableEnd } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
 import { MigrationTrial } from "../../actors/fold/migration-trial.ts";
-import type { Job } from "../../actors/model/job.ts";
+import type { FoldSettings, Job } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { tokenOf } from "../node/actor-record.ts";
+import { buildOf } from "../node/app-build.ts";
 import { primitives } from "../primitives.ts";
 import { installGuards } from "../shard/guards.ts";
 import { openLmdbReader, type StoreReader } from "../store/lmdb-store.ts";
@@ -19,7 +20,10 @@ import { Findings } from "./findings.ts";
 
 export interface DryRunTask {
   readonly app: string;
-  readonly dataDir: string;
+  /** `undefined`: the app is only loaded. */
+  readonly dataDir: string | undefined;
+  /** Settings that the node will fold with. */
+  readonly settings: Partial<FoldSettings>;
 }
 
 /** Keys that are tried on one look at the store. */
@@ -32,12 +36,13 @@ const send = (message: DryRunMessage): void => parentPort!.postMessage(message);
 
 try {
   const guard = installGuards();
-  const { jobs } = await loadApp(task.app);
+  const app = await loadApp(task.app);
+  const { jobs } = app;
   const findings = new Findings();
   let shards = 0;
   for (const job of jobs) {
     findings.declare(job);
-    for (const folder of shardFolders(job.name)) {
+    for (const folder of task.dataDir === undefined ? [] : shardFolders(task.dataDir, job.name)) {
       shards++;
       const store = openLmdbReader(folder);
       try {
@@ -47,16 +52,16 @@ try {
       }
     }
   }
-  if (shards === 0)
+  if (shards === 0 && task.dataDir !== undefined)
     throw new TidemarkError("STATE_MISSING", `${task.dataDir} holds no state of ${jobs.map(({ name }) => name).join(", ")}.`);
-  send({ found: findings.list() });
+  send({ build: buildOf(app, task.settings), found: findings.list() });
 } catch (error) {
   if (!isTidemarkError(error)) throw error;
   send({ failed: error.toRecord() });
 }
 
-function shardFolders(job: string): string[] {
-  const shards = join(task.dataDir, "shards");
+function shardFolders(dataDir: string, job: string): string[] {
+  const shards = join(dataDir, "shards");
   const names = existsSync(shards) ? readdirSync(shards) : [];
   const ours = names.filter((name) => name.startsWith(`${job}-`) && /^\d+$/.test(name.slice(job.length + 1)));
   return ours.map((name) => join(shards, name)).filter((folder) => existsSync(join(folder, "data.mdb")));

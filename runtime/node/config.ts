@@ -3,6 +3,7 @@
  * unknown TIDEMARK_ name or a malformed value stops the start with a message that names it.
  */
 import { availableParallelism } from "node:os";
+import type { FoldSettings } from "../../actors/model/job.ts";
 import { durationMs } from "../../actors/model/time.ts";
 import { TidemarkError } from "../errors.ts";
 import { readSnapshotPlace, type SnapshotPlace } from "../snapshots/blobs/snapshot-place.ts";
@@ -96,6 +97,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     );
   }
   return config;
+}
+
+/** Those that every fold sees, and with them an epoch. */
+export function foldSettingsOf({ maxAheadMs }: Config): Partial<FoldSettings> {
+  return maxAheadMs === undefined ? {} : { maxAheadMs };
 }
 
 function readSetting(setting: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): unknown {

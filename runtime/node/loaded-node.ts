@@ -20,7 +20,7 @@ import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
-import type { Config } from "./config.ts";
+import { type Config, foldSettingsOf } from "./config.ts";
 import { checkEffects } from "./effects-check.ts";
 import { HostedShards } from "./hosted-shards.ts";
 import { ensureStreams, Node, REPLICAS, type RunningJob } from "./node.ts";
@@ -65,6 +65,9 @@ export class LoadedNode {
     this.#reader = reader;
     this.#life = life;
     this.build = buildOf(app, settingsOf(options.config));
+    this.#onDrained = onDrained;
+    this.#lost = lost;
+    this.build = buildOf(app, foldSettingsOf(options.config));
   }
 
   /** Imports the app in every thread. Throws APP_INVALID when it is no app, or when it changed while it was being loaded. */
@@ -109,10 +112,11 @@ export class LoadedNode {
     for (const running of jobs) await shards.assign(running, jobs);
     const snapshots = await this.#openSnapshots(natsUrl, dataDir, jobs, shards);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
-    return new Node({
+    const node = new Node({
       dataDir,
       snapshots,
       jobs,
+      builds: this.build.jobs,
       nc,
       jsm,
       reader: this.#reader,
@@ -122,6 +126,9 @@ export class LoadedNode {
       streamMaxBytes: config.streamMaxBytes,
       onDrained: this.#life.drained,
     });
+    // In development the successor of a build that was cut off is not coming: the history is begun anew.
+    if (config.profile === "production") void this.#finishHandOver(node);
+    return node;
   }
 
   /** In a thread of their own, on a schedule from now on. */
@@ -181,8 +188,17 @@ export class LoadedNode {
   }
 }
 
-function settingsOf(config: Config): WorkerSetup["settings"] {
-  return config.maxAheadMs === undefined ? {} : { maxAheadMs: config.maxAheadMs };
+  async #finishHandOver(node: Node): Promise<void> {
+    const { notice } = this.#options;
+    try {
+      await node.handOvers.resume(notice, () => node.stopping);
+      const ended = await node.handOvers.resumed();
+      if (ended?.status === "succeeded") notice("every shard has handed over; end this node and start the build that follows");
+      else if (ended?.status === "failed") notice(`the hand-over could not be finished: ${ended.error!.code}: ${ended.error!.detail}`);
+    } catch (error) {
+      if (!node.stopping) notice(`the hand-over could not be looked at: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
 }
 
 function snapshotSettings({ snapshots, s3Endpoint, snapshotKeys: keysFile, streamMaxBytes: maxBytes }: Config): SnapshotSettings {
@@ -195,7 +211,7 @@ function workerSetup({ app, config }: NodeOptions): WorkerSetup {
     profile: config.profile,
     streamMaxBytes: config.streamMaxBytes,
     replicas: REPLICAS,
-    settings: settingsOf(config),
+    settings: foldSettingsOf(config),
     snapshots: snapshotSettings(config),
     heartbeat: new SharedArrayBuffer(4),
   };

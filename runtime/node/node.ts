@@ -23,7 +23,10 @@ import type { ShardWorker } from "../shard/worker.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
+import type { JobBuild } from "./app-build.ts";
 import type { Config } from "./config.ts";
+import { HandOvers } from "./hand-overs.ts";
+import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
 import { Operations } from "./operations.ts";
 import type { StateReader } from "./state-reader.ts";
 import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
@@ -40,6 +43,7 @@ export interface RunningJob {
 export interface NodeParts {
   readonly dataDir: DataDir;
   readonly jobs: readonly RunningJob[];
+  readonly builds: readonly JobBuild[];
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
   readonly reader: Thread<StateReader>;
@@ -64,6 +68,7 @@ export class Node {
   readonly history: History;
   readonly operations = new Operations(systemClock);
   readonly snapshots: Snapshots;
+  readonly handOvers: HandOvers;
   /** False while the main thread's connection to NATS is down. */
   connected = true;
   readonly #dataDir: DataDir;
@@ -93,6 +98,18 @@ export class Node {
     this.#drainMs = parts.drainMs;
     this.#streamMaxBytes = parts.streamMaxBytes;
     this.#onDrained = parts.onDrained;
+    this.handOvers = new HandOvers({
+      nc: parts.nc,
+      clock: systemClock,
+      operations: this.operations,
+      builds: parts.jobs.map(({ job, map: { partitions } }) => {
+        const { name, log, identity } = parts.builds.find((build) => build.name === job.name)!;
+        return { job: name, log, partitions, identity };
+      }),
+      ask: (job, next) => this.#askHandOver(job, next),
+      reports: () => this.#handOverReports(),
+      snapshot: (jobs) => this.#takeEpochSnapshots(jobs),
+    });
     void this.#followConnection();
   }
 
@@ -118,7 +135,7 @@ export class Node {
   #askShards(): Promise<ShardReport[]> {
     const asked = Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())))
       .then((reports) => reports.flat().map((report) => this.#withSnapshots(report)))
-      .then((reports) => reports.sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard)))
+      .then((reports) => reports.sort(byShard))
       .finally(() => {
         this.#asked = undefined;
       });
@@ -162,16 +179,44 @@ export class Node {
     jobs: Readonly<Record<string, CodeIdentity>>,
     onProgress: (reports: readonly HandOverReport[]) => void = () => {},
   ): Promise<readonly HandOverReport[]> {
-    for (const [job, next] of Object.entries(jobs)) {
-      await Promise.all(this.#workers.map((worker) => worker.call("hand over", (remote) => remote.handOver(job, next))));
-    }
+    for (const [job, next] of Object.entries(jobs)) await this.#askHandOver(job, next);
     for (;;) {
-      const each = await Promise.all(this.#workers.map((worker) => worker.call("hand-overs", (remote) => remote.handOvers())));
-      const reports = each.flat();
+      const reports = await this.#handOverReports();
       if (reports.every(isSettled)) return reports;
       onProgress(reports);
       await systemClock.sleep(HAND_OVER_POLL_MS);
     }
+  }
+
+  async #askHandOver(job: string, next: CodeIdentity): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.call("hand over", (remote) => remote.handOver(job, next))));
+  }
+
+  async #handOverReports(): Promise<readonly HandOverReport[]> {
+    const each = await Promise.all(this.#workers.map((worker) => worker.call("hand-overs", (remote) => remote.handOvers())));
+    return each.flat().sort(byShard);
+  }
+
+  async #takeEpochSnapshots(jobs: readonly string[]): Promise<readonly string[]> {
+    const ids: string[] = [];
+    for (const job of jobs) {
+      const taken = await this.snapshots.take(job, { reason: "epoch" });
+      if (taken !== undefined) ids.push(taken.id);
+    }
+    return ids;
+  }
+
+  /** Resolves when every shard has folded to the log's end as it is now, or up to its successor's epoch, or cannot. */
+  async foldToLogEnd(): Promise<readonly FoldedShard[]> {
+    const { nc, jobs } = this;
+    await this.handOvers.resumed();
+    const handOvers = (): Promise<readonly HandOverReport[]> => this.#handOverReports();
+    const shards = (): Promise<ShardReport[]> => this.shards();
+    const folded = await foldToLogEnd({ nc, jobs, clock: systemClock, shards, handOvers, stopped: () => this.#stopping });
+    // One that has handed over has its snapshot.
+    const kept = new Set(folded.filter(({ handedOver, error }) => !handedOver && error === undefined).map(({ job }) => job));
+    for (const job of kept) await this.snapshots.take(job, { reason: "request" });
+    return folded;
   }
 
   /** Publishes and commits what was folded, then gives the data directory back. Throws WORKER_LOST beyond its bound. */
@@ -186,6 +231,10 @@ export class Node {
     await this.nc.close();
     await this.#dataDir.release();
   }
+}
+
+function byShard(a: { readonly job: string; readonly shard: number }, b: { readonly job: string; readonly shard: number }): number {
+  return a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard;
 }
 
 /** Creates or checks the streams of all jobs. */

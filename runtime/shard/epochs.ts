@@ -123,6 +123,12 @@ export async function appendHandOver(
   }
 }
 
+/** Epochs of a shard from the root on, or from where the log was trimmed, oldest first; none when none was appended. */
+export async function readEpochs(log: PartitionLog, place: EpochPlace): Promise<readonly Epoch[]> {
+  const { firstSequence } = await log.bounds();
+  return (await findEpochs(log, place, firstSequence)).map(epochOf);
+}
+
 /** `epochs`: from the root on, oldest first. */
 export function decideEpoch(epochs: readonly Epoch[], setting: EpochSetting, firstSequence: number): EpochDecision {
   const [governing, ...later] = epochsAhead(epochs, setting.committed);
@@ -133,9 +139,31 @@ export function decideEpoch(epochs: readonly Epoch[], setting: EpochSetting, fir
   if (setting.profile === "development") return { do: "append", from: firstSequence };
   // An old build finishes a hand-over that was cut off: it folds up to its successor's entry and ends there.
   if (mine) return { do: "go" };
-  const detail = `${nameOf(setting)}: the epoch in force is ${codeOf(governing)}, this build is ${codeOf(identity)}.`;
-  const unchanged = governing.version === identity.version && governing.codeHash !== identity.codeHash;
-  return { do: "refuse", error: new TidemarkError(unchanged ? "CODE_VERSION_UNCHANGED" : "CODE_UNAVAILABLE", detail) };
+  return { do: "refuse", error: refusalOf(epochs, governing, setting) };
+}
+
+/** Which build has to be started, and what has to be done before this one can be. */
+function refusalOf(epochs: readonly Epoch[], governing: Epoch, setting: EpochSetting): TidemarkError {
+  const { identity } = setting;
+  const said = `${nameOf(setting)}: the epoch in force is ${codeOf(governing)}, this build is ${codeOf(identity)}`;
+  if (governing.version === identity.version && governing.codeHash !== identity.codeHash)
+    return new TidemarkError("CODE_VERSION_UNCHANGED", `${said}.`);
+  const ahead = epochs.find((epoch) => epoch.sequence > governing.sequence && sameCode(epoch, identity));
+  if (ahead !== undefined) {
+    const why = `its turn comes at entry ${ahead.sequence}, and the state here is not folded up to there: version ${governing.version} has to finish that first`;
+    return new TidemarkError("CODE_UNAVAILABLE", `${said}; ${why}.`);
+  }
+  const before = epochs.some((epoch) => epoch.sequence < governing.sequence && sameCode(epoch, identity));
+  if (before) return new TidemarkError("CODE_UNAVAILABLE", `${said}, which handed over before entry ${governing.sequence}.`);
+  return new TidemarkError("CODE_UNAVAILABLE", `${said}${differenceOf(governing, identity)}.`);
+}
+
+/** What sets two builds of one version and one code apart, where it is that. */
+function differenceOf(epoch: CodeIdentity, own: CodeIdentity): string {
+  if (epoch.version !== own.version || epoch.codeHash !== own.codeHash) return "";
+  const parts = (["tidemark", "node", "icu", "tz"] as const).filter((part) => epoch[part] !== own[part]);
+  const what = parts.map((part) => `${part} ${epoch[part]} and ${own[part]}`).join(", ");
+  return `; they differ in ${what === "" ? "their settings" : what}`;
 }
 
 /** The epoch that governs the next entry, and those behind it. State of another root is void: then everything lies ahead. */
@@ -158,7 +186,7 @@ async function knownEpochs(
   firstSequence: number,
 ): Promise<KnownEpochs> {
   const { committed } = setting;
-  const found = await readEpochs(log, setting, firstSequence);
+  const found = await findEpochs(log, setting, firstSequence);
   const oldest = found[0];
   const lastStored = found.at(-1)?.sequence ?? 0;
   const whole = oldest !== undefined && (oldest.from !== undefined || oldest.previous === 0);
@@ -173,7 +201,7 @@ async function knownEpochs(
 }
 
 /** Back to the root, or to where the log was trimmed; oldest first. */
-async function readEpochs(log: PartitionLog, place: EpochPlace, firstSequence: number): Promise<Found[]> {
+async function findEpochs(log: PartitionLog, place: EpochPlace, firstSequence: number): Promise<Found[]> {
   const epochs: Found[] = [];
   let found = await newestEpoch(log, place);
   while (found !== undefined) {
@@ -220,6 +248,7 @@ function nameOf(place: EpochPlace): string {
   return `${place.job}, partition ${place.partition}`;
 }
 
-function codeOf({ version, codeHash }: CodeIdentity): string {
+/** As messages name a build. */
+export function codeOf({ version, codeHash }: CodeIdentity): string {
   return `version ${version} (${codeHash.slice(0, 12)})`;
 }

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { META_ROW } from "../../actors/fold/keys.ts";
-import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import { type CodeIdentity, type Epoch, readMeta } from "../../actors/fold/meta.ts";
 import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
@@ -16,7 +16,7 @@ import type { Callers } from "../effects/caller.ts";
 import { EffectExecutor } from "../effects/executor.ts";
 import { HttpCaller } from "../effects/http-caller.ts";
 import { HttpConnections } from "../effects/http-exchange.ts";
-import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { isTidemarkError, type TidemarkError } from "../errors.ts";
 import { FeatureSink } from "../features/feature-sink.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
@@ -34,7 +34,7 @@ import { refuseDamaged } from "../verify/refusal.ts";
 import { clearState } from "./clear-state.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
 import { installGuards } from "./guards.ts";
-import type { HandOverReport } from "./hand-over.ts";
+import { type HandedOver, HandOver, type HandOverReport } from "./hand-over.ts";
 import { announceOwner, findOwner } from "./owner-presence.ts";
 import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
 import { settled } from "./settled.ts";
@@ -59,9 +59,7 @@ export interface ShardPlace {
   readonly folder: string;
 }
 
-interface Hosted {
-  readonly job: string;
-  readonly partition: number;
+interface Hosted extends HandedOver {
   shard: Shard | undefined;
   /** Of a job that puts out features. */
   features: FeatureSink | undefined;
@@ -74,9 +72,9 @@ interface Hosted {
   readonly calls: CallFeed;
   effects: EffectExecutor | undefined;
   error: TidemarkError | undefined;
-  /** Settled when the shard was built, or could not be. */
   built: Promise<Shard | undefined>;
-  handOver: { appended: boolean; error: TidemarkError | undefined } | undefined;
+  stateEpoch: () => Epoch | undefined;
+  handOver: HandOver | undefined;
   finished: Promise<void>;
   close: () => Promise<void>;
 }
@@ -119,6 +117,7 @@ export class ShardHost {
       effects: undefined,
       error: undefined,
       built: Promise.resolve(undefined),
+      stateEpoch: () => undefined,
       handOver: undefined,
       finished: Promise.resolve(),
       close: async () => {},
@@ -147,42 +146,17 @@ export class ShardHost {
     if (shard !== undefined) await settled(shard);
   }
 
-  /** Asks the shards of a job to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is done once. */
+  /** Asks the shards of a job to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is done once; one that failed is tried again. */
   handOver(job: string, next: CodeIdentity): void {
     for (const hosted of this.#hosted) {
-      if (hosted.job !== job || hosted.handOver !== undefined) continue;
-      hosted.handOver = { appended: false, error: undefined };
-      void this.#handOver(hosted, hosted.handOver, next);
+      if (hosted.job !== job || hosted.handOver?.failed === false) continue;
+      hosted.handOver = new HandOver(hosted, next);
+      void hosted.handOver.append(systemClock, () => this.#draining, this.#notice);
     }
   }
 
   handOvers(): HandOverReport[] {
-    return this.#hosted.flatMap(({ job, partition, shard, error: notStarted, handOver }) => {
-      if (handOver === undefined) return [];
-      const error = shard?.error ?? notStarted ?? handOver.error;
-      const over = shard?.status === "stopped" && shard.fold.handedOver && handOver.error === undefined;
-      const state = over ? "handed-over" : error !== undefined ? "failed" : handOver.appended ? "folding" : "asked";
-      return [{ job, shard: partition, state, lag: shard?.lag ?? 0, ...(error === undefined ? {} : { error: error.toRecord() }) }];
-    });
-  }
-
-  async #handOver(hosted: Hosted, state: NonNullable<Hosted["handOver"]>, next: CodeIdentity): Promise<void> {
-    while (!this.#draining) {
-      try {
-        const shard = await hosted.built;
-        await shard?.handOver(next);
-        state.appended = shard !== undefined;
-        return;
-      } catch (error) {
-        const away = isTidemarkError(error, "NATS_UNREACHABLE") || isTidemarkError(error, "PUBLISH_TIMEOUT");
-        if (!away || hosted.shard === undefined) {
-          state.error = error instanceof TidemarkError ? error : new TidemarkError("WORKER_LOST", String(error), { cause: error });
-          return;
-        }
-        this.#notice(`${hosted.job}/${hosted.partition} waits for NATS to hand over: ${error.message}`);
-        await systemClock.sleep(START_RETRY_MS);
-      }
-    }
+    return this.#hosted.flatMap(({ handOver }) => (handOver === undefined ? [] : [handOver.report()]));
   }
 
   /** Stops all shards: what was folded is published and committed. */
@@ -303,6 +277,7 @@ export class ShardHost {
   async #build(hosted: Hosted, job: Job, place: ShardPlace): Promise<Shard> {
     const { partition, partitions, folder } = place;
     const store = openLmdbStore(folder);
+    hosted.stateEpoch = () => epochOfState(store);
     const marks = new FileCrashMarks(join(folder, "crash-mark"));
     hosted.close = async () => {
       marks.close();
@@ -391,4 +366,9 @@ export class ShardHost {
     await askApi(this.#nc, `STREAM.DELETE.${stream}`, undefined);
     (await this.#openOutputs(job, partition)).close();
   }
+}
+
+function epochOfState(store: ShardStore): Epoch | undefined {
+  const row = store.get(META_ROW);
+  return row === undefined ? undefined : readMeta(row)?.epoch;
 }

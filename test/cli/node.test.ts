@@ -53,10 +53,7 @@ suite("a node", { timeout: 60_000 }, () => {
     ] as const) {
       const { shard, stderr } = await runNode(t, appOf(version, "void 0;"), "--profile", "production");
       assert.deepEqual([shard.status, shard.error?.code], ["halted", code]);
-      assert.match(
-        stderr,
-        /did not start: .* in production no build hands over to the next one yet, so changed code needs a job of a new name/,
-      );
+      assert.match(stderr, /did not start: .*let that (build|one) hand over with `tidemark upgrade`/);
     }
     // What both codes advise: the build that ran before, or another name on the same log.
     for (const app of [() => appOf(1, ""), () => appOf(2, "void 0;", "counted-v2"), () => appOf(1, "")])

@@ -32,6 +32,11 @@ export class RestartingNode {
     }
   }
 
+  /** SIGKILL to the process that is running now; the next one is started behind it. */
+  async kill(): Promise<void> {
+    await this.#node.kill();
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#node.kill();

@@ -1,21 +1,8 @@
 /** `tidemark migrate --dry-run [app.ts]`: what a build would make of the state that another one has left. */
 import { existsSync } from "node:fs";
-import type { ActorFindings } from "../../../runtime/migration/findings.ts";
-import { readConfig } from "../../../runtime/node/config.ts";
+import { foldSettingsOf, readConfig } from "../../../runtime/node/config.ts";
 import { command, flag, optional, usageError } from "../framework/command.ts";
-import { printable } from "../terminal/printable.ts";
-import { type Column, Table } from "../terminal/table.ts";
-import type { Terminal } from "../terminal/terminal.ts";
-
-const COLUMNS: readonly Column<ActorFindings>[] = [
-  { title: "JOB", of: ({ job }) => job },
-  { title: "ACTOR", of: ({ actor }) => actor },
-  { title: "FROM", of: ({ from }) => from.join(" ") || "-" },
-  { title: "TO", of: ({ version }) => (version === null ? "not declared" : String(version)) },
-  { title: "ACTORS", of: ({ actors }) => String(actors), right: true },
-  { title: "MIGRATE", of: ({ migrate }) => String(migrate), right: true },
-  { title: "FAIL", of: ({ fail }) => String(fail), right: true, colour: ({ fail }) => (fail > 0 ? "red" : undefined) },
-];
+import { triedOn, writeFindings } from "../migration-findings.ts";
 
 export const migrate = command({
   name: "migrate",
@@ -37,28 +24,10 @@ export const migrate = command({
     const app = args.app ?? "app.ts";
     if (!existsSync(app)) throw usageError(`there is no app file ${app}.`);
     const { dryRunMigrations } = await import("../../../runtime/migration/dry-run.ts");
-    const found = await dryRunMigrations({ app, dataDir: readConfig(env).dataDir }, (tried) => {
-      if (terminal.stderr.isTTY === true) terminal.stderr.write(`\r${tried} keys tried`);
-    });
-    if (terminal.stderr.isTTY === true) terminal.stderr.write("\r");
-    if (terminal.json) for (const one of found) await terminal.record(one);
-    else await show(terminal, found);
+    const config = readConfig(env);
+    const task = { app, dataDir: config.dataDir, settings: foldSettingsOf(config) };
+    const { found } = await dryRunMigrations(task, triedOn(terminal));
+    await writeFindings(terminal, found);
     return found.some(({ fail }) => fail > 0) ? 1 : 0;
   },
 });
-
-async function show(terminal: Terminal, found: readonly ActorFindings[]): Promise<void> {
-  await new Table(terminal, COLUMNS).write(found);
-  for (const { job, actor, cells, timers, errors } of found) {
-    const goes = [
-      ...cells.map(({ cell, actors }) => `the cell ${cell} of ${actors}`),
-      ...timers.map(({ timer, count }) => `${count} timers ${timer}`),
-    ];
-    if (goes.length > 0) await terminal.line(printable(`\n${job} ${actor} loses ${goes.join(", ")}`));
-    for (const { code, message, actors, keys } of errors) {
-      await terminal.line(`\n${terminal.paint("red", printable(`${actors} of ${job} ${actor} fail: ${code}`))}`);
-      await terminal.line(`  ${printable(message)}`);
-      await terminal.line(`  ${printable(keys.join(", "))}${actors > keys.length ? ", …" : ""}`);
-    }
-  }
-}

@@ -1,6 +1,6 @@
 /** `tidemark node [app.ts]`: one node in this process. What it does is in `node-command.ts`, loaded when it runs. */
 import { SHIPPED_APP } from "../../../runtime/app.ts";
-import { choice, command, optional } from "../framework/command.ts";
+import { choice, command, flag, optional, usageError } from "../framework/command.ts";
 
 export const node = command({
   name: "node",
@@ -15,14 +15,19 @@ export const node = command({
       ["development", "production"],
       "what becomes of a job whose code changed; TIDEMARK_PROFILE, else development, when not given",
     ),
+    drain: flag("fold to the log's end, or up to the epoch of the build that follows, commit, take a snapshot and end"),
   },
   examples: [
     { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts", says: "Serves until SIGTERM" },
     { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts --profile production", says: "Deletes nothing" },
+    { line: "tidemark node old.ts --profile production --drain", says: "Finishes what only the old build may fold" },
   ],
   ends: "by-itself",
-  async run({ args, options: { profile }, env }) {
+  async run({ args, options: { profile, drain }, env }) {
+    if (drain && profile === "development")
+      throw usageError("node: --drain deletes nothing, --profile development may. Leave one of them out.");
     const { nodeCommand } = await import("../node-command.ts");
-    return await nodeCommand(args.app ?? SHIPPED_APP, profile === undefined ? env : { ...env, TIDEMARK_PROFILE: profile });
+    const chosen = drain ? "production" : profile;
+    return await nodeCommand(args.app ?? SHIPPED_APP, chosen === undefined ? env : { ...env, TIDEMARK_PROFILE: chosen }, drain);
   },
 });
