@@ -21,6 +21,18 @@ export interface App {
   readonly codeHash: string;
   /** Every module of the app that was loaded, outside node_modules and Tidemark's own code. */
   readonly modules: readonly AppModule[];
+  readonly source: AppSource;
+}
+
+/** Where a build comes from on this machine, and what it stands on. */
+export interface AppSource {
+  /** Absolute paths: of the app's module, and of the folder that its modules are named from. */
+  readonly file: string;
+  readonly root: string;
+  /** `package <name> <version>` of each package that it stands on, sorted. */
+  readonly packages: readonly string[];
+  /** Names of those that its own modules import, Tidemark among them, sorted. */
+  readonly imports: readonly string[];
 }
 
 export interface AppModule {
@@ -84,7 +96,10 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
   }
   const jobs = jobsOf(path, exported);
   checkPumps(path, jobs);
-  return { jobs: besideEachOther(jobs), codeHash: hashOf(root, modules, packages), modules };
+  const lines = packages.lines().sort();
+  const named = modules.map(({ file, hash }) => ({ path: pathFrom(root, file), hash }));
+  const source = { file, root, packages: lines, imports: packages.imported() };
+  return { jobs: besideEachOther(jobs), codeHash: codeHashOf(named, lines), modules, source };
 }
 
 /** What an epoch records of this process. */
@@ -139,11 +154,23 @@ function hashOfSource(source: string | ArrayBufferLike | NodeJS.TypedArray): str
     .digest("hex");
 }
 
-function hashOf(root: string, modules: readonly AppModule[], packages: PackageVersions): string {
-  const lines = modules.map(({ file, hash }) => `module ${relative(root, file).split(sep).join("/")} ${hash}`);
+/** `modules`: paths from the app's root. `packages`: as {@link AppSource} has them. */
+export function codeHashOf(modules: readonly { readonly path: string; readonly hash: string }[], packages: readonly string[]): string {
+  const lines = modules.map(({ path, hash }) => `module ${path} ${hash}`);
   const hash = createHash("sha256");
-  for (const line of [...lines, ...packages.lines()].sort()) hash.update(`${line}\n`);
+  for (const line of [...lines, ...packages].sort()) hash.update(`${line}\n`);
   return hash.digest("hex");
+}
+
+/** A module's path from the root, as the hash names it. */
+export function pathFrom(root: string, file: string): string {
+  return relative(root, file).split(sep).join("/");
+}
+
+/** Tidemark's own modules and folders of them that are there, as an app beside them would import them. */
+export function ownCode(): readonly string[] {
+  const names = OWN_CODE.map((name) => (name === "index." ? `index${extname(import.meta.url)}` : name.slice(0, -1)));
+  return names.map((name) => join(OWN_ROOT, name)).filter((path) => existsSync(path));
 }
 
 function packageRoot(from: string): string {

@@ -25,12 +25,14 @@ export function isInPackage(file: string): boolean {
 export class PackageVersions {
   /** By folder, so that two versions of one package are both there. */
   readonly #found = new Map<string, string>();
+  readonly #imported = new Set<string>();
 
   /** Adds the package that holds `file`, and what it depends on. */
   addOf(file: string): void {
     const inside = file.lastIndexOf(MODULES) + MODULES.length;
     const [first, second] = file.slice(inside).split(sep);
     const name = first!.startsWith("@") ? `${first}/${second}` : first!;
+    this.#imported.add(name);
     const waiting = [{ name, folder: join(file.slice(0, inside), name) }];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       if (next.name === "tidemark" || this.#found.has(next.folder)) continue;
@@ -43,14 +45,19 @@ export class PackageVersions {
     }
   }
 
+  /** Names of those that were added themselves, sorted. */
+  imported(): string[] {
+    return [...this.#imported].sort();
+  }
+
   /** One line for each, `package <name> <version>`, in no order. */
   lines(): string[] {
     return [...new Set(this.#found.values())];
   }
 }
 
-/** Where Node would find `name` from `folder`; `undefined` when it is not installed, as an optional one may be. */
-function installedFor(folder: string, name: string): string | undefined {
+/** Where Node would find the package `name` from `folder`; `undefined` when it is not installed, as an optional one may be. */
+export function installedFor(folder: string, name: string): string | undefined {
   for (let from = folder; ; from = dirname(from)) {
     const place = join(from, "node_modules", name);
     if (basename(from) !== "node_modules" && existsSync(join(place, "package.json"))) return place;

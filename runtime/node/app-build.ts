@@ -37,7 +37,7 @@ export type JobChange =
   | { readonly job: string; readonly do: "keep" | "start" | "stop" | "hand-over" }
   | { readonly job: string; readonly do: "anew"; readonly because: string };
 
-export function buildOf(app: App, settings: Partial<FoldSettings>): AppBuild {
+export function buildOf(app: Pick<App, "jobs" | "codeHash" | "modules">, settings: Partial<FoldSettings>): AppBuild {
   const jobs = app.jobs.map((declared): JobBuild => {
     const job = withSettings(declared, settings);
     const actors = Object.fromEntries(job.actors.map(layoutOf));

@@ -7,6 +7,8 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type App, loadApp } from "../app.ts";
+import { BuildStore } from "../builds/build-store.ts";
+import { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { History } from "../history/history.ts";
@@ -15,7 +17,7 @@ import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import type { KeeperSetup, SnapshotKeeper } from "../snapshots/keeper.ts";
-import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
@@ -112,8 +114,9 @@ export class LoadedNode {
     for (const running of jobs) await shards.assign(running, jobs);
     const snapshots = await this.#openSnapshots(natsUrl, dataDir, jobs, shards);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
-    const node = new Node({
+    const node: Node = new Node({
       dataDir,
+      kept: this.#openBuilds(nc, dataDir, () => node.stopping),
       snapshots,
       jobs,
       builds: this.build.jobs,
@@ -126,6 +129,7 @@ export class LoadedNode {
       streamMaxBytes: config.streamMaxBytes,
       onDrained: this.#life.drained,
     });
+    void node.kept.keep();
     // In development the successor of a build that was cut off is not coming: the history is begun anew.
     if (config.profile === "production") void this.#finishHandOver(node);
     return node;
@@ -166,6 +170,17 @@ export class LoadedNode {
       committed: ({ job, partition }) => {
         const folder = dataDir.shardFolder(job.name, partition);
         return this.#reader.call("committed", (reader) => reader.committed({ job: job.name, partition, folder }));
+  #openBuilds(nc: NatsConnection, dataDir: DataDir, stopped: () => boolean): NodeBuilds {
+    const { config, notice } = this.#options;
+    return new NodeBuilds({
+      app: this.#app,
+      profile: config.profile,
+      dataDir: dataDir.path,
+      notice,
+      stopped,
+      open: async () => {
+        const { catalogue, seal } = await openCatalogue(nc, snapshotSettings(config));
+        return new BuildStore(catalogue.blobs, seal);
       },
     });
   }

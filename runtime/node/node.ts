@@ -7,6 +7,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { App } from "../app.ts";
+import type { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
 import { docPage } from "../doc-page.ts";
 import type { History } from "../history/history.ts";
@@ -44,6 +45,7 @@ export interface NodeParts {
   readonly dataDir: DataDir;
   readonly jobs: readonly RunningJob[];
   readonly builds: readonly JobBuild[];
+  readonly kept: NodeBuilds;
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
   readonly reader: Thread<StateReader>;
@@ -69,6 +71,7 @@ export class Node {
   readonly operations = new Operations(systemClock);
   readonly snapshots: Snapshots;
   readonly handOvers: HandOvers;
+  readonly kept: NodeBuilds;
   /** False while the main thread's connection to NATS is down. */
   connected = true;
   readonly #dataDir: DataDir;
@@ -98,6 +101,7 @@ export class Node {
     this.#drainMs = parts.drainMs;
     this.#streamMaxBytes = parts.streamMaxBytes;
     this.#onDrained = parts.onDrained;
+    this.kept = parts.kept;
     this.handOvers = new HandOvers({
       nc: parts.nc,
       clock: systemClock,
@@ -228,6 +232,7 @@ export class Node {
     await this.history.stop();
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
     this.#onDrained();
+    await this.kept.close();
     await this.nc.close();
     await this.#dataDir.release();
   }
