@@ -2,6 +2,7 @@
 import { actor } from "./commands/actor.ts";
 import { actors } from "./commands/actors.ts";
 import { ask } from "./commands/ask.ts";
+import { buildsList, buildsUnpack } from "./commands/builds.ts";
 import { completion } from "./commands/completion.ts";
 import { deadLettersList, deadLettersRedrive, deadLettersShow } from "./commands/dead-letters.ts";
 import { dev } from "./commands/dev.ts";
@@ -48,6 +49,8 @@ export const COMMANDS: readonly Command[] = [
   stateExpiries,
   migrate,
   upgrade,
+  buildsList,
+  buildsUnpack,
   jobs,
   nodes,
   topology,

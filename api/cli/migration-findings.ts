@@ -33,10 +33,3 @@ export async function writeFindings(terminal: Terminal, found: readonly ActorFin
     }
   }
 }
-
-/** Tells a terminal how far the dry run is. */
-export function triedOn({ stderr }: Terminal): (tried: number) => void {
-  return (tried) => {
-    if (stderr.isTTY === true) stderr.write(`\r${tried} keys tried\r`);
-  };
-}

@@ -17,7 +17,7 @@ import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import type { KeeperSetup, SnapshotKeeper } from "../snapshots/keeper.ts";
-import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { openCatalogue } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
@@ -25,9 +25,10 @@ import { type AppBuild, buildOf } from "./app-build.ts";
 import { type Config, foldSettingsOf } from "./config.ts";
 import { checkEffects } from "./effects-check.ts";
 import { HostedShards } from "./hosted-shards.ts";
-import { ensureStreams, Node, REPLICAS, type RunningJob } from "./node.ts";
+import { ensureStreams, Node, type RunningJob } from "./node.ts";
 import { NodeLife } from "./node-life.ts";
 import { startNodeThread } from "./node-thread.ts";
+import { REPLICAS, snapshotSettings } from "./snapshot-settings.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
 
 export interface NodeOptions {
@@ -66,9 +67,6 @@ export class LoadedNode {
     this.#workers = workers;
     this.#reader = reader;
     this.#life = life;
-    this.build = buildOf(app, settingsOf(options.config));
-    this.#onDrained = onDrained;
-    this.#lost = lost;
     this.build = buildOf(app, foldSettingsOf(options.config));
   }
 
@@ -170,12 +168,17 @@ export class LoadedNode {
       committed: ({ job, partition }) => {
         const folder = dataDir.shardFolder(job.name, partition);
         return this.#reader.call("committed", (reader) => reader.committed({ job: job.name, partition, folder }));
+      },
+    });
+  }
+
   #openBuilds(nc: NatsConnection, dataDir: DataDir, stopped: () => boolean): NodeBuilds {
     const { config, notice } = this.#options;
     return new NodeBuilds({
       app: this.#app,
       profile: config.profile,
       dataDir: dataDir.path,
+      clock: systemClock,
       notice,
       stopped,
       open: async () => {
@@ -191,7 +194,7 @@ export class LoadedNode {
     if (codeHash !== this.#app.codeHash) return undefined;
     const setup: HistorySetup = {
       app,
-      settings: settingsOf(config),
+      settings: foldSettingsOf(config),
       snapshots: snapshotSettings(config),
       heartbeat: new SharedArrayBuffer(4),
     };
@@ -201,7 +204,6 @@ export class LoadedNode {
     if ((await thread.call("code hash", (remote) => remote.codeHash())) === codeHash) return thread;
     throw new TidemarkError("APP_INVALID", `${app} changed while the node ran.`);
   }
-}
 
   async #finishHandOver(node: Node): Promise<void> {
     const { notice } = this.#options;
@@ -214,10 +216,6 @@ export class LoadedNode {
       if (!node.stopping) notice(`the hand-over could not be looked at: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-}
-
-function snapshotSettings({ snapshots, s3Endpoint, snapshotKeys: keysFile, streamMaxBytes: maxBytes }: Config): SnapshotSettings {
-  return { snapshots, s3Endpoint, keysFile, maxBytes, replicas: REPLICAS };
 }
 
 function workerSetup({ app, config }: NodeOptions): WorkerSetup {

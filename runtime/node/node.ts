@@ -29,6 +29,7 @@ import type { Config } from "./config.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
 import { Operations } from "./operations.ts";
+import { REPLICAS } from "./snapshot-settings.ts";
 import type { StateReader } from "./state-reader.ts";
 import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
 
@@ -58,7 +59,6 @@ export interface NodeParts {
   readonly onDrained: () => void;
 }
 
-export const REPLICAS = 1;
 const HAND_OVER_POLL_MS = 10;
 
 export class Node {

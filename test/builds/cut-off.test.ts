@@ -1,12 +1,14 @@
 /** Deaths on the way of an upgrade, with real processes killed: each start resumes, or is refused and says what to start. */
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { suite, test } from "node:test";
 import { runCli } from "../support/cli-run.ts";
 import { getJson, type NodeProcess, shardsOf, untilShards } from "../support/node-process.ts";
 import { RestartingNode } from "../support/restarting-node.ts";
 import { UpgradeWorld, V1, V2, V3 } from "../support/upgrade-world.ts";
 
-const TIMEOUT = { timeout: 180_000 };
+const TIMEOUT = { timeout: 300_000 };
 
 /** Twenty hits folded and committed by version 1, which is then killed; ten more wait behind the epoch of partition 0 and before that of none. */
 async function cutOff(world: UpgradeWorld, v1: string, v2: string): Promise<void> {
@@ -66,7 +68,12 @@ suite("an old build that was killed behind the epoch entry of one partition", ()
     const world = await UpgradeWorld.start(t);
     const [v1, v2] = [world.build(V1), world.build(V2)];
     await cutOff(world, v1, v2);
-    const drained = await runCli(["node", v1, "--drain"], world.env());
+    // The old build is no longer on the machine: it is kept, and found by what the messages call it.
+    rmSync(dirname(v1), { recursive: true });
+    const early = world.node(v2);
+    const [, hash] = /in force is version 1 \((\w{12})\)/.exec((await refusals(early))[0]!)!;
+    await early.stop();
+    const drained = await runCli(["node", "--build", hash!, "--drain"], world.env());
     assert.equal(drained.code, 0, drained.stderr);
     for (const shard of [0, 1]) assert.match(drained.stderr, new RegExp(`counts/${shard} has handed over`));
     await world.running(v2);
@@ -99,7 +106,7 @@ suite("an old build that was killed behind the epoch entry of one partition", ()
 suite("an upgrade whose node is killed at any moment", () => {
   test("comes to its end when the node is started again and asked once more", TIMEOUT, async (t) => {
     const world = await UpgradeWorld.start(t);
-    const delays = [0, 10, 20, 40, 80];
+    const delays = [0, 20, 60];
     const builds = [1, ...delays.map((_, i) => i + 2)].map((version) => world.build({ ...V1, version }));
     for (const [i, delay] of delays.entries()) {
       const old = new RestartingNode({ app: builds[i]!, natsUrl: world.natsUrl, dataDir: world.dataDir, env: world.env() });
@@ -116,10 +123,10 @@ suite("an upgrade whose node is killed at any moment", () => {
     await world.running(builds.at(-1)!);
     await world.hit(20);
     const versions = world.assertCounted(await world.untilOutputs(world.hits));
-    for (const each of versions) assert.deepEqual(each, [1, 2, 3, 4, 5, 6]);
+    for (const each of versions) assert.deepEqual(each, [1, 2, 3, 4]);
     assert.deepEqual(await world.epochs(), [
-      [1, 2, 3, 4, 5, 6],
-      [1, 2, 3, 4, 5, 6],
+      [1, 2, 3, 4],
+      [1, 2, 3, 4],
     ]);
   });
 });

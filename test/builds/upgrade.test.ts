@@ -1,10 +1,13 @@
 /** `tidemark upgrade` with real nodes in production: what a hand-over gives, and what is refused before anything is appended. */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { suite, test } from "node:test";
+import { runCli } from "../support/cli-run.ts";
 import { getJson, shardsOf, untilShards } from "../support/node-process.ts";
 import { UpgradeWorld, V1, V2, V2_ALIKE, V2_BROKEN, V3 } from "../support/upgrade-world.ts";
 
-const TIMEOUT = { timeout: 120_000 };
+const TIMEOUT = { timeout: 300_000 };
 const running = (shards: readonly { readonly status: string }[]): boolean => shards.every(({ status }) => status === "running");
 
 suite("a node in production that is upgraded", () => {
@@ -20,6 +23,7 @@ suite("a node in production that is upgraded", () => {
     })();
     const { stderr } = await world.upgrade(first, v2);
     assert.match(stderr, /2 shards have handed over/);
+    const [, snapshot] = /snapshots: (counts\.\S+)/.exec(stderr)!;
     assert.match(stderr, new RegExp(`tidemark node ${v2} --profile production`));
     done = true;
     await publishing;
@@ -33,6 +37,16 @@ suite("a node in production that is upgraded", () => {
         ["handed-over", 2],
       ],
     );
+    const kept = await getJson<{ reason: string; shards: { position: string; version: number }[] }>(`${url}/v1/snapshots/${snapshot}`);
+    const ends = (await shardsOf(url)).map(({ position }) => position);
+    assert.deepEqual([kept.reason, kept.shards.map(({ position }) => position)], ["epoch", ends]);
+    // On another machine, where no state is, the snapshot says the same of a build as the state would.
+    const elsewhere = { ...world.env(), TIDEMARK_DATA_DIR: world.folder() };
+    const trial = await runCli(["migrate", "--dry-run", world.build(V2_BROKEN), "--snapshot", snapshot!], elsewhere);
+    assert.equal(trial.code, 1, trial.stderr);
+    assert.match(trial.stdout, /^\{"job":"counts","actor":"counter","version":2,"from":\[1\],"actors":5,"migrate":0,"fail":5,/);
+    assert.equal((await runCli(["migrate", "--dry-run", v2, "--snapshot", snapshot!], elsewhere)).code, 0);
+    assert.deepEqual(readdirSync(join(elsewhere.TIDEMARK_DATA_DIR, "scratch")), []);
     assert.equal(await first.stop(), 0);
     const second = await world.running(v2);
     await world.hit(20);

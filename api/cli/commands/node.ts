@@ -1,6 +1,8 @@
 /** `tidemark node [app.ts]`: one node in this process. What it does is in `node-command.ts`, loaded when it runs. */
 import { SHIPPED_APP } from "../../../runtime/app.ts";
-import { choice, command, flag, optional, usageError } from "../framework/command.ts";
+import { readConfig } from "../../../runtime/node/config.ts";
+import { choice, command, flag, optional, text, usageError } from "../framework/command.ts";
+import { unpackedBuild } from "../unpacked-build.ts";
 
 export const node = command({
   name: "node",
@@ -15,19 +17,22 @@ export const node = command({
       ["development", "production"],
       "what becomes of a job whose code changed; TIDEMARK_PROFILE, else development, when not given",
     ),
+    build: text("HASH", "run this build, kept beside the snapshots, instead of an app; `tidemark builds list` shows them"),
     drain: flag("fold to the log's end, or up to the epoch of the build that follows, commit, take a snapshot and end"),
   },
   examples: [
     { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts", says: "Serves until SIGTERM" },
     { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts --profile production", says: "Deletes nothing" },
-    { line: "tidemark node old.ts --profile production --drain", says: "Finishes what only the old build may fold" },
+    { line: "tidemark node old.ts --drain", says: "Finishes what only the old build may fold" },
   ],
   ends: "by-itself",
-  async run({ args, options: { profile, drain }, env }) {
+  async run({ args, options: { profile, drain, build }, env }) {
     if (drain && profile === "development")
       throw usageError("node: --drain deletes nothing, --profile development may. Leave one of them out.");
+    if (build !== undefined && args.app !== undefined) throw usageError("node: write an app, or --build, not both.");
     const { nodeCommand } = await import("../node-command.ts");
     const chosen = drain ? "production" : profile;
-    return await nodeCommand(args.app ?? SHIPPED_APP, chosen === undefined ? env : { ...env, TIDEMARK_PROFILE: chosen }, drain);
+    const app = build === undefined ? (args.app ?? SHIPPED_APP) : await unpackedBuild(build, readConfig(env));
+    return await nodeCommand(app, chosen === undefined ? env : { ...env, TIDEMARK_PROFILE: chosen }, drain);
   },
 });

@@ -1,13 +1,14 @@
 /** `tidemark upgrade [app.ts]`: the node that runs hands its shards over to a new build (docs/upgrade.md). */
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
+import { isTidemarkError } from "../../../runtime/errors.ts";
 import type { DryRun } from "../../../runtime/migration/dry-run.ts";
 import type { AppBuild } from "../../../runtime/node/app-build.ts";
-import { type Config, foldSettingsOf, readConfig } from "../../../runtime/node/config.ts";
+import { type Config, readConfig } from "../../../runtime/node/config.ts";
 import type { ApiClient } from "../client/api-client.ts";
-import { type OperationItem, operationEnded } from "../client/operation-wait.ts";
-import { command, flag, optional, usageError } from "../framework/command.ts";
-import { triedOn, writeFindings } from "../migration-findings.ts";
+import { runOperation } from "../client/operation-run.ts";
+import { command, flag, optional, text, usageError } from "../framework/command.ts";
+import { writeFindings } from "../migration-findings.ts";
+import { loadedBuild, tryMigrations } from "../migration-trial.ts";
 import { printable } from "../terminal/printable.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -27,39 +28,36 @@ export const upgrade = command({
   ],
   arguments: { app: optional("module of the new build; ./app.ts when not given", { file: true }) },
   options: {
+    snapshot: text("ID", "try the migrations on this snapshot, where the state is not on this machine"),
     force: flag("hand over although migrations fail on some actors, or cannot be tried here; those become dead letters"),
   },
   examples: [{ line: "tidemark upgrade app.ts", says: "Hands over to app.ts as it is on the disk now" }],
   async run({ args, options, env, terminal, api }) {
     const app = args.app ?? "app.ts";
     if (!existsSync(app)) throw usageError(`there is no app file ${app}.`);
-    const build = await tried(app, readConfig(env), options.force, terminal);
+    const build = await tried(app, readConfig(env), options, terminal);
     if (build === undefined) return 1;
-    const operation = await handOver(api(), build, terminal);
-    if (operation.status !== "succeeded") {
-      const { code, detail } = operation.error ?? { code: operation.status.toUpperCase(), detail: "the hand-over was ended." };
-      terminal.notice(printable(`${code}: ${detail}`));
-      terminal.notice("what is handed over stays so; give the same command again when that is mended");
-      return 1;
-    }
-    if (terminal.json) await terminal.record(operation);
-    tell(terminal, operation.result as HandedOver, app);
+    const result = await handOver(api(), build, terminal);
+    if (terminal.json) await terminal.record(result);
+    tell(terminal, result, app);
     return 0;
   },
 });
 
 /** The build, when it may follow; `undefined` when migrations fail and that was not accepted. */
-async function tried(app: string, config: Config, force: boolean, terminal: Terminal): Promise<AppBuild | undefined> {
-  const { dryRunMigrations } = await import("../../../runtime/migration/dry-run.ts");
-  const { isTidemarkError } = await import("../../../runtime/errors.ts");
-  const task = { app, settings: foldSettingsOf(config) };
+async function tried(
+  app: string,
+  config: Config,
+  { force, snapshot }: { readonly force: boolean; readonly snapshot: string | undefined },
+  terminal: Terminal,
+): Promise<AppBuild | undefined> {
   let trial: DryRun;
   try {
-    trial = await dryRunMigrations({ ...task, dataDir: config.dataDir }, triedOn(terminal));
+    trial = await tryMigrations(app, config, snapshot, terminal);
   } catch (error) {
     if (!force || !isTidemarkError(error, "STATE_MISSING")) throw error;
     terminal.notice("there is no state here: the migrations are not tried");
-    return (await dryRunMigrations({ ...task, dataDir: undefined }, () => {})).build;
+    return await loadedBuild(app, config);
   }
   await writeFindings(terminal, trial.found);
   const failing = trial.found.reduce((sum, { fail }) => sum + fail, 0);
@@ -68,17 +66,14 @@ async function tried(app: string, config: Config, force: boolean, terminal: Term
   return undefined;
 }
 
-async function handOver(api: ApiClient, { jobs }: AppBuild, terminal: Terminal): Promise<OperationItem> {
-  const { body } = await api.ask("POST", "/v1/hand-overs", {
-    body: { jobs: jobs.map(({ name, log, identity }) => ({ job: name, log, identity })) },
-    headers: { "idempotency-key": randomUUID() },
-  });
-  let told = -1;
-  return await operationEnded(api, body as OperationItem, ({ done, total }) => {
-    if (done === told) return;
-    told = done;
-    terminal.notice(total === null ? "asked every shard" : `${done} of ${total} shards have handed over`);
-  });
+async function handOver(api: ApiClient, { jobs }: AppBuild, terminal: Terminal): Promise<HandedOver> {
+  const body = { jobs: jobs.map(({ name, log, identity }) => ({ job: name, log, identity })) };
+  try {
+    return (await runOperation(api, terminal, "/v1/hand-overs", body)) as HandedOver;
+  } catch (error) {
+    terminal.notice("what is handed over by now stays so; mend what follows and give the same command again");
+    throw error;
+  }
 }
 
 /** On stderr, for stdout is the record where a program reads it. */
