@@ -32,7 +32,7 @@ export class MemoryOutputBroker {
   /** Sequence k at k - 1; `undefined` when deleted. */
   #messages: (StoredMessage | undefined)[] = [];
   /** Of the message stored last; the server keeps it when that message is deleted. */
-  #lastId = "";
+  #lastId: string | undefined = "";
   #bytes = 0;
   #refusals: Refusal[] = [];
   #losing = 0;
@@ -58,15 +58,15 @@ export class MemoryOutputBroker {
   }
 
   /** Stores `output` if its sequence and predecessor are as they must be. */
-  publish({ k, subject, payload, chain }: Output, previousChain: string): PublishReply {
+  publish({ k, subject, payload, chain }: Output, previousChain: string | undefined): PublishReply {
     if (this.#missing) return { code: REFUSALS.noResponder, detail: "No stream takes the subject." };
     const refused = this.#refusals.shift();
     if (refused !== undefined) return refused;
     const last = this.#messages.length;
     if (payload.length > this.#messageBytesMax) return { code: REFUSALS.tooLarge, detail: "message size exceeds maximum allowed" };
     if (last !== k - 1) return { code: REFUSALS.wrongLastSequence, detail: `wrong last sequence: ${last}` };
-    if (k > 1 && this.#lastId !== previousChain) {
-      return { code: REFUSALS.wrongLastMessageId, detail: `wrong last msg ID: ${this.#lastId}` };
+    if (k > 1 && previousChain !== undefined && this.#lastId !== previousChain) {
+      return { code: REFUSALS.wrongLastMessageId, detail: `wrong last msg ID: ${this.#lastId ?? ""}` };
     }
     if (this.#bytes + subject.length + payload.length > this.#bytesMax) {
       return { code: REFUSALS.streamFull, detail: "maximum bytes exceeded" };
@@ -96,6 +96,11 @@ export class MemoryOutputBroker {
   truncate(lastSequence: number): void {
     for (const message of this.#messages.splice(lastSequence)) this.#bytes -= sizeOf(message);
     this.#lastId = this.#messages.at(-1)?.chain ?? "";
+  }
+
+  /** As nats-server does when the stream is restored from a backup, until a message is stored or it is started again. */
+  forgetLastId(): void {
+    this.#lastId = undefined;
   }
 
   /** The last message is deleted; its number is not given again. */
@@ -167,11 +172,11 @@ export class MemoryOutputStream implements OutputStream {
     return message === undefined ? undefined : { k, ...message, payload: new Uint8Array(message.payload) };
   }
 
-  open(k: number, chain: string): OutputWindow {
+  open(k: number, chain: string, unnamed = false): OutputWindow {
     const broker = this.#broker;
     const window: PipelinedWindow = new PipelinedWindow(
       k,
-      chain,
+      unnamed ? undefined : chain,
       {
         stream: this.stream,
         publish(output, previousChain, ask) {

@@ -71,9 +71,9 @@ export class NatsOutputStream implements OutputStream {
     return message === null ? undefined : outputOf(message);
   }
 
-  open(k: number, chain: string): OutputWindow {
+  open(k: number, chain: string, unnamed = false): OutputWindow {
     const number = ++this.#tries;
-    const window = new PipelinedWindow(k, chain, this.#transport(number), this.#options);
+    const window = new PipelinedWindow(k, unnamed ? undefined : chain, this.#transport(number), this.#options);
     this.#windows.set(number, window);
     return window;
   }
@@ -92,7 +92,7 @@ export class NatsOutputStream implements OutputStream {
     const replyRoot = `${this.#inbox}.${number}.`;
     return {
       stream: this.stream,
-      publish(output: Output, previousChain: string, ask: boolean) {
+      publish(output: Output, previousChain: string | undefined, ask: boolean) {
         headers.write(output, previousChain);
         if (ask) asked.reply = replyRoot + output.k;
         nc.publish(output.subject, output.payload, ask ? asked : unasked);

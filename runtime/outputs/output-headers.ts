@@ -21,13 +21,13 @@ export class OutputHeaders {
   #start = 0;
   #end = 0;
 
-  write({ k, chain }: Output, previousChain: string): void {
+  write({ k, chain }: Output, previousChain: string | undefined): void {
     if (this.#end + HEADERS_MAX_BYTES > SLAB_BYTES) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#end = 0;
     }
     // The first output has no predecessor to name.
-    const behind = k === 1 ? "" : `Nats-Expected-Last-Msg-Id: ${previousChain}\r\n`;
+    const behind = k === 1 || previousChain === undefined ? "" : `Nats-Expected-Last-Msg-Id: ${previousChain}\r\n`;
     const text = `NATS/1.0\r\nNats-Expected-Last-Sequence: ${k - 1}\r\nNats-Msg-Id: ${chain}\r\n${behind}${CHAIN_HEADER}: ${chain}\r\ncontent-type: ${OUTPUT_CONTENT_TYPE}\r\n\r\n`;
     this.#start = this.#end;
     this.#end += this.#slab.write(text, this.#start, "latin1");

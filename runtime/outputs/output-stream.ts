@@ -32,8 +32,11 @@ export interface OutputStream {
   createdAt(): Promise<number>;
   /** Output k as stored, through the leader; `undefined` when there is none. */
   get(k: number): Promise<Output | undefined>;
-  /** A window that publishes k+1, k+2, … behind output `k` with chain `chain`. */
-  open(k: number, chain: string): OutputWindow;
+  /**
+   * A window that publishes k+1, k+2, … behind output `k` with chain `chain`. `unnamed`: its first message expects the sequence of
+   * the one before it and not its id, for a server that has forgotten that; only right behind reading k.
+   */
+  open(k: number, chain: string, unnamed?: boolean): OutputWindow;
 }
 
 /**

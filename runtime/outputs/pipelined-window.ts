@@ -23,8 +23,8 @@ export interface WindowOptions {
 
 export interface WindowTransport {
   readonly stream: string;
-  /** Sends `output` behind the one with `previousChain`. Throws when it cannot be sent at all. */
-  publish(output: Output, previousChain: string, ask: boolean): void;
+  /** Sends `output` behind the one with `previousChain`, if that is named. Throws when it cannot be sent at all. */
+  publish(output: Output, previousChain: string | undefined, ask: boolean): void;
   /** The window listens no more. */
   closed(): void;
 }
@@ -41,16 +41,17 @@ export class PipelinedWindow implements OutputWindow {
   #acknowledged: number;
   #refusal: Refusal | undefined;
   #sent: number;
-  #sentChain: string;
+  /** Of the message sent last; `undefined` when the next one does not name it. */
+  #sentChain: string | undefined;
   #asked: number;
   #bytes = 0;
   #held: Output | undefined;
-  #heldBehind = "";
+  #heldBehind: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
   #closed = false;
 
-  constructor(k: number, chain: string, transport: WindowTransport, options: WindowOptions) {
+  constructor(k: number, chain: string | undefined, transport: WindowTransport, options: WindowOptions) {
     this.#transport = transport;
     this.#messagesMax = options.messagesMax ?? 2_048;
     this.#bytesMax = options.bytesMax ?? 8 << 20;

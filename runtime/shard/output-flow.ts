@@ -12,6 +12,7 @@ import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Clock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { LastOutput, OutputStream, OutputWindow } from "../outputs/output-stream.ts";
+import { REFUSALS } from "../outputs/publish-reply.ts";
 
 /** Bytes of payload that may wait unacknowledged. */
 export const WAITING_BYTES_MAX = 32 * 1024 * 1024;
@@ -23,6 +24,8 @@ export const DOUBT_MS = 30_000;
 const CUT_AT = 4_096;
 const RETRY_MS = 100;
 const RETRY_MAX_MS = 2_000;
+/** What a message gets that names another predecessor than the server knows, or that was sent behind such a one. */
+const ID_REFUSALS: ReadonlySet<string> = new Set([REFUSALS.wrongLastMessageId, REFUSALS.wrongLastSequence]);
 const GONE: LastOutput = { sequence: 0, chain: undefined };
 
 export interface OutputFlowOptions {
@@ -53,6 +56,8 @@ export class OutputFlow {
   #count: number;
   /** The last refusal, behind which output, and how long a second one of the kind is waited for. */
   #refusedAt = { code: "", k: -1, waitMs: 0 };
+  /** The next window's first message does not name the one before it, which was just read. */
+  #unnamed = false;
   #stopped = false;
   /** Highest k that this flow ever sent. */
   #sentUpTo = 0;
@@ -151,7 +156,10 @@ export class OutputFlow {
     this.#sent = 0;
     // A full stream refuses the same output until somebody makes room.
     if (again) await this.#options.clock.sleep(this.#refusedAt.waitMs);
+    // nats-server 2.15.1 forgets the id of a restored stream's last message and then refuses whatever names it.
+    this.#unnamed = again && ID_REFUSALS.has(refusal.code);
     await this.#settle();
+    this.#unnamed = false;
     this.pump();
   }
 
@@ -231,7 +239,7 @@ export class OutputFlow {
   #publishBehind(at: { readonly k: number; readonly chain: string }): void {
     this.#acknowledge(at.k);
     this.#sent = 0;
-    this.#window = this.#options.stream.open(at.k, at.chain);
+    this.#window = this.#options.stream.open(at.k, at.chain, this.#unnamed);
     this.#window.onAcknowledged = this.#options.onStored;
   }
 

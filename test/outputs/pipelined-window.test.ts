@@ -10,7 +10,7 @@ const outputs = sampleOutputs("risk", 200);
 const stored = (sequence: number, stream = "risk-out-0") => ({ sequence, stream });
 
 function openWindow(options: WindowOptions = {}) {
-  const published: { k: number; ask: boolean; previousChain: string }[] = [];
+  const published: { k: number; ask: boolean; previousChain: string | undefined }[] = [];
   const window = new PipelinedWindow(
     0,
     NO_CHAIN,

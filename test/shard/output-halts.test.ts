@@ -232,6 +232,30 @@ suite("a stream that refuses", () => {
   });
 });
 
+suite("a server that has forgotten the id of the last message, as after a restore", () => {
+  for (const events of [1, 10]) {
+    test(`takes what does not name it, ${events} at once`, async () => {
+      const { world, shard } = await settled();
+      world.broker.forgetLastId();
+      const log = new ScriptLog();
+      for (let i = 0; i < events; i++) log.run([{ say: `after ${i}` }], { id: `after${i}`, key: "k" });
+      await world.feed(log);
+      await world.settle(shard);
+      await world.drain(shard);
+      await world.assertExact();
+    });
+  }
+
+  test("and another's message there halts the shard, and nothing of ours is stored behind it", async () => {
+    const { world, shard } = await settled();
+    world.broker.appendForeign("script.out.0.k1.x", Buffer.from("foreign"));
+    world.broker.forgetLastId();
+    await world.feed(tenMore(10));
+    assert.equal(await haltOf(shard), "OUTPUT_DIVERGED");
+    assert.equal(world.broker.lastSequence, 11);
+  });
+});
+
 test("late answers of a window that was given up do not count for the next", async () => {
   const { world, shard } = await settled(new MemoryWorld(job, { window: { messagesMax: 4, askEvery: 1, ackTimeoutMs: 3 } }));
   const commits = world.store.commits;
