@@ -6,6 +6,8 @@ import { undamaged } from "../../actors/fold/damaged-row.ts";
 import { META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, newMeta, readMeta, STATE_FORMAT } from "../../actors/fold/meta.ts";
 import { committedStateHash } from "../../actors/fold/shard-state.ts";
+import { type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
+import { formatInstant } from "../../actors/model/time.ts";
 import { TidemarkError } from "../errors.ts";
 import { primitives } from "../primitives.ts";
 import { type EpochPlan, openEpochs } from "./epochs.ts";
@@ -27,7 +29,10 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
   }
   // Positions in another log say nothing here.
   const stored = otherLog === undefined ? found : undefined;
-  if (stored !== undefined) await checkLogEnd(parts, stored);
+  if (stored !== undefined) {
+    await checkLogEnd(parts, stored);
+    await checkLastEntry(parts, stored);
+  }
   const committed = stored === undefined ? {} : { committed: { epoch: stored.epoch, root: stored.epochRoot } };
   const mayBeginAnew = (): Promise<void> => refuseBesideAnother(parts);
   const { plan } = await openEpochs(log, { log: job.log, partition, job: job.name, identity, profile, mayBeginAnew, ...committed });
@@ -101,4 +106,20 @@ async function checkLogEnd(parts: ShardParts, meta: Meta): Promise<void> {
     told = true;
     await clock.sleep(Math.min(RETRY_MS, doubtMs));
   }
+}
+
+/**
+ * A log that lost its tail and was filled again reaches behind the state and holds other entries there: the one at the state's position
+ * was stored later than the state says that anything was. LOG_TRUNCATED at once, for that is no answer of a leader that lags.
+ */
+async function checkLastEntry({ log }: ShardParts, meta: Meta): Promise<void> {
+  const { sequence } = meta.last;
+  if (sequence === 0) return;
+  const entry = await log.firstOn(">", sequence);
+  // One that was erased or trimmed says nothing.
+  if (entry?.sequence !== sequence || entry.logTime <= meta.processingTime) return;
+  throw new TidemarkError(
+    "LOG_TRUNCATED",
+    `${log.stream} holds another entry at ${sequence} than the shard has folded: it was stored at ${formatInstant(entry.logTime)}, and nothing that was folded is newer than ${formatInstant(meta.processingTime)}.`,
+  );
 }

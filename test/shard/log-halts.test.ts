@@ -12,8 +12,8 @@ import { ScriptLog, scriptedJob } from "../support/scripted.ts";
 const job = scriptedJob();
 const TUNING = { doubtMs: 30_000, groupMs: 0 };
 
-function events(from: number, count: number): ScriptLog {
-  const log = new ScriptLog();
+function events(from: number, count: number, logTime?: number): ScriptLog {
+  const log = new ScriptLog(logTime);
   for (let i = from; i < from + count; i++) log.run([{ add: 1 }, { say: `s${i}` }], { id: `e${i}`, key: `k${i % 3}` });
   return log;
 }
@@ -121,6 +121,17 @@ suite("a log that ends before the state", () => {
     await world.feed(events(20, 20));
     const published = world.published();
     assert.equal(await codeOf(world.start(TUNING)), "CODE_UNAVAILABLE");
+    assert.deepEqual(world.published(), published);
+    assert(world.store.get("m") !== undefined);
+  });
+
+  test("and was filled again behind that is known by the time of the entry at the position", async () => {
+    const world = await folded();
+    // The epoch's entry is kept.
+    world.log.truncate(world.log.lastSequence - 1);
+    await world.feed(events(20, 20, world.log.now + 1));
+    const published = world.published();
+    assert.equal(await codeOf(world.start(TUNING)), "LOG_TRUNCATED");
     assert.deepEqual(world.published(), published);
     assert(world.store.get("m") !== undefined);
   });

@@ -101,9 +101,8 @@ export class LedgerWorld {
   }
 
   /** What was published last counts as never written. */
-  forget(partition: number, from: number, to = Number.POSITIVE_INFINITY): void {
-    const events = this.#paid[partition]!;
-    events.splice(from, Math.min(to, events.length) - from);
+  forget(partition: number, from: number): void {
+    this.#paid[partition]!.splice(from);
   }
 
   async #send(events: readonly Paid[]): Promise<void> {
@@ -147,6 +146,12 @@ export class LedgerWorld {
     }
   }
 
+  async untilAllPublished(): Promise<void> {
+    for (const job of ["ledger", "watch"]) {
+      for (let partition = 0; partition < PARTITIONS; partition++) await this.untilPublished(job, partition);
+    }
+  }
+
   /** Nothing is lost, nothing doubled, each sum is right, in order, and the chain goes through from the first message to the last. */
   async assertOutputs(job: string, partition: number): Promise<void> {
     await this.untilPublished(job, partition);
@@ -170,6 +175,12 @@ export class LedgerWorld {
       if (chain !== undefined) assert.equal(output.chain, chainOf(chain, output.subject, output.payload), `${CHAIN_HEADER} of ${output.k}`);
       chain = output.chain;
     }
+  }
+
+  /** Each message with its number, subject, chain and payload. */
+  async outputTexts(job: string, partition: number): Promise<readonly string[]> {
+    const stored = await storedOutputs(this.nc, job, partition);
+    return stored.map(({ k, subject, chain, payload }) => `${k} ${subject} ${chain} ${Buffer.from(payload).toString()}`);
   }
 
   /** The folder that the pages name. */
