@@ -10,6 +10,7 @@ import type { TestContext } from "node:test";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { slotOf } from "../../actors/model/key.ts";
 import { type LogPublisher, openLogPublisher } from "../../runtime/log/log-publisher.ts";
+import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import { chainOf, NO_CHAIN } from "../../runtime/outputs/chain.ts";
 import { CHAIN_HEADER } from "../../runtime/outputs/output-headers.ts";
@@ -19,6 +20,12 @@ import { startTestNats, type TestNats } from "./nats.ts";
 import { NodeProcess, shardsOf } from "./node-process.ts";
 
 const APP = new URL("./ledger-app.ts", import.meta.url).pathname;
+/** The ledger as other builds. */
+export const LEDGER_BUILDS = {
+  sameVersion: new URL("./ledger-builds/same-version.ts", import.meta.url).pathname,
+  nextVersion: new URL("./ledger-builds/next-version.ts", import.meta.url).pathname,
+  renamed: new URL("./ledger-builds/renamed.ts", import.meta.url).pathname,
+};
 const LOG = "ledger";
 export const PARTITIONS = 2;
 /** Keys of each partition. */
@@ -100,9 +107,13 @@ export class LedgerWorld {
     await this.#send(this.#paid[partition]!.slice(from));
   }
 
-  /** What was published last counts as never written. */
-  forget(partition: number, from: number): void {
-    this.#paid[partition]!.splice(from);
+  /** These events of the partition count as never written. */
+  forget(partition: number, from: number, to = Number.POSITIVE_INFINITY): void {
+    this.#paid[partition]!.splice(from, to - from);
+  }
+
+  async logEnd(partition: number): Promise<number> {
+    return (await new NatsPartitionLog(this.nc, LOG, partition).bounds()).lastSequence;
   }
 
   async #send(events: readonly Paid[]): Promise<void> {

@@ -1,4 +1,4 @@
-/** Backup and restore of a stream as `nats stream backup` and `nats stream restore` do it, by the server's own protocol. */
+/** What an operator does to a stream with `nats stream backup`, `restore`, `rm`, `purge --seq` and `edit`, by the server's own protocol. */
 import assert from "node:assert/strict";
 import { createInbox, type NatsConnection } from "@nats-io/transport-node";
 
@@ -46,6 +46,12 @@ export async function deleteStream(nc: NatsConnection, stream: string): Promise<
 /** Deletes the messages before `sequence`. */
 export async function purgeBefore(nc: NatsConnection, stream: string, sequence: number): Promise<void> {
   await ask(nc, `STREAM.PURGE.${stream}`, { seq: sequence });
+}
+
+/** As `nats stream edit` does. */
+export async function editStream(nc: NatsConnection, stream: string, edit: object): Promise<void> {
+  const { config } = await ask<{ config: object }>(nc, `STREAM.INFO.${stream}`, undefined);
+  await ask(nc, `STREAM.UPDATE.${stream}`, { ...config, ...edit });
 }
 
 async function ask<T>(nc: NatsConnection, path: string, body: unknown): Promise<T> {
