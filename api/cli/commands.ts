@@ -21,6 +21,7 @@ import { start } from "./commands/start.ts";
 import { stateExpiries, stateSizes } from "./commands/state.ts";
 import { topology } from "./commands/topology.ts";
 import { upgrade } from "./commands/upgrade.ts";
+import { trim } from "./commands/trim.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
 
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   node,
   publish,
   watermark,
+  trim,
   referencePut,
   referenceGet,
   actors,

@@ -17,6 +17,7 @@ import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { stateRoutes } from "./state.ts";
+import { trimRoutes } from "./trim.ts";
 import { watermarkRoutes } from "./watermark.ts";
 
 export function apiRoutes(node: Node): readonly Route[] {
@@ -32,6 +33,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...featureRoutes(node),
     ...ingestRoutes(node),
     ...watermarkRoutes(node),
+    ...trimRoutes(node),
     ...referenceRoutes(node),
     ...deadLetterRoutes(node),
     ...handOverRoutes(node),
