@@ -11,6 +11,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { slotOf } from "../../actors/model/key.ts";
 import { type LogPublisher, openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
+import type { LogBounds } from "../../runtime/log/partition-log.ts";
 import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import { chainOf, NO_CHAIN } from "../../runtime/outputs/chain.ts";
 import { CHAIN_HEADER } from "../../runtime/outputs/output-headers.ts";
@@ -31,6 +32,8 @@ export const PARTITIONS = 2;
 /** Keys of each partition. */
 const KEYS = 4;
 const POLL_MS = 25;
+/** A test says when a snapshot is taken. */
+const ON_DEMAND = { TIDEMARK_SNAPSHOT_EVERY: "0s" };
 
 interface Paid {
   readonly id: string;
@@ -72,8 +75,15 @@ export class LedgerWorld {
   }
 
   /** `app`: another build than the usual one. */
-  async startNode(app = APP): Promise<void> {
-    const env = { TIDEMARK_PROFILE: "production", TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_WORKERS: "1", ...this.#env };
+  async startNode(app = APP, more: Readonly<Record<string, string>> = {}): Promise<void> {
+    const env = {
+      TIDEMARK_PROFILE: "production",
+      TIDEMARK_PARTITIONS: String(PARTITIONS),
+      TIDEMARK_WORKERS: "1",
+      ...ON_DEMAND,
+      ...this.#env,
+      ...more,
+    };
     this.#node = new NodeProcess({ app, natsUrl: this.nats.url, dataDir: this.dataDir, env });
     await this.#node.ready;
   }
@@ -113,7 +123,11 @@ export class LedgerWorld {
   }
 
   async logEnd(partition: number): Promise<number> {
-    return (await new NatsPartitionLog(this.nc, LOG, partition).bounds()).lastSequence;
+    return (await this.logBounds(partition)).lastSequence;
+  }
+
+  async logBounds(partition: number): Promise<LogBounds> {
+    return await new NatsPartitionLog(this.nc, LOG, partition).bounds();
   }
 
   async #send(events: readonly Paid[]): Promise<void> {
@@ -122,6 +136,32 @@ export class LedgerWorld {
     for (const { id, key, cents } of events) {
       await this.#publisher!.publish(key, { specversion: "1.0", id, source: "/ledger", type: "ledger.paid", time, data: { cents } });
     }
+  }
+
+  /** Takes one of every job; gives their ids, by job. */
+  async snapshot(): Promise<Readonly<Record<string, string>>> {
+    const { snapshots } = (await this.operation("/v1/snapshots", {})) as {
+      readonly snapshots: readonly { readonly id: string; readonly job: string }[];
+    };
+    return Object.fromEntries(snapshots.map(({ id, job }) => [job, id]));
+  }
+
+  /** The result of an operation that succeeded. */
+  async operation(path: string, body: object): Promise<unknown> {
+    const url = await this.url();
+    const answer = await fetch(`${url}${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
+    assert.equal(answer.status, 202, await answer.clone().text());
+    let operation = (await answer.json()) as { readonly id: string; readonly status: string; readonly result?: unknown };
+    while (operation.status === "running") {
+      await poll();
+      operation = (await (await fetch(`${url}/v1/operations/${operation.id}`)).json()) as typeof operation;
+    }
+    assert.equal(operation.status, "succeeded", JSON.stringify(operation));
+    return operation.result;
   }
 
   async shard(job: string, partition: number): Promise<ShardReport> {
@@ -192,6 +232,11 @@ export class LedgerWorld {
   async outputTexts(job: string, partition: number): Promise<readonly string[]> {
     const stored = await storedOutputs(this.nc, job, partition);
     return stored.map(({ k, subject, chain, payload }) => `${k} ${subject} ${chain} ${Buffer.from(payload).toString()}`);
+  }
+
+  /** As a machine that is gone leaves it. */
+  deleteDataDir(): void {
+    rmSync(this.dataDir, { recursive: true });
   }
 
   /** The folder that the pages name. */
