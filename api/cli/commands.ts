@@ -20,8 +20,8 @@ import { snapshotCreate, snapshotList, snapshotShow, snapshotVerify } from "./co
 import { start } from "./commands/start.ts";
 import { stateExpiries, stateSizes } from "./commands/state.ts";
 import { topology } from "./commands/topology.ts";
-import { upgrade } from "./commands/upgrade.ts";
 import { trim } from "./commands/trim.ts";
+import { upgrade } from "./commands/upgrade.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
 

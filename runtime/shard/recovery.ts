@@ -6,7 +6,6 @@ import { undamaged } from "../../actors/fold/damaged-row.ts";
 import { META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, newMeta, readMeta, STATE_FORMAT } from "../../actors/fold/meta.ts";
 import { committedStateHash } from "../../actors/fold/shard-state.ts";
-import { type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { TidemarkError } from "../errors.ts";
 import { primitives } from "../primitives.ts";

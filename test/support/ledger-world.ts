@@ -17,6 +17,7 @@ import { chainOf, NO_CHAIN } from "../../runtime/outputs/chain.ts";
 import { CHAIN_HEADER } from "../../runtime/outputs/output-headers.ts";
 import { storedOutputs } from "../../runtime/replay/stored-history.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
+import { snapshotOfAll } from "./folded-snapshot.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
 import { NodeProcess, shardsOf } from "./node-process.ts";
 
@@ -140,7 +141,7 @@ export class LedgerWorld {
 
   /** Takes one of every job; gives their ids, by job. */
   async snapshot(): Promise<Readonly<Record<string, string>>> {
-    const { snapshots } = (await this.operation("/v1/snapshots", {})) as {
+    const { snapshots } = (await snapshotOfAll(await this.url(), () => this.operation("/v1/snapshots", {}))) as {
       readonly snapshots: readonly { readonly id: string; readonly job: string }[];
     };
     return Object.fromEntries(snapshots.map(({ id, job }) => [job, id]));
