@@ -7,7 +7,7 @@ import { type JobManifest, type ShardManifest, storedBytes } from "../../runtime
 import { OperationBody, started } from "./operations.ts";
 import { notFound } from "./problem.ts";
 import { listOf } from "./query.ts";
-import type { Route } from "./route.ts";
+import type { Route, RouteAnswer } from "./route.ts";
 import { Instant, Position } from "./shapes.ts";
 
 const Text = Type.String();
@@ -63,23 +63,7 @@ export function snapshotRoutes(node: Node): readonly Route[] {
       command: true,
       handle: async ({ body, who }) => {
         const { job } = (body ?? {}) as { readonly job?: string };
-        const jobs = job === undefined ? node.jobs.map((running) => running.job.name) : [known(node, job)];
-        const operation = node.operations.start({ kind: "snapshot", unit: "rows", who }, async ({ report }) => {
-          const taken: JobManifest[] = [];
-          let before = 0;
-          for (const name of jobs) {
-            let rows = 0;
-            const progress = (count: number): void => {
-              rows = count;
-              report(before + count);
-            };
-            const manifest = await node.snapshots.take(name, { reason: "request", progress });
-            before += rows;
-            if (manifest !== undefined) taken.push(manifest);
-          }
-          return { snapshots: taken.map(snapshotBody) };
-        });
-        return started(operation);
+        return take(node, job === undefined ? node.jobs.map((running) => running.job.name) : [known(node, job)], who);
       },
     },
     {
@@ -126,6 +110,25 @@ export function snapshotRoutes(node: Node): readonly Route[] {
       },
     },
   ];
+}
+
+function take(node: Node, jobs: readonly string[], who: string): RouteAnswer {
+  const operation = node.operations.start({ kind: "snapshot", unit: "rows", who }, async ({ report }) => {
+    const taken: JobManifest[] = [];
+    let before = 0;
+    for (const name of jobs) {
+      let rows = 0;
+      const progress = (count: number): void => {
+        rows = count;
+        report(before + count);
+      };
+      const manifest = await node.snapshots.take(name, { reason: "request", progress });
+      before += rows;
+      if (manifest !== undefined) taken.push(manifest);
+    }
+    return { snapshots: taken.map(snapshotBody) };
+  });
+  return started(operation);
 }
 
 function known(node: Node, job: string): string {

@@ -17,7 +17,7 @@ import type { ActorReport } from "../node/actor-report.ts";
 import type { CommittedPlace } from "../node/state-reader.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { valueOf } from "../threads/outcome.ts";
+import { outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import { chooseBase, type HistoricBase } from "./historic-base.ts";
 import type { HistoricStand } from "./historic-states.ts";
@@ -110,7 +110,7 @@ export class History {
   /** An actor as of then; `undefined` when the key had none. Throws as `past`, and OPERATIONS_BUSY. */
   async actor(past: Past, type: string, token: string, watch: FoldWatch): Promise<ActorReport | undefined> {
     return await this.#with(past, watch, async ({ thread, id }) =>
-      valueOf(await thread.call("historic actor", (remote) => remote.actor(id, type, token))),
+      outcomeValue(await thread.call("historic actor", (remote) => remote.actor(id, type, token))),
     );
   }
 
@@ -181,7 +181,7 @@ export class History {
 
   async #snapshots({ job, partition }: PastShard): Promise<readonly ShardManifest[]> {
     const thread = await this.#threadOf(this.#parts.codeHash, "this build", job.version);
-    return valueOf(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
+    return outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
   }
 
   async #entriesTo(shard: PastShard, target: HistoricTarget, from: number, end: number): Promise<number> {
@@ -226,7 +226,7 @@ export class History {
     const thread = await this.#threadOf(epoch.codeHash, `${job.name}/${partition}: what follows entry ${epoch.sequence}`, epoch.version);
     const historic = { id, job: job.name, partition, partitions, folder };
     try {
-      const place = valueOf(await thread.call("history", (remote) => remote.begin(historic, manifest), RESTORE_MS));
+      const place = outcomeValue(await thread.call("history", (remote) => remote.begin(historic, manifest), RESTORE_MS));
       return { id, folder, shard, epochRoot, thread, place, busy: true };
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
@@ -257,7 +257,7 @@ export class History {
       watch.report?.(Math.min(done, entries), entries);
       watch.signal.throwIfAborted();
       const { thread, id } = state;
-      const step = valueOf(await thread.call("history step", (remote) => remote.step(id, target, end)));
+      const step = outcomeValue(await thread.call("history step", (remote) => remote.step(id, target, end)));
       done += step.folded;
       if (step.stand !== undefined) state.place = step.stand;
       if (step.result === "reached") return;
@@ -290,7 +290,7 @@ export class History {
     await state.thread.call("history close", (remote) => remote.close(id));
     state.thread = next;
     const { job, partition, partitions } = shard;
-    state.place = valueOf(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
+    state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
   }
 
   async #forget(state: OpenState): Promise<void> {

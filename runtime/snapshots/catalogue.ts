@@ -56,7 +56,7 @@ export class SnapshotCatalogue implements SnapshotSource {
     const name = job === undefined ? undefined : jobSnapshotBlob(job, id);
     const bytes = name === undefined ? undefined : await this.blobs.get(name);
     if (name === undefined || bytes === undefined) throw new TidemarkError("SNAPSHOT_MISSING", `There is no snapshot "${id}".`);
-    return readManifest("job", name, bytes);
+    return readManifest("job", name, this.#seal.open(bytes, name));
   }
 
   /** Throws as {@link SnapshotCatalogue.job} does. */
@@ -64,7 +64,7 @@ export class SnapshotCatalogue implements SnapshotSource {
     const name = shardManifestBlob(job, shard, snapshot);
     const bytes = await this.blobs.get(name);
     if (bytes === undefined) throw new TidemarkError("SNAPSHOT_MISSING", `The manifest ${name} is gone.`);
-    return readManifest("shard", name, bytes);
+    return readManifest("shard", name, this.#seal.open(bytes, name));
   }
 
   /** The shard snapshots that a job snapshot names. Throws as {@link SnapshotCatalogue.job} does. */
@@ -85,7 +85,7 @@ export class SnapshotCatalogue implements SnapshotSource {
         try {
           const bytes = await this.blobs.get(name);
           // Deleted since it was listed.
-          if (bytes !== undefined) read.push(readManifest(kind, name, bytes));
+          if (bytes !== undefined) read.push(readManifest(kind, name, this.#seal.open(bytes, name)));
         } catch (error) {
           if (!isTidemarkError(error, "SNAPSHOT_DAMAGED") && !isTidemarkError(error, "SNAPSHOT_FORMAT")) throw error;
           damaged(name, error);

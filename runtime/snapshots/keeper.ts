@@ -11,7 +11,7 @@ import { connectNats } from "../nats-connect.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import { type Cleared, clearGarbage, type GarbageOptions } from "./garbage.ts";
-import { type JobManifest, jobSnapshotBlob, type ShardManifest, storedBytes, writeManifest } from "./manifest.ts";
+import { type JobManifest, jobSnapshotBlob, type ShardManifest, storedBytes } from "./manifest.ts";
 import { openCatalogue, type SnapshotSettings } from "./open-catalogue.ts";
 import { putManifest } from "./shard-snapshot.ts";
 import { type ChangedSince, SnapshotTaker, type Taken, type TakeRequest } from "./snapshot-taker.ts";
@@ -74,8 +74,8 @@ const keeper: SnapshotKeeper = {
     }),
   seal: (manifest) =>
     outcomeOf(async () => {
-      const { catalogue } = await opened;
-      await putManifest(catalogue.blobs, jobSnapshotBlob(manifest.job, manifest.id), writeManifest(manifest));
+      const { catalogue, seal } = await opened;
+      await putManifest(catalogue.blobs, seal, jobSnapshotBlob(manifest.job, manifest.id), manifest);
     }),
   list: (job) =>
     outcomeOf(async () => {

@@ -11,7 +11,7 @@ import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { ChunkWriter, type Seal } from "./chunk-writer.ts";
-import { type ShardManifest, SNAPSHOT_FORMAT, type SnapshotPart, shardManifestBlob, writeManifest } from "./manifest.ts";
+import { type Manifest, type ShardManifest, SNAPSHOT_FORMAT, type SnapshotPart, shardManifestBlob, writeManifest } from "./manifest.ts";
 import type { Committed, ShardCopy, ShardView } from "./shard-look.ts";
 
 export interface SnapshotShard {
@@ -86,12 +86,13 @@ async function write(
   }
   const parts = [...before, { kind, snapshot, chunks: await writer.finish() }];
   const manifest = manifestOf(committed, shard, snapshot, clock.now(), parts);
-  await putManifest(blobs, shardManifestBlob(shard.job, shard.shard, snapshot), writeManifest(manifest));
+  await putManifest(blobs, seal, shardManifestBlob(shard.job, shard.shard, snapshot), manifest);
   return manifest;
 }
 
 /** Writes a manifest and reads it back. Throws SNAPSHOT_STORE or SNAPSHOT_DAMAGED. */
-export async function putManifest(blobs: BlobStore, name: string, bytes: Uint8Array): Promise<void> {
+export async function putManifest(blobs: BlobStore, seal: Seal, name: string, manifest: Manifest): Promise<void> {
+  const bytes = seal.seal(writeManifest(manifest), name);
   await blobs.put(name, bytes);
   const back = await blobs.get(name);
   if (back === undefined || Buffer.compare(back, bytes) !== 0) {

@@ -18,7 +18,7 @@ export async function outcomeOf<T>(run: () => Promise<T>): Promise<Outcome<T>> {
 }
 
 /** The value, or throws what the other thread threw. */
-export function valueOf<T>({ value, error }: Outcome<T>): T {
+export function outcomeValue<T>({ value, error }: Outcome<T>): T {
   if (error !== undefined) throw new TidemarkError(error.code, error.detail);
   return value as T;
 }

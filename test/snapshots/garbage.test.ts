@@ -6,7 +6,7 @@ import type { BlobStore } from "../../runtime/snapshots/blobs/blob-store.ts";
 import { SnapshotCatalogue } from "../../runtime/snapshots/catalogue.ts";
 import { clearGarbage } from "../../runtime/snapshots/garbage.ts";
 import { KeyRing } from "../../runtime/snapshots/key-ring.ts";
-import { type JobManifest, jobSnapshotBlob, type ShardManifest, SNAPSHOT_FORMAT, writeManifest } from "../../runtime/snapshots/manifest.ts";
+import { type JobManifest, jobSnapshotBlob, type ShardManifest, SNAPSHOT_FORMAT } from "../../runtime/snapshots/manifest.ts";
 import { putManifest } from "../../runtime/snapshots/shard-snapshot.ts";
 import { everythingJob } from "../support/everything-app.ts";
 import { anEverythingHistory } from "../support/everything-history.ts";
@@ -55,13 +55,14 @@ test("whatever the chains, and wherever a clearing dies, what is kept can be res
     fc.asyncProperty(run, async ({ log, ages, dies }) => {
       const shard = await SnapshottedShard.open(log.history(job));
       const { blobs } = shard.catalogue;
+      const keys = await KeyRing.read(undefined);
       const now = Date.now();
       try {
         for (const age of ages.sort((a, b) => b - a)) {
           await shard.commit(3);
           const { manifest } = (await shard.snapshot())!;
           const named = jobManifest(manifest, now - age * HOUR_MS);
-          await putManifest(blobs, jobSnapshotBlob("all", named.id), writeManifest(named));
+          await putManifest(blobs, keys, jobSnapshotBlob("all", named.id), named);
         }
         await blobs.put("all/shards/0/0000000000000001-1795772713085-abcdef/000000", Buffer.from("left by a death"));
         const options = { now: now + 7 * HOUR_MS, keepMs: 30 * 24 * HOUR_MS };
