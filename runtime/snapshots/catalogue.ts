@@ -21,6 +21,7 @@ import type { ReadOptions, SnapshotSource } from "./snapshot-source.ts";
 /** Told of a blob that cannot be read, and why. */
 export type Damaged = (name: string, error: Error) => void;
 
+const UNREADABLE = ["SNAPSHOT_DAMAGED", "SNAPSHOT_FORMAT", "SNAPSHOT_KEY_MISSING"] as const;
 const READS_AT_A_TIME = 8;
 
 export class SnapshotCatalogue implements SnapshotSource {
@@ -87,8 +88,8 @@ export class SnapshotCatalogue implements SnapshotSource {
           // Deleted since it was listed.
           if (bytes !== undefined) read.push(readManifest(kind, name, this.#seal.open(bytes, name)));
         } catch (error) {
-          if (!isTidemarkError(error, "SNAPSHOT_DAMAGED") && !isTidemarkError(error, "SNAPSHOT_FORMAT")) throw error;
-          damaged(name, error);
+          if (!UNREADABLE.some((code) => isTidemarkError(error, code))) throw error;
+          damaged(name, error as TidemarkError);
         }
       });
       await Promise.all(some);

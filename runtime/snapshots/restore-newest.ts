@@ -43,7 +43,11 @@ export interface RestoreReport {
 export async function restoreNewest(source: SnapshotSource, shard: ShardToRestore): Promise<RestoreReport | undefined> {
   const name = `${shard.job}/${shard.partition}`;
   const tell = (message: string): void => shard.notice(`${name}: ${message}`);
-  const manifests = await source.ofShard(shard.job, shard.partition, (_name, error) => tell(`${error.message} An older one is taken.`));
+  const sealed: { readonly name: string; readonly error: Error }[] = [];
+  const manifests = await source.ofShard(shard.job, shard.partition, (name, error) => {
+    if (isTidemarkError(error, "SNAPSHOT_KEY_MISSING")) sealed.push({ name, error });
+    else tell(`a snapshot is passed over: ${error.message}`);
+  });
   for (const manifest of manifests) {
     const why = unfit(manifest, shard);
     if (why !== undefined) {
@@ -66,6 +70,9 @@ export async function restoreNewest(source: SnapshotSource, shard: ShardToRestor
       tell(`the snapshot ${manifest.id} is passed over: ${error.message}`);
     }
   }
+  // To fold everything again for want of a key would be a costly way not to say so.
+  const newest = sealed.sort((a, b) => (a.name < b.name ? 1 : -1))[0];
+  if (newest !== undefined) throw newest.error;
   return undefined;
 }
 
