@@ -102,6 +102,8 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     const publishing = publish(slice, (line) => publishers.get(logOf(line))!.publish(scenario.keyOf(line), scenario.payloadOf(line)));
     if (i < options.kills) {
       // Sometimes before it is ready, sometimes long after: no moment is safe.
+      // One that loses its data directory is killed when there is something to begin from, every second time.
+      if (options.loseDataDir === true && i % 2 === 0) await untilShards(await node.ready, isSnapshotted);
       await Promise.race([pause(random() * 1_200), node.exited]);
       await node.kill();
       log += node.log;
@@ -128,6 +130,10 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
   );
   const stop = async (): Promise<void> => assert.equal(await node.stop(), 0);
   return { nats, nc, lines, dataDir, stop, log: () => log + node.log };
+}
+
+function isSnapshotted(shards: readonly ShardReport[]): boolean {
+  return shards.some(({ lastSnapshot }) => lastSnapshot !== null);
 }
 
 /** The published outputs are, byte for byte, what one fresh fold makes of the same log. */
