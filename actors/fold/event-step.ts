@@ -10,6 +10,7 @@ import type { ActorContext } from "./context.ts";
 import { type EventIdentity, identityOf } from "./dedupe.ts";
 import type { LogEntry } from "./entry.ts";
 import { type Envelope, type Item, type Refused, readEnvelope, readItems } from "./envelope.ts";
+import type { Disposition } from "./fold-observer.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { Call, CallResult, CallSite, HandlerRunner } from "./handler-runner.ts";
 import { jsonText } from "./json-text.ts";
@@ -60,6 +61,8 @@ export class EventStep implements CallSite {
   #subject: SubjectKind = { kind: "unknown" };
   #items: readonly Item[] = [];
   #accepted: Accepted | undefined;
+  /** The watermark before the event in hand, for the observer. */
+  #before: number | undefined;
 
   constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter, pumps: PumpStep) {
     this.#options = options;
@@ -109,9 +112,11 @@ export class EventStep implements CallSite {
   /** True when the event is new and valid: it has lifted the watermark, and timers may fire before `apply`. */
   decide(index: number): boolean {
     const event = readEnvelope(this.#items[index]!);
+    this.#before = this.#state.meta.watermark;
     const verdict = this.#pumps.judge(this.#items[index]!, event);
     if (verdict === "repeated") {
       this.#state.meta.counts.repeated++;
+      this.#observe(index, event, undefined, "repeated");
       return false;
     }
     if (verdict !== "new") return this.#refuse(index, verdict.code, verdict.reason, event, undefined);
@@ -122,6 +127,7 @@ export class EventStep implements CallSite {
     }
     const row = this.#rowOf(event);
     if ("code" in row) return this.#refuse(index, row.code, row.reason, event, undefined);
+    if (this.#subject.kind !== "event") this.#state.touch(row);
     const identity = this.#identify(event);
     const { meta } = this.#state;
     const notBefore = this.#notBefore();
@@ -135,6 +141,7 @@ export class EventStep implements CallSite {
       meta.counts.in++;
       meta.counts.late++;
       this.#side(late(event, meta.watermark!, "undecidable", this.#excerpt(index)), event.id, row);
+      this.#observe(index, event, row, "undecidable");
       return false;
     }
     if (!this.#pumps.seen(event.time)) {
@@ -187,6 +194,7 @@ export class EventStep implements CallSite {
     row.dedupe.add(identity, event.time, at, this.#notBefore(), this.#state.pages(row));
     if (row.forgetIndexedAt === undefined) this.#state.forgetAt(row, event.time + this.#options.job.settings.dedupeHorizonMs + 1);
     this.#state.changed(row);
+    this.#observe(index, event, row, failed ? "dead-lettered" : isLate ? "late" : behind ? "behind" : "applied");
   }
 
   /** Of the event in hand. */
@@ -249,12 +257,14 @@ export class EventStep implements CallSite {
     counts.in++;
     if (seen === "same") {
       counts.duplicate++;
+      this.#observe(index, event, row, "duplicate");
       return false;
     }
     counts.duplicateConflict++;
     const first = row.dedupe.conflictsWith!;
     const firstPosition = formatPosition(this.#options.partition, first.sequence, first.index);
     this.#side(duplicateConflict(event.time, event.id, firstPosition, this.#excerpt(index)), event.id, row);
+    this.#observe(index, event, row, "conflict");
     return false;
   }
 
@@ -292,12 +302,21 @@ export class EventStep implements CallSite {
     counts.in++;
     counts.quarantined++;
     const position = this.#position(index);
-    this.#side(
-      quarantine(event.time ?? this.#entry!.logTime, { reason, code, position, excerpt: this.#excerpt(index) }),
-      event.id,
-      row ?? this.#knownRow(event),
-    );
+    const about = row ?? this.#knownRow(event);
+    if (about !== undefined && this.#subject.kind !== "event") this.#state.touch(about);
+    this.#side(quarantine(event.time ?? this.#entry!.logTime, { reason, code, position, excerpt: this.#excerpt(index) }), event.id, about);
+    this.#observe(index, event, about, "quarantined", code);
     return false;
+  }
+
+  #observe(index: number, event: Envelope | Refused, row: KeyRow | undefined, disposition: Disposition, code?: string): void {
+    const { observer } = this.#options;
+    if (observer === undefined) return;
+    const token = (row ?? this.#knownRow(event))?.token;
+    if (token === undefined) return;
+    const { id, time } = event;
+    const known = event.ok ? { type: event.type, source: event.source } : { type: undefined, source: undefined };
+    observer.event({ token, id, time, ...known, disposition, code, index, watermark: this.#before });
   }
 
   #side(draft: Parameters<OutputWriter["write"]>[0], cause: string | undefined, row: KeyRow | undefined): void {

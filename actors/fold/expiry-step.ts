@@ -3,6 +3,7 @@
  * Handlers do not see the difference, for they never see what has expired; this gives its rows back.
  */
 import type { Job } from "../model/job.ts";
+import type { FoldObserver } from "./fold-observer.ts";
 import type { HandlerRunner } from "./handler-runner.ts";
 import { readTimerRow } from "./keys.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -12,7 +13,10 @@ export class ExpiryStep {
   readonly #state: ShardState;
   readonly #runner: HandlerRunner;
 
-  constructor(job: Job, state: ShardState, runner: HandlerRunner) {
+  readonly #observer: FoldObserver | undefined;
+
+  constructor(job: Job, state: ShardState, runner: HandlerRunner, observer: FoldObserver | undefined) {
+    this.#observer = observer;
     this.#job = job;
     this.#state = state;
     this.#runner = runner;
@@ -30,7 +34,9 @@ export class ExpiryStep {
     const cell = section?.shape.cells.findIndex(({ name }) => name === address.name) ?? -1;
     if (section === undefined || cell === -1)
       throw new Error(`the index names a cell that its actor does not have: ${JSON.stringify(address)}`);
-    this.#runner.expire(row, section, cell, address);
+    if (!this.#runner.expire(row, section, cell, address)) return;
+    this.#state.touch(row);
+    this.#observer?.expiry({ token: address.token, actor: address.actor, cell: address.name, entry: address.id });
   }
 
   /** The dedupe set of a key that has been silent for the whole horizon. */
@@ -41,6 +47,8 @@ export class ExpiryStep {
       this.#state.forgetAt(row, end);
       return;
     }
+    this.#state.touch(row);
+    this.#observer?.expiry({ token: row.token, actor: "", cell: "", entry: "" });
     row.dedupe.clear(this.#state.pages(row));
     this.#state.forgetAt(row, undefined);
   }

@@ -3,6 +3,7 @@
  */
 import type { Job } from "../model/job.ts";
 import type { CallWatch } from "./call-table.ts";
+import type { FoldObserver } from "./fold-observer.ts";
 import type { CodeIdentity, Meta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
 import type { CommittedRows } from "./rows.ts";
@@ -32,6 +33,10 @@ export interface FoldOptions {
   readonly calls?: CallWatch;
   /** For the node's log: stacks belong there, not into the dead letter. */
   readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
+  /** Told what the fold does. */
+  readonly observer?: FoldObserver;
+  /** Whether it keeps the index of what touched a key; see TouchIndex. Default true. */
+  readonly timelineIndex?: boolean;
 }
 
 /** Default of `liveRowsMax`. */

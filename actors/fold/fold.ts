@@ -28,7 +28,8 @@ import { PumpStep } from "./pump-step.ts";
 import { RedriveStep } from "./redrive-step.ts";
 import { ReferenceStep } from "./reference-step.ts";
 import { ResultStep } from "./result-step.ts";
-import { type SealedGroup, ShardState } from "./shard-state.ts";
+import type { SealedGroup } from "./sealed-group.ts";
+import { ShardState } from "./shard-state.ts";
 import { excerptOf, quarantine } from "./side-outputs.ts";
 import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
 import { TimerStep } from "./timer-step.ts";
@@ -69,16 +70,20 @@ export class Fold {
     this.#handedOver = !sameCode(meta.epoch, options.identity);
     this.#primitives = primitives;
     const guard = new HandlerGuard(options.guard);
-    this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, options.liveRowsMax ?? LIVE_ROWS, options.calls);
-    this.#outputs = new OutputWriter(job, partition, meta, primitives);
+    this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, {
+      liveRowsMax: options.liveRowsMax ?? LIVE_ROWS,
+      calls: options.calls,
+      timelineIndex: options.timelineIndex,
+    });
+    this.#outputs = new OutputWriter(job, partition, meta, primitives, options.observer);
     const report = options.onFailure ?? (() => {});
-    const runner = new HandlerRunner(job, partition, this.#state, this.#outputs, primitives, guard, report);
-    this.#timers = new TimerStep(job, this.#state, runner, options.skips);
-    this.#expiries = new ExpiryStep(job, this.#state, runner);
+    const runner = new HandlerRunner(job, partition, this.#state, this.#outputs, primitives, guard, report, options.observer);
+    this.#timers = new TimerStep(job, this.#state, runner, options.skips, options.observer);
+    this.#expiries = new ExpiryStep(job, this.#state, runner, options.observer);
     this.#pumps = new PumpStep(this.#state.pumps);
     this.#events = new EventStep(options, this.#state, runner, this.#outputs, this.#pumps);
     this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
-    this.#reference = new ReferenceStep(this.#state, primitives);
+    this.#reference = new ReferenceStep(this.#state, primitives, options.observer);
     this.#results = new ResultStep(options, this.#state, runner);
     this.#items = this.#events;
   }

@@ -12,6 +12,7 @@ import { formatInstant } from "../model/time.ts";
 import type { CallRecord } from "./call-row.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
 import { throwDamage } from "./damaged-row.ts";
+import type { FoldObserver } from "./fold-observer.ts";
 import type { HandlerGuard } from "./handler-guard.ts";
 import { isFilled, type KeyRow, type Section, type TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
@@ -73,6 +74,7 @@ export class HandlerRunner {
   readonly #calls: LiveCalls;
   readonly #unit = new Unit();
   readonly #sha256: (text: string) => string;
+  readonly #observer: FoldObserver | undefined;
   /** Of the open group, in order. */
   #drafts: Drafted[] = [];
   readonly #onFailure: (position: string, handler: string, thrown: unknown) => void;
@@ -85,8 +87,10 @@ export class HandlerRunner {
     primitives: Primitives,
     guard: HandlerGuard,
     onFailure: (position: string, handler: string, thrown: unknown) => void,
+    observer: FoldObserver | undefined,
   ) {
     this.#job = job;
+    this.#observer = observer;
     this.#state = state;
     this.#timers = new LiveTimers(state, this.#unit);
     this.#calls = new LiveCalls(job.name, partition, state, this.#unit, primitives);
@@ -120,6 +124,7 @@ export class HandlerRunner {
       refusePromise(returned);
     } catch (thrown) {
       throwDamage(thrown);
+      this.#tellLookups(call);
       unit.rollBack(savepoint);
       if (thrown instanceof QuarantineRequest) return thrown;
       this.#tell(call, thrown);
@@ -129,6 +134,7 @@ export class HandlerRunner {
     const outputs = unit.outputs;
     unit.end();
     const lookups = unit.lookups.text;
+    this.#tellLookups(call);
     for (let ordinal = 0; ordinal < outputs.length; ordinal++)
       this.#drafts.push({ draft: outputs[ordinal]!, call, ordinal, lookups, failed: false });
     return "done";
@@ -192,11 +198,15 @@ export class HandlerRunner {
     });
   }
 
-  /** Takes out of the row what expires at an index row that is due; see LiveCell. */
-  expire(row: KeyRow, section: Section, cell: number, address: TimerAddress): void {
+  /** Takes out of the row what expires at an index row that is due, and says whether it went; see LiveCell. */
+  expire(row: KeyRow, section: Section, cell: number, address: TimerAddress): boolean {
     const { shape, cells } = section;
     const live = new LiveCell(this.#state, this.#unit, shape.cells[cell]!, shape.actor, () => cells[cell]);
-    this.#outside(row, () => live.sweep(address));
+    let gone = false;
+    this.#outside(row, () => {
+      gone = live.sweep(address);
+    });
+    return gone;
   }
 
   /** What an earlier build left is brought to this one's shape before a handler sees it. */
@@ -227,6 +237,11 @@ export class HandlerRunner {
     change();
     this.#unit.end();
     this.#unit.undo.length = 0;
+  }
+
+  #tellLookups({ row }: Call): void {
+    const lookups = this.#observer === undefined ? undefined : this.#unit.lookups.text;
+    if (lookups !== undefined) this.#observer!.lookups(row.token, lookups);
   }
 
   #tell(call: Call, thrown: unknown): void {

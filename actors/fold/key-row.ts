@@ -69,6 +69,8 @@ export class KeyRow {
   changedIn = 0;
   /** Number of the overlay that looked at it last. */
   usedIn = 0;
+  /** Entries that touched it since the last seal; see TouchIndex. */
+  touches: number[] | undefined = undefined;
 
   constructor(token: string, slot: number) {
     const key = readKey(token);

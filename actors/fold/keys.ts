@@ -19,9 +19,10 @@ export const TABLE = {
   call: "c",
   pumped: "o",
   sources: "q",
+  touches: "i",
 } as const;
 
-/** Tables that the state hash covers, beside the meta row. */
+/** Tables that the state hash covers, beside the meta row. Not the touches: a node may be told to keep none. */
 export const HASHED_TABLES = [
   TABLE.key,
   TABLE.page,
@@ -132,6 +133,26 @@ export function pumpedRow(slot: number, pump: string, source: number): string {
 /** The clocks of a pump's source partitions; in the table's slot 0. */
 export function sourcesRow(pump: string): string {
   return `${TABLE.sources}${pump}`;
+}
+
+/** Sequences of one row of the index of touches. */
+export const TOUCHES_BLOCK = 16_384;
+
+/** For which entries touches are indexed; no slot's. */
+export const TOUCHED_ROW = `${TABLE.touches}\xff\xff`;
+
+/** Which entries touched a key, of one block of sequences. */
+export function touchesRow(slot: number, token: string, block: number): string {
+  return `${touchesOf(slot, token)}${u32(block)}`;
+}
+
+/** Before the rows of {@link touchesRow} of a key. */
+export function touchesOf(slot: number, token: string): string {
+  return `${TABLE.touches}${u16(slot)}${token}\0`;
+}
+
+export function readTouchesBlock(row: string): number {
+  return readUint(row, row.length - 4, 4);
 }
 
 /** The clocks of timers, and the one by which state expires. */

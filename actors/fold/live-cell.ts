@@ -130,15 +130,17 @@ export class LiveCell implements CellStore {
   }
 
   /** At an index row that is due: takes the slot or entry out, or moves the row to its true time. */
-  sweep(address: TimerAddress): void {
+  sweep(address: TimerAddress): boolean {
     const row = this.#unit.row;
     const kept = address.id === "" ? this.#find(false) : this.#entry(address.id);
     const expiry = kept?.expiry;
     if (kept === undefined || expiry === undefined || expiry.indexedAt !== address.time)
       throw new Error(`the index names something to expire that its actor does not have: ${JSON.stringify(address)}`);
-    if (expiry.at > expiry.indexedAt) this.#setExpiry(row, kept, address.id, { at: expiry.at, indexedAt: expiry.at });
+    const gone = expiry.at <= expiry.indexedAt;
+    if (!gone) this.#setExpiry(row, kept, address.id, { at: expiry.at, indexedAt: expiry.at });
     else if (address.id === "") this.clear();
     else this.deleteEntry(address.id);
+    return gone;
   }
 
   /** A copy: the handler may change the cell while it goes through it. */

@@ -10,7 +10,7 @@ import type { CallAddress } from "./keys.ts";
 import { CHAIN_START } from "./primitives.ts";
 
 /** Layout of every row of a shard; raised when any of them changes. */
-export const STATE_FORMAT = 6;
+export const STATE_FORMAT = 7;
 
 const LAYOUT = layoutOf({});
 

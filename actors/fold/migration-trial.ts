@@ -42,7 +42,7 @@ export class MigrationTrial {
   constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, guard: Guard) {
     this.#job = job;
     this.#guard = new HandlerGuard(guard);
-    this.#state = new ShardState(job, this.#guard.rows(committed), meta, primitives, ROWS_MAX);
+    this.#state = new ShardState(job, this.#guard.rows(committed), meta, primitives, { liveRowsMax: ROWS_MAX });
     this.#timers = new LiveTimers(this.#state, this.#unit);
   }
 

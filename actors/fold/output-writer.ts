@@ -6,6 +6,7 @@ import type { Job } from "../model/job.ts";
 import { NO_KEY_TOKEN } from "../model/key.ts";
 import { formatInstant } from "../model/time.ts";
 
+import type { FoldObserver } from "./fold-observer.ts";
 import type { Meta } from "./meta.ts";
 import type { Primitives } from "./primitives.ts";
 import type { DraftOutput } from "./unit.ts";
@@ -40,8 +41,10 @@ export class OutputWriter {
   readonly #idPrefix: string;
   readonly #sourceJson: string;
   readonly #version: number;
+  readonly #observer: FoldObserver | undefined;
 
-  constructor(job: Job, partition: number, meta: Meta, primitives: Primitives) {
+  constructor(job: Job, partition: number, meta: Meta, primitives: Primitives, observer?: FoldObserver) {
+    this.#observer = observer;
     this.#meta = meta;
     this.#primitives = primitives;
     this.#prefix = `${job.name}.out.${partition}.`;
@@ -68,6 +71,7 @@ export class OutputWriter {
     meta.chain = chain;
     this.#ready.push({ k, subject, payload, chain });
     this.#readyBytes += payload.length;
+    this.#observer?.output({ k, token: origin.token, type: draft.type, unit: origin.unit, payload });
   }
 
   /** Id of the output that will be written behind so many others. */

@@ -53,6 +53,7 @@ export class RedriveStep {
     this.#state.noteRedriven(redrive.deadLetter);
     counts.redriven++;
     const { call } = wanted;
+    this.#state.touch(call.row);
     const result = this.#runner.run(call, wanted.run, this.#options.skips.get(skipName(position, undefined)));
     if (result === "dead-lettered") counts.deadLettered++;
     if (typeof result === "object") {
@@ -63,6 +64,8 @@ export class RedriveStep {
     } else this.#runner.settle();
     const outcome = result === "done" ? "applied" : result === "dead-lettered" ? "dead-lettered" : "quarantined";
     this.#audit(entry, redrive, position, { deadLetter: redrive.deadLetter, outcome, reason: redrive.reason ?? "" }, call);
+    const { deadLetter, handler } = redrive;
+    this.#options.observer?.redrive({ token: call.row.token, deadLetter, handler, outcome, eventId: call.eventId });
   }
 
   #wanted(redrive: RedriveEntry, position: string): Wanted {

@@ -8,6 +8,7 @@ import { isName } from "../model/actor.ts";
 import { SCHEMA_TABLE } from "./activated-schemas.ts";
 import { REFERENCE_ENTRY_MAX_BYTES } from "./bounds.ts";
 import type { LogEntry } from "./entry.ts";
+import type { FoldObserver } from "./fold-observer.ts";
 import type { Primitives } from "./primitives.ts";
 import { type RefusedRecord, readLink, readRecord } from "./reference-entry.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -16,7 +17,10 @@ export class ReferenceStep {
   readonly #state: ShardState;
   readonly #primitives: Primitives;
 
-  constructor(state: ShardState, primitives: Primitives) {
+  readonly #observer: FoldObserver | undefined;
+
+  constructor(state: ShardState, primitives: Primitives, observer: FoldObserver | undefined) {
+    this.#observer = observer;
     this.#state = state;
     this.#primitives = primitives;
   }
@@ -40,6 +44,7 @@ export class ReferenceStep {
     const added = this.#state.reference.table(table).add(record);
     if (typeof added !== "number") return added;
     this.#state.kept(added);
+    this.#observer?.record({ table, id: record.id, version: record.version });
     return undefined;
   }
 }

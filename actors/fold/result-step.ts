@@ -78,6 +78,7 @@ export class ResultStep {
     const row = this.#state.row(call.token);
     const section = row?.sectionOf(call.actor);
     if (row === undefined || section === undefined) throw new Error(`the call ${id} waits for an actor that there is not`);
+    this.#state.touch(row);
     this.#runner.closeCall(row, section, call);
     if (effect === undefined) return;
     const { sequence, logTime } = this.#entry!;
@@ -92,6 +93,11 @@ export class ResultStep {
     );
     const done = this.#runner.runAlone(unit.call, unit.run, skips.get(skipName(position, undefined)));
     if (!done) this.#state.meta.counts.deadLettered++;
+    const { observer } = this.#options;
+    if (observer === undefined) return;
+    const { token, actor: actorName } = call;
+    const { watermark } = this.#state.meta;
+    observer.result({ token, actor: actorName, effect: effect.name, call: id, address, outcome, done, index, watermark });
   }
 
   #excerpt(index: number, outcome: Outcome): () => string {

@@ -10,7 +10,7 @@ import { slotOf } from "../model/key.ts";
 import type { Layout } from "../model/layout.ts";
 import { ActivatedSchemas, SCHEMA_TABLE } from "./activated-schemas.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
-import { CallTable, type CallWatch } from "./call-table.ts";
+import { CallTable } from "./call-table.ts";
 import { DamagedRow, undamaged } from "./damaged-row.ts";
 import type { PageStore } from "./dedupe.ts";
 import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entry-row.ts";
@@ -37,19 +37,11 @@ import type { Primitives } from "./primitives.ts";
 import { PumpState } from "./pump-state.ts";
 import { ReferenceState } from "./reference-state.ts";
 import { type CommittedRows, Rows } from "./rows.ts";
+import type { SealedGroup, ShardStateOptions } from "./sealed-group.ts";
 import { Shapes } from "./shapes.ts";
 import { StateSums, stateHash } from "./state-hash.ts";
 import { TimerIndex } from "./timer-index.ts";
-
-/** Everything that one commit writes, and what it says. */
-export interface SealedGroup {
-  readonly changes: readonly { readonly key: string; readonly value: Uint8Array | null }[];
-  /** The group may be committed when the output stream has so many. */
-  readonly outputs: number;
-  readonly chain: string;
-  readonly sequence: number;
-  readonly stateHash: string;
-}
+import { TouchIndex } from "./touch-index.ts";
 
 /** Live rows beyond what must be in memory, as encoded; the objects take some three times as much. */
 const LIVE_BYTES_MAX = 64 * 1024 * 1024;
@@ -63,6 +55,7 @@ export class ShardState {
   readonly schemas: ActivatedSchemas;
   readonly calls: CallTable;
   readonly pumps: PumpState;
+  readonly #touches: TouchIndex;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -94,7 +87,13 @@ export class ShardState {
   /** Number of the open overlay. */
   #overlay = 1;
 
-  constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, liveRowsMax: number, watch?: CallWatch) {
+  constructor(
+    job: Job,
+    committed: CommittedRows,
+    meta: Meta,
+    primitives: Primitives,
+    { liveRowsMax, calls: watch, timelineIndex = true }: ShardStateOptions,
+  ) {
     this.meta = meta;
     this.#primitives = primitives;
     this.#rows = new Rows(committed);
@@ -106,6 +105,7 @@ export class ShardState {
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives, watch);
     this.pumps = new PumpState(meta, job.settings, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
+    this.#touches = new TouchIndex(this.#rows, committed, meta.cursor, timelineIndex);
     const noteShape = (row: string, bytes: Uint8Array): void => {
       this.#rows.set(row, bytes);
       this.#sums.replace(TABLE.shape, 0, 0n, primitives.rowHash(row, bytes));
@@ -175,6 +175,11 @@ export class ShardState {
     }
   }
 
+  /** Notes that the entry in hand touched the key, other than by standing on its subject. */
+  touch(row: KeyRow): void {
+    this.#touches.touch(row, this.meta.last.sequence);
+  }
+
   /** Notes how much a handler kept: what an overlay holds is bounded in bytes too. */
   kept(bytes: number): void {
     this.#keptBytes += bytes;
@@ -185,7 +190,7 @@ export class ShardState {
   }
 
   get changedRows(): number {
-    return this.#changed.length + this.#changedEntries.length + this.pumps.changedRows + this.#rows.openSize;
+    return this.#changed.length + this.#changedEntries.length + this.pumps.changedRows + this.#touches.size + this.#rows.openSize;
   }
 
   addTimer(address: TimerAddress, slot: number): void {
@@ -278,6 +283,7 @@ export class ShardState {
     this.#keptBytes = 0;
     this.#overlay++;
     this.pumps.seal();
+    this.#touches.seal(this.meta.cursor);
     const metaBytes = writeMeta(this.meta);
     const hash = stateHash(this.#sums, META_ROW, metaBytes, this.#primitives);
     this.#rows.set(META_ROW, metaBytes);

@@ -4,6 +4,7 @@
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
 import type { ActorContext } from "./context.ts";
+import type { FoldObserver } from "./fold-observer.ts";
 import { skipName } from "./fold-options.ts";
 import type { Call, HandlerRunner } from "./handler-runner.ts";
 import { readTimerRow } from "./keys.ts";
@@ -17,8 +18,10 @@ export class TimerStep {
   readonly #state: ShardState;
   readonly #runner: HandlerRunner;
   readonly #skips: ReadonlyMap<string, string>;
+  readonly #observer: FoldObserver | undefined;
 
-  constructor(job: Job, state: ShardState, runner: HandlerRunner, skips: ReadonlyMap<string, string>) {
+  constructor(job: Job, state: ShardState, runner: HandlerRunner, skips: ReadonlyMap<string, string>, observer: FoldObserver | undefined) {
+    this.#observer = observer;
     this.#job = job;
     this.#state = state;
     this.#runner = runner;
@@ -39,6 +42,7 @@ export class TimerStep {
       this.#runner.reindexTimer(row, section, record);
       return;
     }
+    this.#state.touch(row);
     this.#runner.consumeTimer(row, section, record);
     const actor = this.#job.actors.findIndex(({ name }) => name === address.actor);
     const timer = this.#job.actors[actor]?.timers.find(({ name, clock }) => name === address.name && clock === address.clock);
@@ -63,11 +67,16 @@ export class TimerStep {
       return ctx.fire(timer, { name: address.name, id: readKey(record.id) ?? "", time: record.at, data });
     };
     const skip = this.#skips.get(skipName(position, indexRow));
-    if (this.#runner.runAlone(call, run, skip)) return;
-    this.#state.meta.counts.deadLettered++;
-    if (timer.handler !== undefined) return;
-    // What takes the process down is not to be called again.
-    const how = skip === undefined ? "one by one" : "unheard";
-    this.#runner.runAlone(call, (ctx) => ctx.passOver(timer.name, how), undefined);
+    const done = this.#runner.runAlone(call, run, skip);
+    if (!done) this.#state.meta.counts.deadLettered++;
+    if (!done && timer.handler === undefined) {
+      // What takes the process down is not to be called again.
+      const how = skip === undefined ? "one by one" : "unheard";
+      this.#runner.runAlone(call, (ctx) => ctx.passOver(timer.name, how), undefined);
+    }
+    if (this.#observer === undefined) return;
+    const { token, actor: actorName, name } = address;
+    const { at, armedBy } = record;
+    this.#observer.timer({ token, actor: actorName, name, id: readKey(record.id) ?? "", clock: timer.clock, at, armedBy, done });
   }
 }

@@ -7,6 +7,7 @@ import { completion } from "./commands/completion.ts";
 import { deadLettersList, deadLettersRedrive, deadLettersShow } from "./commands/dead-letters.ts";
 import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
+import { explain } from "./commands/explain.ts";
 import { init } from "./commands/init.ts";
 import { jobs } from "./commands/jobs.ts";
 import { migrate } from "./commands/migrate.ts";
@@ -39,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   ask,
   actor,
   outputs,
+  explain,
   deadLettersList,
   deadLettersShow,
   deadLettersRedrive,

@@ -63,14 +63,25 @@ export async function answerPast(
   answer: (past: Past, watch: FoldWatch) => Promise<object | undefined>,
 ): Promise<RouteAnswer> {
   const past = await node.history.past(shard, target);
+  return await answerNowOrLater(node, past, { who, signal }, (watch) => answer(past, watch), missing);
+}
+
+/** The same, of a question whose length is known. */
+export async function answerNowOrLater(
+  node: Node,
+  past: Past,
+  { who, signal }: { readonly who: string; readonly signal: AbortSignal },
+  answer: (watch: FoldWatch) => Promise<object | undefined>,
+  missing = "",
+): Promise<RouteAnswer> {
   if (!node.history.isLong(past)) {
-    const body = await answer(past, { signal });
+    const body = await answer({ signal });
     if (body === undefined) throw notFound(missing);
     return { status: 200, body };
   }
   return started(
     node.operations.start({ kind: "history", unit: "entries", who }, ({ signal: cancelled, report }) =>
-      answer(past, { signal: cancelled, report }),
+      answer({ signal: cancelled, report }),
     ),
   );
 }

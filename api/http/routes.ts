@@ -17,6 +17,7 @@ import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { stateRoutes } from "./state.ts";
+import { timelineRoutes } from "./timeline.ts";
 import { trimRoutes } from "./trim.ts";
 import { watermarkRoutes } from "./watermark.ts";
 
@@ -26,6 +27,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...metricsRoutes(node),
     ...shardRoutes(node),
     ...actorRoutes(node),
+    ...timelineRoutes(node),
     ...queryRoutes(node),
     ...stateRoutes(node),
     ...outputRoutes(node),

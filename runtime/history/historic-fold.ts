@@ -5,7 +5,10 @@
  * It goes in steps, each of bounded length, and between two of them whoever drives it may stop for good. What it has
  * folded is committed in bounded groups, and wholly when it comes to rest, so the store then holds the rows of that moment.
  */
+import type { CallWatch } from "../../actors/fold/call-table.ts";
+import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
+import type { FoldObserver } from "../../actors/fold/fold-observer.ts";
 import type { Guard } from "../../actors/fold/fold-options.ts";
 import { META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Epoch, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
@@ -31,8 +34,14 @@ export interface HistoricParts {
   readonly begin: () => Promise<EpochPlan>;
   readonly skips: ReadonlyMap<string, string>;
   readonly guard: Guard;
+}
+
+/** What a fold is looked at with. */
+export interface FoldSight {
+  readonly observer: FoldObserver;
+  readonly calls: CallWatch;
   /** Called between two units, when the state may be sealed. */
-  readonly betweenUnits?: () => Promise<void>;
+  readonly betweenUnits: () => Promise<void>;
 }
 
 /** How far a step may go. */
@@ -41,6 +50,8 @@ export interface StepBounds {
   readonly end: number;
   readonly entriesMax: number;
   readonly msMax: number;
+  /** Asked behind each unit: whether the fold may come to rest there, as if the target were reached. */
+  readonly enough?: () => boolean;
 }
 
 /**
@@ -57,14 +68,16 @@ const GROUP_BYTES = 8 * 1024 * 1024;
 export class HistoricFold {
   readonly #parts: HistoricParts;
   #fold: Fold;
+  #sight: FoldSight | undefined;
   #reader: LogReader | undefined;
-  #waiting: ReturnType<LogReader["take"]> = [];
+  #waiting: LogEntry[] = [];
+  #opened: LogEntry | undefined;
   /** Entries folded since it was opened. */
   folded = 0;
 
   private constructor(parts: HistoricParts, meta: Meta) {
     this.#parts = parts;
-    this.#fold = foldOf(parts, meta);
+    this.#fold = foldOf(parts, meta, undefined);
   }
 
   /** Throws CODE_UNAVAILABLE, LOG_TRIMMED when nobody knows where the history begins, or STATE_FORMAT. */
@@ -79,15 +92,27 @@ export class HistoricFold {
     return new HistoricFold(parts, meta);
   }
 
+  /** The entry in hand, or the last one that was. */
+  get entry(): LogEntry | undefined {
+    return this.#opened;
+  }
+
   get meta(): Meta {
     return this.#fold.meta;
+  }
+
+  /** From here on it is looked at, or no longer. It is at rest. */
+  async observe(sight: FoldSight | undefined): Promise<void> {
+    await this.rest();
+    this.#sight = sight;
+    this.#fold = foldOf(this.#parts, this.#fold.meta, sight);
   }
 
   /** Goes on towards the target, which lies ahead. Throws HISTORY_TRIMMED, or what made the log unreadable. */
   async step(target: HistoricTarget, bounds: StepBounds): Promise<StepResult> {
     const until = performance.now() + bounds.msMax;
     for (let left = bounds.entriesMax; left > 0 && performance.now() < until; left--) {
-      const result = await this.#entry(target, bounds.end, until);
+      const result = await this.#entry(target, bounds, until);
       if (result !== "more") {
         await this.rest();
         return result;
@@ -113,8 +138,9 @@ export class HistoricFold {
   }
 
   /** Folds the rest of the open entry, or the next one. */
-  async #entry(target: HistoricTarget, end: number, until: number): Promise<StepResult> {
+  async #entry(target: HistoricTarget, bounds: StepBounds, until: number): Promise<StepResult> {
     if (target.kind === "position" && isBehind(this.#fold.meta.cursor, target)) return "reached";
+    const { end } = bounds;
     if (!this.#fold.inEntry) {
       if (this.#fold.meta.cursor.sequence >= end) return "end";
       const entry = await this.#next(end);
@@ -123,23 +149,24 @@ export class HistoricFold {
       if (target.kind === "log-time" && entry.logTime > target.time) return "reached";
       if (!(await this.#ownCode())) return "other-code";
       this.#waiting.shift();
+      this.#opened = entry;
       this.#fold.open(entry);
       this.folded++;
     }
-    return await this.#units(target, until);
+    return await this.#units(target, bounds, until);
   }
 
   /** Millions of timers may fire at one entry: there too a step ends in time. */
-  async #units(target: HistoricTarget, until: number): Promise<StepResult> {
+  async #units(target: HistoricTarget, { enough }: StepBounds, until: number): Promise<StepResult> {
     const fold = this.#fold;
-    const { betweenUnits } = this.#parts;
+    const betweenUnits = this.#sight?.betweenUnits;
     for (let more = true; more && performance.now() < until; ) {
       const { sequence, index } = fold.meta.cursor;
       more = fold.unit();
       if (betweenUnits !== undefined) await betweenUnits();
       if (fold.changedRows >= GROUP_ROWS || fold.keptBytes >= GROUP_BYTES || fold.pendingBytes >= GROUP_BYTES) await this.commit();
       const { cursor, watermark } = fold.meta;
-      if (target.kind === "position" && isBehind(cursor, target)) return "reached";
+      if ((target.kind === "position" && isBehind(cursor, target)) || enough?.() === true) return "reached";
       const whole = cursor.phase === "start" && (cursor.sequence > sequence || cursor.index > index);
       if (target.kind === "event-time" && whole && watermark !== undefined && watermark >= target.time) return "reached";
     }
@@ -152,7 +179,7 @@ export class HistoricFold {
     if (!handedOver) return true;
     await this.commit();
     if (!isCodeOf(this.#parts.identity, meta.epoch)) return false;
-    this.#fold = foldOf(this.#parts, meta);
+    this.#fold = foldOf(this.#parts, meta, this.#sight);
     return true;
   }
 
@@ -193,7 +220,7 @@ export function isCodeOf(build: CodeIdentity, epoch: CodeIdentity): boolean {
   );
 }
 
-function foldOf(parts: HistoricParts, meta: Meta): Fold {
+function foldOf(parts: HistoricParts, meta: Meta, sight: FoldSight | undefined): Fold {
   const { sequence: _sequence, ...epoch }: Epoch = meta.epoch;
   return new Fold({
     job: { ...parts.job, settings: epoch.settings },
@@ -205,5 +232,7 @@ function foldOf(parts: HistoricParts, meta: Meta): Fold {
     guard: parts.guard,
     identity: isCodeOf(parts.identity, epoch) ? epoch : parts.identity,
     skips: parts.skips,
+    timelineIndex: false,
+    ...(sight === undefined ? {} : { observer: sight.observer, calls: sight.calls }),
   });
 }

@@ -4,8 +4,11 @@
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Guard } from "../../actors/fold/fold-options.ts";
+import { referenceRow, referenceVersionRow } from "../../actors/fold/keys.ts";
 import { type Epoch, STATE_FORMAT } from "../../actors/fold/meta.ts";
+import { readData, readSteps } from "../../actors/fold/reference-state.ts";
 import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
+import { writeKey } from "../../actors/model/key.ts";
 import { type App, identityOf } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
@@ -19,6 +22,8 @@ import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import { HistoricFold, type StepResult } from "./historic-fold.ts";
 import { type HistoricPlace, type HistoricTarget, lastFolded } from "./historic-target.ts";
+import type { KeyItem } from "./key-item.ts";
+import { KeyLook, type StatesAround } from "./key-look.ts";
 
 /** A shard whose past is asked for, and the scratch environment that its state of then lies in. */
 export interface HistoricShard {
@@ -30,7 +35,7 @@ export interface HistoricShard {
 }
 
 export interface HistoricStand extends HistoricPlace {
-  readonly epoch: Pick<Epoch, "sequence" | "version" | "codeHash">;
+  readonly epoch: Epoch;
 }
 
 export interface HistoricStep {
@@ -39,6 +44,8 @@ export interface HistoricStep {
   readonly folded: number;
   /** `undefined` while another step is needed: then nothing is at rest. */
   readonly stand: HistoricStand | undefined;
+  /** Of the key that is looked at, in order. */
+  readonly items: readonly KeyItem[];
 }
 
 export interface HistoricCode {
@@ -53,6 +60,19 @@ interface Opened {
   readonly job: Job;
   readonly store: ShardStore;
   readonly fold: HistoricFold;
+  look: KeyLook | undefined;
+}
+
+/** What is known of one of the reference records that a key has looked up. */
+export interface RecordFact {
+  readonly table: string;
+  readonly id: string;
+  readonly version: number;
+  /** Entry that brought it. */
+  readonly sequence: number;
+  readonly effectiveFrom: number;
+  /** `null` where the record ends. */
+  readonly data: unknown;
 }
 
 const STEP_ENTRIES = 20_000;
@@ -94,7 +114,7 @@ export class HistoricStates {
       if (base !== undefined) await this.#source.restore(base, store);
       const identity = identityOf(job, app.codeHash);
       const fold = await HistoricFold.open({ job, partition, partitions, identity, log, store, begin, skips, guard });
-      this.#opened.set(shard.id, { shard, job, store, fold });
+      this.#opened.set(shard.id, { shard, job, store, fold, look: undefined });
       return standOf(fold);
     } catch (error) {
       await store.close();
@@ -103,11 +123,47 @@ export class HistoricStates {
   }
 
   /** One step towards the target; entries from `end` on are not begun. */
-  async step(id: string, target: HistoricTarget, end: number): Promise<HistoricStep> {
-    const { fold } = this.#find(id);
+  async step(id: string, target: HistoricTarget, end: number, itemsMax = Number.POSITIVE_INFINITY): Promise<HistoricStep> {
+    const { fold, look } = this.#find(id);
     const before = fold.folded;
-    const result = await fold.step(target, { end, entriesMax: STEP_ENTRIES, msMax: STEP_MS });
-    return { result, folded: fold.folded - before, stand: result === "more" ? undefined : standOf(fold) };
+    const bounds = { end, entriesMax: STEP_ENTRIES, msMax: STEP_MS };
+    const { result, items } =
+      look === undefined ? { result: await fold.step(target, bounds), items: [] } : await look.step(target, bounds, itemsMax);
+    return { result, items, folded: fold.folded - before, stand: result === "more" ? undefined : standOf(fold) };
+  }
+
+  /** From here on a key is looked at, or with no token none. The state is at rest. */
+  async look(id: string, token: string | undefined): Promise<void> {
+    const opened = this.#find(id);
+    const { fold, store, shard } = opened;
+    opened.look = undefined;
+    if (token === undefined) await fold.observe(undefined);
+    else opened.look = await KeyLook.begin(fold, store, opened.job, { job: shard.job, partition: shard.partition, token });
+  }
+
+  /** From here on with its states; around the unit that writes the output `k`, if given, whole. */
+  showStates(id: string, k: number | undefined): void {
+    this.#find(id).look!.showStates(k);
+  }
+
+  around(id: string): StatesAround | undefined {
+    return this.#find(id).look?.around;
+  }
+
+  /** Every version, as of here, of the records that are named `<table>:<written id>`, in the order in which they came. */
+  records(id: string, names: readonly string[]): readonly RecordFact[] {
+    const { look, store } = this.#find(id);
+    const wanted = new Set(names);
+    const facts: RecordFact[] = [];
+    for (const { table, id: record, version, sequence } of look?.records ?? []) {
+      const token = writeKey(record);
+      const steps = token === undefined || !wanted.has(`${table}:${token}`) ? undefined : store.get(referenceRow(table, token));
+      const step = steps === undefined ? undefined : readSteps(steps).find((one) => one.version === version);
+      if (step === undefined) continue;
+      const data = step.ended ? null : readData(store.get(referenceVersionRow(table, token!, version))!);
+      facts.push({ table, id: record, version, sequence, effectiveFrom: step.effectiveFrom, data });
+    }
+    return facts;
   }
 
   /** Of a state at rest; `undefined` when the key has no such actor. */
@@ -138,6 +194,5 @@ export class HistoricStates {
 
 function standOf({ meta }: HistoricFold): HistoricStand {
   const { cursor, last, watermark, processingTime, epoch } = meta;
-  const { sequence, version, codeHash } = epoch;
-  return { cursor, last, watermark, processingTime, epoch: { sequence, version, codeHash } };
+  return { cursor, last, watermark, processingTime, epoch };
 }

@@ -13,8 +13,9 @@ import { installGuards } from "../shard/guards.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
-import { type HistoricShard, type HistoricStand, HistoricStates, type HistoricStep } from "./historic-states.ts";
+import { type HistoricShard, type HistoricStand, HistoricStates, type HistoricStep, type RecordFact } from "./historic-states.ts";
 import type { HistoricTarget } from "./historic-target.ts";
+import type { StatesAround } from "./key-look.ts";
 
 export interface HistorySetup {
   readonly app: string;
@@ -31,7 +32,11 @@ export interface HistoryWorker {
   open(natsUrl: string, nodeId: string): Promise<void>;
   snapshots(job: string, partition: number): Promise<Outcome<readonly ShardManifest[]>>;
   begin(shard: HistoricShard, base?: ShardManifest): Promise<Outcome<HistoricStand>>;
-  step(id: string, target: HistoricTarget, end: number): Promise<Outcome<HistoricStep>>;
+  step(id: string, target: HistoricTarget, end: number, itemsMax?: number): Promise<Outcome<HistoricStep>>;
+  look(id: string, token: string | undefined): Promise<Outcome<void>>;
+  showStates(id: string, k: number | undefined): Promise<Outcome<void>>;
+  around(id: string): Promise<Outcome<StatesAround | undefined>>;
+  records(id: string, names: readonly string[]): Promise<Outcome<readonly RecordFact[]>>;
   actor(id: string, type: string, token: string): Promise<Outcome<ActorReport | undefined>>;
   close(id: string): Promise<void>;
 }
@@ -53,7 +58,11 @@ async function main(setup: HistorySetup): Promise<void> {
     },
     snapshots: (job, partition) => outcomeOf(async () => await states!.snapshots(job, partition)),
     begin: (shard, base) => outcomeOf(async () => await states!.begin(shard, base)),
-    step: (id, target, end) => outcomeOf(async () => await states!.step(id, target, end)),
+    step: (id, target, end, itemsMax) => outcomeOf(async () => await states!.step(id, target, end, itemsMax)),
+    look: (id, token) => outcomeOf(async () => await states!.look(id, token)),
+    showStates: (id, k) => outcomeOf(async () => states!.showStates(id, k)),
+    around: (id) => outcomeOf(async () => states!.around(id)),
+    records: (id, names) => outcomeOf(async () => states!.records(id, names)),
     actor: (id, type, token) => outcomeOf(async () => await states!.actor(id, type, token)),
     close: (id) => states!.close(id),
   };

@@ -7,7 +7,10 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import type * as Comlink from "comlink";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
+import { slotOf } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import type { Clock } from "../clock.ts";
@@ -18,11 +21,15 @@ import type { CommittedPlace } from "../node/state-reader.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import { outcomeValue } from "../threads/outcome.ts";
+import { type Outcome, valueOf } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import { chooseBase, type HistoricBase } from "./historic-base.ts";
 import type { HistoricStand } from "./historic-states.ts";
 import { type HistoricPlace, type HistoricTarget, isBehind, nameOfTarget } from "./historic-target.ts";
 import type { HistoryWorker } from "./history-worker.ts";
+import type { KeyItem } from "./key-item.ts";
+import type { IndexPiece, TouchParts } from "./key-touches.ts";
+import type { PastFold } from "./past-fold.ts";
 import { sequenceAfter } from "./time-search.ts";
 
 /** The shard that a question is about. */
@@ -38,11 +45,15 @@ export interface HistoryParts {
   readonly clock: Clock;
   /** Of the build that this node runs. */
   readonly codeHash: string;
-  /** The history thread of a build; `undefined` when no such build is kept. Asked once for each code hash that is there. */
-  readonly startThread: (codeHash: string) => Promise<Thread<HistoryWorker> | undefined>;
+  /** Tells whether a build that folds an epoch is there. Throws CODE_UNAVAILABLE with what is missing. */
+  readonly appOf: (epoch: CodeIdentity) => Promise<string>;
+  /** The history thread of a build; asked once for each. `app`: where it is not the node's own. */
+  readonly startThread: (codeHash: string, app?: string) => Promise<Thread<HistoryWorker>>;
   readonly logOf: (shard: PastShard) => PartitionLog;
   /** How far the shard itself has come: nothing behind that is folded here, for what takes a process down is found there. */
   readonly committed: (shard: PastShard) => Promise<CommittedPlace | undefined>;
+  /** Of the index that the shard keeps of what touched a key. */
+  readonly touches: (shard: PastShard, token: string, from: number) => Promise<IndexPiece>;
   /** Entries that a question may fold while its caller waits. */
   readonly entriesMax: number;
   /** States kept open. Default 4. */
@@ -77,6 +88,16 @@ interface OpenState {
 interface Bounds {
   readonly committed: CommittedPlace;
   readonly base: HistoricBase<OpenState, ShardManifest>;
+}
+
+/** A question on its way. */
+interface Walk {
+  done: number;
+  readonly total: number;
+  readonly watch: FoldWatch;
+  readonly committed: CommittedPlace;
+  /** Of the key that is looked at. */
+  token: string | undefined;
 }
 
 const OPEN_MAX = 4;
@@ -114,18 +135,42 @@ export class History {
     );
   }
 
+  /** Folds to then and hands the state over to `run`. Throws as `actor` does. */
+  async visit<T>(past: Past, watch: FoldWatch, run: (fold: PastFold) => Promise<T>): Promise<T> {
+    return await this.#with(past, watch, async (state, fold) => {
+      try {
+        return await run(fold);
+      } finally {
+        await state.thread.call("look away", (remote) => remote.look(state.id, undefined));
+      }
+    });
+  }
+
+  /** How to find what became of a key; `undefined` when the shard has committed nothing yet. */
+  async touchesOf(shard: PastShard, token: string): Promise<TouchParts | undefined> {
+    const committed = await this.#parts.committed(shard);
+    if (committed === undefined) return undefined;
+    return {
+      log: this.#parts.logOf(shard),
+      subject: `${shard.job.log}.${slotOf(token)}.e.${token}`,
+      end: committed.sequence,
+      index: (from) => this.#parts.touches(shard, token, from),
+    };
+  }
+
   /** Closes every environment. */
   async stop(): Promise<void> {
     for (const state of this.#open.splice(0)) await this.#drop(state);
   }
 
-  async #with<T>(past: Past, watch: FoldWatch, read: (state: OpenState) => Promise<T>): Promise<T> {
+  async #with<T>(past: Past, watch: FoldWatch, read: (state: OpenState, fold: PastFold) => Promise<T>): Promise<T> {
     const { shard, target } = past;
     const { committed, base } = await this.#bounds(shard, target);
     const state = await this.#take(shard, base, committed.epochRoot);
     try {
-      await this.#foldTo(state, past, committed, watch);
-      return await read(state);
+      const walk: Walk = { done: 0, total: past.entries, watch, committed, token: undefined };
+      await this.#foldTo(state, target, walk);
+      return await read(state, this.#foldOf(state, walk));
     } catch (error) {
       // One that came to rest too early is good for the next question; whatever another holds now, nobody goes on from it.
       if (!isTidemarkError(error, "NOT_YET")) await this.#forget(state);
@@ -182,6 +227,8 @@ export class History {
   async #snapshots({ job, partition }: PastShard): Promise<readonly ShardManifest[]> {
     const thread = await this.#threadOf(this.#parts.codeHash, "this build", job.version);
     return outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
+    const thread = await this.#ownThread();
+    return valueOf(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
   }
 
   async #entriesTo(shard: PastShard, target: HistoricTarget, from: number, end: number): Promise<number> {
@@ -222,8 +269,8 @@ export class History {
     const { job, partition, partitions } = shard;
     const id = `${job.name}-${partition}-${++this.#number}`;
     const folder = join(this.#parts.folder, id);
-    const epoch = manifest?.epoch ?? (await readEpochPlan(this.#parts.logOf(shard), job.log, partition, job.name)).root;
-    const thread = await this.#threadOf(epoch.codeHash, `${job.name}/${partition}: what follows entry ${epoch.sequence}`, epoch.version);
+    // Where another build is to begin, this one hands over to it at once.
+    const thread = await this.#ownThread();
     const historic = { id, job: job.name, partition, partitions, folder };
     try {
       const place = outcomeValue(await thread.call("history", (remote) => remote.begin(historic, manifest), RESTORE_MS));
@@ -234,35 +281,57 @@ export class History {
     }
   }
 
-  /** Throws CODE_UNAVAILABLE. */
-  #threadOf(codeHash: string, what: string, version: number): Promise<Thread<HistoryWorker>> {
+  #ownThread(): Promise<Thread<HistoryWorker>> {
+    return this.#threadOf(this.#parts.codeHash);
+  }
+
+  #threadOf(codeHash: string, app?: string): Promise<Thread<HistoryWorker>> {
     let thread = this.#threads.get(codeHash);
     if (thread === undefined) {
-      thread = this.#parts.startThread(codeHash).then((started) => {
-        if (started !== undefined) return started;
-        throw new TidemarkError(
-          "CODE_UNAVAILABLE",
-          `${what} belongs to version ${version} (${codeHash.slice(0, 12)}), and this node keeps no such build.`,
-        );
-      });
+      thread = this.#parts.startThread(codeHash, app);
       this.#threads.set(codeHash, thread);
       thread.catch(() => this.#threads.delete(codeHash));
     }
     return thread;
   }
 
-  async #foldTo(state: OpenState, { target, entries, shard }: Past, committed: CommittedPlace, watch: FoldWatch): Promise<void> {
+  #foldOf(state: OpenState, walk: Walk): PastFold {
+    const { id } = state;
+    const ask = async <R>(name: string, run: (remote: Comlink.Remote<HistoryWorker>) => Promise<Outcome<R>>): Promise<R> =>
+      valueOf(await state.thread.call(name, run));
+    return {
+      get stand() {
+        return state.place;
+      },
+      foldTo: (target, itemsMax) => this.#foldTo(state, target, walk, itemsMax),
+      async look(token) {
+        walk.token = token;
+        await ask("look", (remote) => remote.look(id, token));
+      },
+      showStates: (k) => ask("show states", (remote) => remote.showStates(id, k)),
+      around: () => ask("around", (remote) => remote.around(id)),
+      records: (names) => ask("records", (remote) => remote.records(id, names)),
+    };
+  }
+
+  async #foldTo(state: OpenState, target: HistoricTarget, walk: Walk, itemsMax?: number): Promise<readonly KeyItem[]> {
+    const { watch, committed } = walk;
+    const items: KeyItem[] = [];
     const end = endOf(committed, target);
-    for (let done = 0; ; ) {
-      watch.report?.(Math.min(done, entries), entries);
+    for (;;) {
+      watch.report?.(Math.min(walk.done, walk.total), walk.total);
       watch.signal.throwIfAborted();
       const { thread, id } = state;
       const step = outcomeValue(await thread.call("history step", (remote) => remote.step(id, target, end)));
       done += step.folded;
+      const left = itemsMax === undefined ? undefined : itemsMax - items.length;
+      const step = valueOf(await thread.call("history step", (remote) => remote.step(id, target, end, left)));
+      walk.done += step.folded;
+      items.push(...step.items);
       if (step.stand !== undefined) state.place = step.stand;
-      if (step.result === "reached") return;
-      if (step.result === "end") return await this.#atEnd(shard, target, end);
-      if (step.result === "other-code") await this.#handOver(state);
+      if (step.result === "end") await this.#atEnd(state.shard, target, end);
+      if (step.result === "reached" || step.result === "end") return items;
+      if (step.result === "other-code") await this.#handOver(state, walk.token);
     }
   }
 
@@ -279,18 +348,20 @@ export class History {
   }
 
   /** Gives a state to the thread whose code folds what follows. */
-  async #handOver(state: OpenState): Promise<void> {
+  async #handOver(state: OpenState, token: string | undefined): Promise<void> {
     const { shard, place, id, folder } = state;
-    const { codeHash, version, sequence } = place.epoch;
-    const what = `${shard.job.name}/${shard.partition}: what follows entry ${sequence}`;
-    const next = await this.#threadOf(codeHash, what, version);
+    const { epoch } = place;
+    const next = await this.#threadOf(epoch.codeHash, await this.#parts.appOf(epoch));
     if (next === state.thread) {
-      throw new TidemarkError("CODE_UNAVAILABLE", `${what} was folded by the same code, but by another Node.js or Tidemark.`);
+      const what = `${shard.job.name}/${shard.partition}: what follows entry ${epoch.sequence}`;
+      throw new TidemarkError("CODE_UNAVAILABLE", `${what} was folded by version ${epoch.version}, which this build is not.`);
     }
     await state.thread.call("history close", (remote) => remote.close(id));
     state.thread = next;
     const { job, partition, partitions } = shard;
     state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
+    state.place = valueOf(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
+    if (token !== undefined) valueOf(await next.call("look", (remote) => remote.look(id, token)));
   }
 
   async #forget(state: OpenState): Promise<void> {

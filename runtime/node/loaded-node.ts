@@ -11,7 +11,7 @@ import { BuildStore } from "../builds/build-store.ts";
 import { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
-import { History } from "../history/history.ts";
+import { History, type PastShard } from "../history/history.ts";
 import type { HistorySetup, HistoryWorker } from "../history/history-worker.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
@@ -29,7 +29,7 @@ import { ensureStreams, Node, type RunningJob } from "./node.ts";
 import { NodeLife } from "./node-life.ts";
 import { startNodeThread } from "./node-thread.ts";
 import { REPLICAS, snapshotSettings } from "./snapshot-settings.ts";
-import type { ReaderSetup, StateReader } from "./state-reader.ts";
+import type { ReaderSetup, ShardFolder, StateReader } from "./state-reader.ts";
 
 export interface NodeOptions {
   readonly config: Config;
@@ -112,16 +112,17 @@ export class LoadedNode {
     for (const running of jobs) await shards.assign(running, jobs);
     const snapshots = await this.#openSnapshots(natsUrl, dataDir, jobs, shards);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
+    const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
     const node: Node = new Node({
       dataDir,
-      kept: this.#openBuilds(nc, dataDir, () => node.stopping),
+      kept,
       snapshots,
       jobs,
       builds: this.build.jobs,
       nc,
       jsm,
       reader: this.#reader,
-      history: this.#historyOf(dataDir, natsUrl, nc),
+      history: this.#historyOf(dataDir, natsUrl, nc, kept),
       workers,
       drainMs: config.drainMs,
       streamMaxBytes: config.streamMaxBytes,
@@ -157,18 +158,20 @@ export class LoadedNode {
     return snapshots;
   }
 
-  #historyOf(dataDir: DataDir, natsUrl: string, nc: NatsConnection): History {
+  #historyOf(dataDir: DataDir, natsUrl: string, nc: NatsConnection, kept: NodeBuilds): History {
+    const folderOf = ({ job, partition }: PastShard): ShardFolder => {
+      return { job: job.name, partition, folder: dataDir.shardFolder(job.name, partition) };
+    };
     return new History({
       folder: dataDir.scratchFolder("history"),
       entriesMax: this.#options.config.historyEntries,
       codeHash: this.#app.codeHash,
       clock: systemClock,
-      startThread: (codeHash) => this.#startHistory(codeHash, natsUrl, dataDir.nodeId),
+      appOf: (epoch) => kept.appOf(epoch),
+      startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, natsUrl, dataDir.nodeId),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
-      committed: ({ job, partition }) => {
-        const folder = dataDir.shardFolder(job.name, partition);
-        return this.#reader.call("committed", (reader) => reader.committed({ job: job.name, partition, folder }));
-      },
+      committed: (shard) => this.#reader.call("committed", (reader) => reader.committed(folderOf(shard))),
+      touches: (shard, token, from) => this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from)),
     });
   }
 
@@ -188,10 +191,8 @@ export class LoadedNode {
     });
   }
 
-  /** Only the build that runs is there. */
-  async #startHistory(codeHash: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker> | undefined> {
-    const { app, config } = this.#options;
-    if (codeHash !== this.#app.codeHash) return undefined;
+  async #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker>> {
+    const { config } = this.#options;
     const setup: HistorySetup = {
       app,
       settings: foldSettingsOf(config),
@@ -202,7 +203,7 @@ export class LoadedNode {
     this.#life.watch([{ name: "history", ...setup }]);
     await thread.call("open", (remote) => remote.open(natsUrl, nodeId));
     if ((await thread.call("code hash", (remote) => remote.codeHash())) === codeHash) return thread;
-    throw new TidemarkError("APP_INVALID", `${app} changed while the node ran.`);
+    throw new TidemarkError("APP_INVALID", `${app} is not, or no longer, the build ${codeHash.slice(0, 12)}.`);
   }
 
   async #finishHandOver(node: Node): Promise<void> {

@@ -11,6 +11,7 @@ import type { Job } from "../../actors/model/job.ts";
 import { SLOTS } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { loadApp } from "../app.ts";
+import type { IndexPiece } from "../history/key-touches.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import type { QueryAnswer } from "./actor-query.ts";
@@ -18,6 +19,7 @@ import { ActorRows, tokenOf } from "./actor-record.ts";
 import { type ActorReport, actorReport, placeOf } from "./actor-report.ts";
 import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
 import { type ExpiryCount, expiriesFrom, type PartSize, type SizePlace, sizesFrom, type WalkPiece } from "./state-walk.ts";
+import { indexPiece } from "./touch-page.ts";
 
 export interface ReaderSetup {
   readonly app: string;
@@ -93,6 +95,8 @@ export interface StateReader {
   keys(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, limit: number): KeyPage;
   /** Asks the actors of one shard, by slot and token; those whose answer is null are left out. At most so many are asked. */
   askEach(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, question: EachQuestion): AnswerPage;
+  /** Entries from `from` on that touched a key, as the shard's index has them. */
+  touches(place: ShardFolder, token: string, from: number): IndexPiece;
   /** Sums over a piece of a shard's rows: what its parts cost. `slots`: of the shard's own, so many are looked at. */
   sizes(place: KeyRange, slots: number, from: SizePlace, rowsMax: number): WalkPiece<PartSize, SizePlace>;
   /** The same of the index of what expires, in spans of `stepMs`. */
@@ -161,6 +165,7 @@ const reader: StateReader = {
     }
     return { answers, asked, next: undefined };
   },
+  touches: (place, token, from) => indexPiece(storeOf(place), token, from),
   sizes: (place, slots, from, rowsMax) => sizesFrom(jobOf(place.job), storeOf(place), { ...place, slots }, from, rowsMax),
   expiries: (place, stepMs, after, rowsMax) => expiriesFrom(storeOf(place), stepMs, after, rowsMax),
   reference: (place, query) => referencePage(storeOf(place), query),

@@ -25,6 +25,8 @@ export interface History {
   readonly entries: readonly LogEntry[];
   readonly skips?: ReadonlyMap<string, string>;
   readonly guard?: Guard;
+  /** See TouchIndex. Default true. */
+  readonly timelineIndex?: boolean;
   /** An empty one of its own by default. */
   readonly store?: ShardStore;
 }
@@ -97,6 +99,7 @@ function newFold(history: History, store: ShardStore, interruptions: Interruptio
     guard: history.guard ?? NO_GUARD,
     identity: history.identity,
     skips: history.skips ?? new Map(),
+    timelineIndex: history.timelineIndex ?? true,
     ...(interruptions.liveRowsMax === undefined ? {} : { liveRowsMax: interruptions.liveRowsMax }),
   });
 }

@@ -3,7 +3,8 @@
  * is then handed to the store. One group is sealed at a time; the next one must wait until it is committed.
  */
 import type { Fold } from "../../actors/fold/fold.ts";
-import { committedStateHash, type SealedGroup } from "../../actors/fold/shard-state.ts";
+import type { SealedGroup } from "../../actors/fold/sealed-group.ts";
+import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import { TidemarkError } from "../errors.ts";
 import { primitives } from "../primitives.ts";
 import type { OutputFlow } from "./output-flow.ts";

@@ -12,7 +12,7 @@ import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
-import type { SealedGroup } from "../../actors/fold/shard-state.ts";
+import type { SealedGroup } from "../../actors/fold/sealed-group.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { LogReader } from "../log/partition-log.ts";

@@ -9,7 +9,7 @@
  */
 
 import { HASH_ROW, META_ROW, SUMS_ROW, TABLE } from "../../actors/fold/keys.ts";
-import type { SealedGroup } from "../../actors/fold/shard-state.ts";
+import type { SealedGroup } from "../../actors/fold/sealed-group.ts";
 
 export interface ChangeBounds {
   /** Rows in the list. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
 import { newMeta } from "../../actors/fold/meta.ts";
-import type { SealedGroup } from "../../actors/fold/shard-state.ts";
+import type { SealedGroup } from "../../actors/fold/sealed-group.ts";
 import { primitives } from "../../runtime/primitives.ts";
 import type { History } from "../../runtime/replay/fold-history.ts";
 import { DirectoryBlobs } from "../../runtime/snapshots/blobs/directory-blobs.ts";

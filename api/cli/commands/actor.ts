@@ -1,11 +1,15 @@
-/** `tidemark actor <type> <key>`: one actor as of its shard's last commit. */
+/** `tidemark actor <type> <key>`: one actor as of its shard's last commit, or of any moment of the past; or its timeline. */
 import { parsePosition } from "../../../actors/model/position.ts";
+import { parseInstant } from "../../../actors/model/time.ts";
 import type { ActorReport } from "../../../runtime/node/actor-report.ts";
 import { segment } from "../client/api-client.ts";
-import { command, parsed, required } from "../framework/command.ts";
+import { ApiProblem } from "../client/api-problem.ts";
+import { pastAnswer } from "../client/past-answer.ts";
+import { command, flag, parsed, required, usageError } from "../framework/command.ts";
 import { cut, printable } from "../terminal/printable.ts";
 import { Table } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
+import { showTimeline } from "./actor-timeline.ts";
 
 const EXPIRES_SHOWN = 20;
 
@@ -14,16 +18,32 @@ export const actor = command({
   summary: "One actor: state, timers, what it remembers",
   details: [
     "It shows the last commit of the shard, up to half a second old. With --after the node answers once it has committed that position, so that what was just published is seen.",
+    "With --at it shows the state as of a position or a log time, with --timeline what became of the actor, with each change of its state. The log is folded for both; where that takes long, a bar shows how far it is.",
   ],
   arguments: { type: required("an actor type, like meter"), key: required("the key itself, as it was published") },
-  options: { after: parsed("POSITION", "wait until that position is folded, like 0:42.0", readPosition) },
+  options: {
+    after: parsed("POSITION", "wait until that position is folded, like 0:42.0", readPosition),
+    at: parsed("POSITION|TIME", "as of then: a position, or a log time like 2026-01-15T12:00:00Z", readMoment),
+    timeline: flag("what became of it; with --at from that position on"),
+  },
   examples: [
     { line: "tidemark actor meter device-0003", says: "State and timers" },
     { line: "tidemark actor meter device-0003 --json | jq .state", says: "The state alone" },
+    { line: "tidemark actor meter device-0003 --at 0:42.0", says: "As of that position" },
+    { line: "tidemark actor meter device-0003 --timeline", says: "Events, timers, outputs, and what they changed" },
   ],
   async run({ args, options, api, terminal }) {
     // In the query, since the keys "." and ".." cannot stand in a path.
-    const body = await api().get(`/v1/actors/${segment(args.type)}`, { key: args.key, after: options.after });
+    const { after, at } = options;
+    if (options.timeline) {
+      if (at !== undefined && parsePosition(at) === undefined) throw usageError("--timeline begins at a position; give one with --at.");
+      await showTimeline(api(), terminal, args.type, args.key, at);
+      return 0;
+    }
+    const body = await pastAnswer(api(), terminal, `/v1/actors/${segment(args.type)}`, { key: args.key, after, at });
+    // The result of an operation that found nothing.
+    if (body === null)
+      throw new ApiProblem({ status: 404, code: "NOT_FOUND", detail: `There was no actor "${args.type}" with that key then.` });
     if (terminal.json) await terminal.record(body);
     else await show(terminal, body as ActorReport);
     return 0;
@@ -33,6 +53,11 @@ export const actor = command({
 function readPosition(written: string): string {
   if (parsePosition(written) !== undefined) return written;
   throw new TypeError("write a position, <partition>:<sequence>.<index>, like 0:42.0");
+}
+
+function readMoment(written: string): string {
+  if (parsePosition(written) !== undefined || parseInstant(written) !== undefined) return written;
+  throw new TypeError("write a position, like 0:42.0, or a time, like 2026-01-15T12:00:00Z");
 }
 
 async function show(terminal: Terminal, actor: ActorReport): Promise<void> {

@@ -1,0 +1,146 @@
+/** Why an output is what it is: what its unit was called for, what its key had been given, and the code that folded it. */
+import type { Epoch } from "../../actors/fold/meta.ts";
+import { writeKey } from "../../actors/model/key.ts";
+import { formatPosition, type Position } from "../../actors/model/position.ts";
+import { formatInstant } from "../../actors/model/time.ts";
+import type { RecordFact } from "./historic-states.ts";
+import type { FoldWatch, History, Past, PastShard } from "./history.ts";
+import { type KeyStep, keySteps, recordNames } from "./key-history.ts";
+import type { KeyItem } from "./key-item.ts";
+import { touchedSpans } from "./key-touches.ts";
+import type { KeyStates } from "./state-changes.ts";
+import { WHOLE_ENTRY } from "./timeline.ts";
+
+export interface OutputQuestion {
+  readonly shard: PastShard;
+  readonly k: number;
+  readonly token: string;
+  readonly position: Position;
+}
+
+/** Plain JSON. */
+export interface Explanation {
+  /** What the unit that wrote it was called for; `null` when this fold wrote no such output. */
+  readonly cause: Readonly<Record<string, unknown>> | null;
+  /** `<actor>.<handler>`; `null` for an output that no handler wrote. */
+  readonly handler: string | null;
+  /** What the key had been given up to there, in order; at most the last 10,000. */
+  readonly inputs: readonly KeyStep[];
+  /** False when there was more. */
+  readonly complete: boolean;
+  readonly state: { readonly before: KeyStates; readonly after: KeyStates } | null;
+  readonly references: readonly Readonly<Record<string, unknown>>[];
+  readonly calls: readonly Readonly<Record<string, unknown>>[];
+  readonly epoch: Pick<Epoch, "sequence" | "version" | "codeHash" | "tidemark" | "node">;
+}
+
+const INPUTS_MAX = 10_000;
+const SPANS_MAX = 1_000_000;
+
+/** How much it takes. Throws as History.past does. */
+export async function planExplanation(history: History, { shard, token, position }: OutputQuestion): Promise<Past> {
+  const touches = await history.touchesOf(shard, token);
+  const first = touches === undefined ? undefined : (await touchedSpans(touches, 1, 1))[0];
+  const from = Math.min(first?.from ?? 1, position.sequence);
+  const past = await history.past(shard, { kind: "position", sequence: from - 1, index: WHOLE_ENTRY });
+  return { ...past, entries: past.entries + position.sequence + 1 - from };
+}
+
+export async function explain(history: History, question: OutputQuestion, past: Past, watch: FoldWatch): Promise<Explanation> {
+  const { shard, token, k, position } = question;
+  return await history.visit(past, watch, async (fold) => {
+    await fold.look(token);
+    const inputs: KeyItem[] = [];
+    let dropped = 0;
+    const add = (items: readonly KeyItem[]): void => {
+      inputs.push(...items);
+      if (inputs.length > INPUTS_MAX) dropped += inputs.splice(0, inputs.length - INPUTS_MAX).length;
+    };
+    add(await fold.foldTo({ kind: "position", sequence: position.sequence - 1, index: WHOLE_ENTRY }, SPANS_MAX));
+    await fold.showStates(k);
+    add(await fold.foldTo({ kind: "position", sequence: position.sequence, index: position.index }, SPANS_MAX));
+    const { sequence, version, codeHash, tidemark, node } = fold.stand.epoch;
+    const at = inputs.findIndex(({ outputs }) => outputs.some((output) => output.k === k));
+    const known = at === -1 ? inputs : inputs.slice(0, at + 1);
+    const records = await fold.records(recordNames(known));
+    const item = at === -1 ? undefined : inputs[at];
+    return {
+      cause: item === undefined ? null : causeOf(shard.partition, item, known),
+      handler: item?.outputs.find((output) => output.k === k)?.handler ?? null,
+      inputs: keySteps(shard.partition, known, records),
+      complete: dropped === 0,
+      state: (await fold.around()) ?? null,
+      references: item === undefined ? [] : referencesOf(item, records),
+      calls: callsOf(shard.partition, known),
+      epoch: { sequence, version, codeHash, tidemark, node },
+    };
+  });
+}
+
+function causeOf(partition: number, item: KeyItem, known: readonly KeyItem[]): Readonly<Record<string, unknown>> {
+  const position = formatPosition(partition, item.sequence, item.index);
+  if (item.kind === "event") {
+    const { id, type, source, time, disposition, code } = item.event;
+    return {
+      kind: "event",
+      position,
+      id,
+      type,
+      source,
+      time: time === undefined ? null : formatInstant(time),
+      disposition,
+      ...(code === undefined ? {} : { code }),
+    };
+  }
+  if (item.kind === "timer") {
+    const { actor, name, id, clock, at, armedBy } = item;
+    return { kind: "timer", position, actor, name, id, clock, at: formatInstant(at), armedBy: eventOf(partition, armedBy, known) };
+  }
+  if (item.kind === "result") {
+    const { actor, effect, call, outcome } = item;
+    return { kind: "result", position, actor, effect, call, outcome };
+  }
+  if (item.kind === "redrive") return { kind: "redrive", position, deadLetter: item.deadLetter, handler: item.handler };
+  return { kind: "expiry", position, actor: item.actor, cell: item.cell };
+}
+
+/** The event of an id, as far as it is known where it stood. */
+function eventOf(partition: number, id: string, known: readonly KeyItem[]): Readonly<Record<string, unknown>> {
+  const armed = known.findLast((item) => item.kind === "event" && item.event.id === id && isTaken(item.event.disposition));
+  if (armed?.kind !== "event") return { id };
+  const { type, source, time } = armed.event;
+  const position = formatPosition(partition, armed.sequence, armed.index);
+  return { id, type, source, time: time === undefined ? null : formatInstant(time), position };
+}
+
+function isTaken(disposition: string): boolean {
+  return disposition === "applied" || disposition === "behind" || disposition === "late";
+}
+
+function referencesOf(item: KeyItem, records: readonly RecordFact[]): Readonly<Record<string, unknown>>[] {
+  return item.lookups.map((lookup) => {
+    const cut = lookup.lastIndexOf(":");
+    const version = Number(lookup.slice(cut + 1));
+    const [table = ""] = lookup.split(":");
+    const found = records.find(
+      (record) =>
+        record.table === table &&
+        record.version === version &&
+        lookup.startsWith(`${table}:`) &&
+        lookup.slice(table.length + 1, cut) === writeKey(record.id),
+    );
+    if (found === undefined) return { table, lookup, version };
+    return { table, id: found.id, version, effectiveFrom: formatInstant(found.effectiveFrom), data: found.data };
+  });
+}
+
+function callsOf(partition: number, known: readonly KeyItem[]): Readonly<Record<string, unknown>>[] {
+  const calls = new Map<string, Record<string, unknown>>();
+  for (const item of known) {
+    const position = formatPosition(partition, item.sequence, item.index);
+    for (const { id, effect, input } of item.calls) calls.set(id, { id, effect, input, requestedAt: position, result: null });
+    const asked = item.kind === "result" ? calls.get(item.call) : undefined;
+    if (item.kind === "result" && asked !== undefined) asked.result = { position, ...item.outcome };
+  }
+  return [...calls.values()];
+}

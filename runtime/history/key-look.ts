@@ -1,0 +1,97 @@
+/**
+ * One key looked at while its shard's past is folded: the items of it, and, when asked for, its state before and after
+ * each. State is read from committed rows, so the fold commits behind each unit that concerned the key, and only those.
+ */
+import type { Job } from "../../actors/model/job.ts";
+import { ActorRows } from "../node/actor-record.ts";
+import type { ShardStore } from "../store/shard-store.ts";
+import type { HistoricFold, StepBounds, StepResult } from "./historic-fold.ts";
+import { type HistoricTarget, isBehind } from "./historic-target.ts";
+import type { KeyItem } from "./key-item.ts";
+import { KeyWatch, type NotedRecord, type WatchedKey } from "./key-watch.ts";
+import { changesBetween, type KeyStates } from "./state-changes.ts";
+
+/** Before and behind the unit that wrote an output. */
+export interface StatesAround {
+  readonly before: KeyStates;
+  readonly after: KeyStates;
+}
+
+/** Of items at one position: beyond so many more than wanted the rest is left for later all the same. */
+const OVER_MAX = 1_000;
+
+export class KeyLook {
+  readonly #fold: HistoricFold;
+  readonly #watch: KeyWatch;
+  readonly #rows: ActorRows;
+  readonly #job: Job;
+  readonly #token: string;
+  /** Behind the last item; `undefined` while states are not asked for. */
+  #states: KeyStates | undefined;
+  #noted = 0;
+  /** Number of the output whose unit is wanted. */
+  #wanted: number | undefined;
+  around: StatesAround | undefined;
+
+  private constructor(fold: HistoricFold, store: ShardStore, job: Job, key: WatchedKey) {
+    this.#fold = fold;
+    this.#watch = new KeyWatch(key);
+    this.#rows = new ActorRows(job, store);
+    this.#job = job;
+    this.#token = key.token;
+  }
+
+  /** The fold is at rest, and looked at from there on. */
+  static async begin(fold: HistoricFold, store: ShardStore, job: Job, key: WatchedKey): Promise<KeyLook> {
+    const look = new KeyLook(fold, store, job, key);
+    look.#watch.fold = fold;
+    await fold.observe({ observer: look.#watch, calls: look.#watch, betweenUnits: () => look.#betweenUnits() });
+    return look;
+  }
+
+  /** From here on with states; `output`: its unit's are kept whole. The fold is at rest. */
+  showStates(output?: number): void {
+    this.#states = this.#read();
+    this.#wanted = output;
+  }
+
+  /** As HistoricFold.step; it also rests behind `itemsMax` items, when nothing more can come at their position. */
+  async step(target: HistoricTarget, bounds: StepBounds, itemsMax: number): Promise<{ result: StepResult; items: readonly KeyItem[] }> {
+    const { items } = this.#watch;
+    const enough = (): boolean => {
+      const last = items.length < itemsMax ? undefined : items.at(-1);
+      return last !== undefined && (isBehind(this.#fold.meta.cursor, last) || items.length >= itemsMax + OVER_MAX);
+    };
+    const result = await this.#fold.step(target, { ...bounds, enough });
+    this.#noted = 0;
+    return { result, items: items.splice(0) };
+  }
+
+  get records(): readonly NotedRecord[] {
+    return this.#watch.records;
+  }
+
+  async #betweenUnits(): Promise<void> {
+    const { items } = this.#watch;
+    if (items.length === this.#noted) return;
+    this.#noted = items.length;
+    const before = this.#states;
+    if (before === undefined) return;
+    await this.#fold.commit();
+    const after = this.#read();
+    const item = items.at(-1)!;
+    items[items.length - 1] = { ...item, changes: changesBetween(before, after) };
+    if (item.outputs.some(({ k }) => k === this.#wanted)) this.around = { before, after };
+    this.#states = after;
+  }
+
+  #read(): KeyStates {
+    const { watermark } = this.#fold.meta;
+    return Object.fromEntries(
+      this.#job.actors.flatMap(({ name }, number) => {
+        const record = this.#rows.read(number, this.#token, watermark);
+        return record === undefined ? [] : [[name, record.state] as const];
+      }),
+    );
+  }
+}

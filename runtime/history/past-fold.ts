@@ -1,0 +1,15 @@
+/** A state of the past in the hands of one question: folded on, and looked at for one key. */
+import type { HistoricStand, RecordFact } from "./historic-states.ts";
+import type { HistoricTarget } from "./historic-target.ts";
+import type { KeyItem } from "./key-item.ts";
+import type { StatesAround } from "./key-look.ts";
+
+export interface PastFold {
+  readonly stand: HistoricStand;
+  /** Folds on to the target, or until so many items of the key have come. */
+  foldTo(target: HistoricTarget, itemsMax?: number): Promise<readonly KeyItem[]>;
+  look(token: string): Promise<void>;
+  showStates(k?: number): Promise<void>;
+  around(): Promise<StatesAround | undefined>;
+  records(names: readonly string[]): Promise<readonly RecordFact[]>;
+}
