@@ -59,10 +59,15 @@ export function callId(job: string, partition: number, { address, effect }: Pick
 
 const ID = /^(?<job>[a-z][a-z0-9-]*)\.(?<position>\d+:\d+\.\d+)\.(?<effect>\w+)\.(?<n>[1-9]\d{0,8})$/;
 
-/** Reads the id of a call of that shard; `undefined` when it is none, or of another. */
-export function readCallId(job: string, partition: number, id: string): Pick<CallRecord, "address" | "effect"> | undefined {
+/** Reads the id of a call of that shard; `undefined` when it is none, or of another. `jobAt`: whose name a call of that sequence bears. */
+export function readCallId(
+  id: string,
+  jobAt: (sequence: number) => string,
+  partition: number,
+): Pick<CallRecord, "address" | "effect"> | undefined {
   const parts = ID.exec(id)?.groups;
   const position = parsePosition(parts?.position ?? "");
-  if (parts === undefined || position === undefined || parts.job !== job || position.partition !== partition) return undefined;
+  if (parts === undefined || position === undefined || position.partition !== partition) return undefined;
+  if (parts.job !== jobAt(position.sequence)) return undefined;
   return { address: { sequence: position.sequence, index: position.index, n: Number(parts.n) }, effect: parts.effect! };
 }

@@ -21,6 +21,7 @@ import { HandlerGuard } from "./handler-guard.ts";
 import { HandlerRunner } from "./handler-runner.ts";
 import { type EpochEntry, type JournalEntry, readJournalEntry } from "./journal.ts";
 import { clockOf, readTimerRow } from "./keys.ts";
+import { jobAt } from "./lineage.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
 import type { Primitives } from "./primitives.ts";
@@ -275,9 +276,13 @@ export class Fold {
     raiseWatermark(meta, Math.min(meta.idleSince.watermark + idle, meta.processingTime - settings.outOfOrdernessMs));
   }
 
-  #readJournal({ payload }: LogEntry): JournalEntry | string | undefined {
+  #jobAt(sequence: number): string {
+    return jobAt(this.#job, this.meta, sequence);
+  }
+
+  #readJournal({ sequence, payload }: LogEntry): JournalEntry | string | undefined {
     const subject = this.#subject;
-    if (subject.kind !== "control" && (subject.kind !== "journal" || subject.job !== this.#job.name)) return undefined;
+    if (subject.kind !== "control" && (subject.kind !== "journal" || subject.job !== this.#jobAt(sequence))) return undefined;
     const text = this.#primitives.decodeUtf8(payload);
     const journal = text === undefined ? undefined : readJournalEntry(text);
     if (journal === undefined) return "the journal holds something that this build does not know";
@@ -308,7 +313,7 @@ export class Fold {
 
   #foldEpoch(entry: LogEntry, epoch: EpochEntry): void {
     if (entry.sequence <= this.meta.epochRoot) return;
-    const { kind: _kind, from: _from, previous: _previous, ...identity } = epoch;
+    const { kind: _kind, from: _from, previous: _previous, base: _base, ...identity } = epoch;
     this.meta.epoch = { ...identity, sequence: entry.sequence };
     this.#handedOver = !sameCode(identity, this.#identity);
   }

@@ -93,7 +93,7 @@ export class HandlerRunner {
     this.#observer = observer;
     this.#state = state;
     this.#timers = new LiveTimers(state, this.#unit);
-    this.#calls = new LiveCalls(job.name, partition, state, this.#unit, primitives);
+    this.#calls = new LiveCalls(job, partition, state, this.#unit, primitives);
     this.#outputs = outputs;
     this.#guard = guard;
     this.#onFailure = onFailure;

@@ -23,6 +23,13 @@ export interface EpochEntry extends CodeIdentity {
   readonly from?: number;
   /** Sequence of the epoch entry before; 0 for none. */
   readonly previous: number;
+  /** Of a generation's first: the shard snapshot with which the history begins, and in whose store's folder it lies. */
+  readonly base?: EpochBase;
+}
+
+export interface EpochBase {
+  readonly job: string;
+  readonly snapshot: string;
 }
 
 export interface OwnerEntry {
@@ -65,7 +72,7 @@ export interface RedrivenCall {
 
 export type JournalEntry = RedriveEntry | ResultEntry | EpochEntry | OwnerEntry | WatermarkEntry | { readonly kind: "tick" };
 
-export function writeEpoch(identity: CodeIdentity, previous: number, from: number | undefined): string {
+export function writeEpoch(identity: CodeIdentity, previous: number, from: number | undefined, base?: EpochBase): string {
   const { version, codeHash, settings, tidemark, node, icu, tz } = identity;
   return JSON.stringify({
     kind: "epoch",
@@ -78,6 +85,7 @@ export function writeEpoch(identity: CodeIdentity, previous: number, from: numbe
     tz,
     previous,
     ...(from === undefined ? {} : { from }),
+    ...(base === undefined ? {} : { base: { job: base.job, snapshot: base.snapshot } }),
   });
 }
 
@@ -191,10 +199,29 @@ function isTimerId(value: unknown): value is string {
 }
 
 function readEpoch(entry: Readonly<Record<string, unknown>>): EpochEntry | undefined {
-  const { version, codeHash, settings, tidemark, node, icu, tz, previous, from } = entry;
+  const { version, codeHash, settings, tidemark, node, icu, tz, previous, from, base } = entry;
   if (!isCount(version) || !isCount(previous) || (from !== undefined && !isCount(from))) return undefined;
   if (!isText(codeHash) || !isText(tidemark) || !isText(node) || !isText(icu) || !isText(tz) || !isSettings(settings)) return undefined;
-  return { kind: "epoch", version, codeHash, settings, tidemark, node, icu, tz, previous, ...(from === undefined ? {} : { from }) };
+  if (base !== undefined && !isBase(base)) return undefined;
+  return {
+    kind: "epoch",
+    version,
+    codeHash,
+    settings,
+    tidemark,
+    node,
+    icu,
+    tz,
+    previous,
+    ...(from === undefined ? {} : { from }),
+    ...(base === undefined ? {} : { base: { job: base.job, snapshot: base.snapshot } }),
+  };
+}
+
+function isBase(value: unknown): value is EpochBase {
+  if (typeof value !== "object" || value === null) return false;
+  const { job, snapshot } = value as Readonly<Record<string, unknown>>;
+  return isText(job) && isText(snapshot);
 }
 
 function isSettings(value: unknown): value is FoldSettings {

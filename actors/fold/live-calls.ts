@@ -1,22 +1,24 @@
 /** Calls of the key in hand: asked for and taken out, each change with its row and its undo. */
 import type { DeclaredEffect } from "../model/effect.ts";
 import { HandlerError } from "../model/handler-error.ts";
+import type { Job } from "../model/job.ts";
 import * as bound from "./bounds.ts";
 import { type CallRecord, callId, inputHash } from "./call-row.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { KeyRow, Section } from "./key-row.ts";
+import { jobAt } from "./lineage.ts";
 import type { Primitives } from "./primitives.ts";
 import type { ShardState } from "./shard-state.ts";
 import type { Unit } from "./unit.ts";
 
 export class LiveCalls {
-  readonly #job: string;
+  readonly #job: Pick<Job, "name" | "origin">;
   readonly #partition: number;
   readonly #shard: ShardState;
   readonly #unit: Unit;
   readonly #primitives: Primitives;
 
-  constructor(job: string, partition: number, shard: ShardState, unit: Unit, primitives: Primitives) {
+  constructor(job: Pick<Job, "name" | "origin">, partition: number, shard: ShardState, unit: Unit, primitives: Primitives) {
     this.#job = job;
     this.#partition = partition;
     this.#shard = shard;
@@ -63,7 +65,7 @@ export class LiveCalls {
     this.#unit.undo.push(this.#shard.calls.add(call));
     this.#shard.kept(bytes);
     this.#own(row, section, [...section.calls, call.address]);
-    return callId(this.#job, this.#partition, call);
+    return callId(jobAt(this.#job, this.#shard.meta, call.address.sequence), this.#partition, call);
   }
 
   /** Takes a call out. */

@@ -18,6 +18,7 @@ import type { Call, CallSite, HandlerRunner } from "./handler-runner.ts";
 import type { RedriveEntry, RedrivenCall } from "./journal.ts";
 import { jsonText } from "./json-text.ts";
 import type { KeyRow, TimerRecord } from "./key-row.ts";
+import { jobAt } from "./lineage.ts";
 import { NO_KEY, type OutputWriter } from "./output-writer.ts";
 import { checkedOutcome, resultCall } from "./result-call.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -44,7 +45,7 @@ export class RedriveStep {
   }
 
   apply(entry: LogEntry, redrive: RedriveEntry, position: string): void {
-    const wanted = this.#wanted(redrive, position);
+    const wanted = this.#wanted(entry, redrive, position);
     if ("refused" in wanted) {
       this.#audit(entry, redrive, position, { deadLetter: redrive.deadLetter, outcome: "refused", reason: wanted.refused }, undefined);
       return;
@@ -68,8 +69,8 @@ export class RedriveStep {
     this.#options.observer?.redrive({ token: call.row.token, deadLetter, handler, outcome, eventId: call.eventId });
   }
 
-  #wanted(redrive: RedriveEntry, position: string): Wanted {
-    if (!this.#isOurs(redrive)) return { refused: "no output of this shard has that id" };
+  #wanted({ sequence }: LogEntry, redrive: RedriveEntry, position: string): Wanted {
+    if (!this.#isOurs(redrive, this.#jobAt(sequence))) return { refused: "no output of this shard has that id" };
     if (this.#state.isRedriven(redrive.deadLetter)) return { refused: "it was redriven before" };
     const wanted = this.#runner.guarded(() => this.#callOf(redrive, position));
     if ("refused" in wanted || this.#runner.takeFailure(wanted.call)) return wanted;
@@ -77,9 +78,8 @@ export class RedriveStep {
   }
 
   /** The id of a dead letter is that of an output of this shard. */
-  #isOurs({ deadLetter }: RedriveEntry): boolean {
-    const { job, partition } = this.#options;
-    const prefix = `${job.name}.${partition}.`;
+  #isOurs({ deadLetter }: RedriveEntry, job: string): boolean {
+    const prefix = `${job}.${this.#options.partition}.`;
     const number = deadLetter.startsWith(prefix) ? deadLetter.slice(prefix.length) : "";
     return NUMBER.test(number) && Number.isSafeInteger(Number(number));
   }
@@ -144,8 +144,8 @@ export class RedriveStep {
   }
 
   #resultCall(redrive: RedriveEntry, redriven: RedrivenCall, actor: Actor, number: number, position: string): Wanted {
-    const { job, partition } = this.#options;
-    const named = readCallId(job.name, partition, redriven.id);
+    const { partition } = this.#options;
+    const named = readCallId(redriven.id, (sequence) => this.#jobAt(sequence), partition);
     const effect = actor.effects.find(({ name }) => name === named?.effect);
     if (named === undefined || effect === undefined) return { refused: `the actor has no effect that the call ${redriven.id} is of` };
     const row = this.#rowOf(redrive.key);
@@ -169,6 +169,10 @@ export class RedriveStep {
     const token = key === undefined ? undefined : writeKey(key);
     const row = token === undefined ? undefined : this.#state.row(token);
     return row !== undefined && row.slot % partitions === partition ? row : undefined;
+  }
+
+  #jobAt(sequence: number): string {
+    return jobAt(this.#options.job, this.#state.meta, sequence);
   }
 
   #audit(entry: LogEntry, redrive: RedriveEntry, position: string, detail: object, call: Call | undefined): void {

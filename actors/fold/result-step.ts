@@ -13,6 +13,7 @@ import type { LogEntry } from "./entry.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { HandlerRunner } from "./handler-runner.ts";
 import { jsonText } from "./json-text.ts";
+import { jobAt } from "./lineage.ts";
 import { Pristine } from "./pristine.ts";
 import { checkedOutcome, resultCall } from "./result-call.ts";
 import type { Outcome, ResultEntry } from "./result-entry.ts";
@@ -112,7 +113,7 @@ export class ResultStep {
     const { job, partition } = this.#options;
     const { term, results } = this.#results!;
     const result = results[index]!;
-    const named = readCallId(job.name, partition, result.call);
+    const named = readCallId(result.call, (sequence) => jobAt(job, this.#state.meta, sequence), partition);
     const call = named === undefined ? undefined : this.#state.calls.get(named.address);
     if (named === undefined || call === undefined || call.effect !== named.effect || call.hash !== result.input) return undefined;
     const actor = job.actors.findIndex(({ name }) => name === call.actor);

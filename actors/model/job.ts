@@ -49,6 +49,8 @@ export interface FoldSettings {
 export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly kind: "job";
   readonly name: string;
+  /** Of a generation: the job whose history it took over, see {@link generationOf}. */
+  readonly origin?: string;
   readonly log: string;
   readonly actors: A;
   /** Reference tables that its actors read, by name. */
@@ -64,6 +66,7 @@ export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly settings: FoldSettings;
 }
 
+const GENERATION = /^[a-z][a-z0-9]{0,15}$/;
 const RESERVED_END = /-(out|reference|skips|\d+)$/;
 
 export function job<const A extends readonly Actor[]>(name: string, options: JobOptions<A>): Job<A> {
@@ -99,6 +102,18 @@ export function job<const A extends readonly Actor[]>(name: string, options: Job
     version: Math.max(...options.actors.map((actor) => actor.version)),
     settings,
   };
+}
+
+/**
+ * The job under whose name a generation of it runs: the same log, actors and settings, with its own outputs, journal and
+ * epochs. It neither declares nor owns pumps: those that feed the log are its origin's. Throws TypeError for a name that none may have.
+ */
+export function generationOf<A extends readonly Actor[]>(origin: Job<A>, generation: string): Job<A> {
+  if (!GENERATION.test(generation)) throw new TypeError(`generation "${generation}": a name matches [a-z][a-z0-9]{0,15}.`);
+  const name = `${origin.name}-${generation}`;
+  checkName("generation", name);
+  const { stages: _stages, ...rest } = origin;
+  return { ...rest, name, origin: origin.name, from: [] };
 }
 
 /** Jobs of one app: those on the same log leave each other's events alone, and know the pumps that feed it. */

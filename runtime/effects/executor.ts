@@ -10,6 +10,7 @@
  * The call may repeat after a crash; the result used cannot.
  */
 import { type CallRecord, callId } from "../../actors/fold/call-row.ts";
+import { jobAt } from "../../actors/fold/lineage.ts";
 import type { Outcome } from "../../actors/fold/result-entry.ts";
 import type { DeclaredEffect } from "../../actors/model/effect.ts";
 import type { Shard } from "../shard/shard.ts";
@@ -82,8 +83,7 @@ export class EffectExecutor {
   }
 
   measures(): EffectMeasures {
-    const { job, partition } = this.#shard.parts;
-    const inFlight = [...this.#inFlight.values()].map(({ call, attempts }) => ({ id: callId(job.name, partition, call), attempts }));
+    const inFlight = [...this.#inFlight.values()].map(({ call, attempts }) => ({ id: this.#idOf(call), attempts }));
     return this.#meter.toRecord(inFlight);
   }
 
@@ -131,8 +131,8 @@ export class EffectExecutor {
   }
 
   #make({ row, call }: FreshCall, caller: Caller): void {
-    const { job, partition, clock, notice } = this.#shard.parts;
-    const id = callId(job.name, partition, call);
+    const { clock, notice } = this.#shard.parts;
+    const id = this.#idOf(call);
     const made: InFlight = { call, origin: this.#originOf(call), end: new AbortController(), from: clock.monotonic(), attempts: 0 };
     this.#inFlight.set(row, made);
     this.#inFlightOf.set(made.origin, (this.#inFlightOf.get(made.origin) ?? 0) + 1);
@@ -159,10 +159,15 @@ export class EffectExecutor {
   }
 
   #settle(row: string, call: CallRecord, outcome: Outcome): void {
-    const { parts, owner, fold } = this.#shard;
+    const { owner, fold } = this.#shard;
     if ("failed" in outcome) this.#meter.failed(outcome.failed.code);
     if ("failed" in outcome && !owner.isCurrent(fold.meta)) return;
-    this.#writer.add(row, { call: callId(parts.job.name, parts.partition, call), input: call.hash, ...outcome });
+    this.#writer.add(row, { call: this.#idOf(call), input: call.hash, ...outcome });
+  }
+
+  #idOf(call: CallRecord): string {
+    const { parts, fold } = this.#shard;
+    return callId(jobAt(parts.job, fold.meta, call.address.sequence), parts.partition, call);
   }
 
   /** The fold has closed the call. */

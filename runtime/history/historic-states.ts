@@ -174,7 +174,7 @@ export class HistoricStates {
     const { watermark, epoch } = fold.meta;
     const record = number === undefined ? undefined : rows.read(number, token, watermark);
     if (record === undefined) return undefined;
-    return actorReport(shard, { ...job, settings: epoch.settings }, record, { last: lastFolded(fold.meta), watermark });
+    return actorReport(shard, { ...job, settings: epoch.settings }, record, { last: lastFolded(fold.meta), watermark, epochRoot: fold.meta.epochRoot });
   }
 
   /** Commits what is folded and closes the environment; the state stays in its folder. */

@@ -1,5 +1,6 @@
 /** One actor as the API answers it, now and as of any moment of the past. */
 import { callId } from "../../actors/fold/call-row.ts";
+import { jobAt } from "../../actors/fold/lineage.ts";
 import type { Meta } from "../../actors/fold/meta.ts";
 import type { StoredSize } from "../../actors/fold/stored-size.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -53,10 +54,10 @@ export function placeOf(
 }
 
 export function actorReport(
-  place: Pick<ShardFolder, "job" | "partition">,
+  place: Pick<ShardFolder, "partition">,
   job: Job,
   record: ActorRecord,
-  meta: Pick<Meta, "last" | "watermark">,
+  meta: Pick<Meta, "last" | "watermark" | "epochRoot">,
 ): ActorReport {
   const { type, key, state, timers, expires, sizes, dedupe } = record;
   return {
@@ -75,7 +76,7 @@ export function actorReport(
       horizon: `${job.settings.dedupeHorizonMs}ms`,
     },
     pending: record.calls.map((call) => ({
-      id: callId(place.job, place.partition, call),
+      id: callId(jobAt(job, meta, call.address.sequence), place.partition, call),
       effect: call.effect,
       requestedAt: formatPosition(place.partition, call.address.sequence, call.address.index),
       deadline: formatInstant(call.deadline),

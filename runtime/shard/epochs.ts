@@ -236,7 +236,7 @@ function planOf(epochs: readonly Found[]): EpochPlan {
   return { root: epochOf(root), from: root.from ?? 1, later: later.map(epochOf), begunAt };
 }
 
-function epochOf({ kind: _kind, from: _from, previous: _previous, logTime: _logTime, ...epoch }: Found): Epoch {
+function epochOf({ kind: _kind, from: _from, previous: _previous, base: _base, logTime: _logTime, ...epoch }: Found): Epoch {
   return epoch;
 }
 

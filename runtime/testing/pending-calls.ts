@@ -49,8 +49,8 @@ export function failMessage(job: Job, shards: readonly TestShard[], call: Pendin
 }
 
 function resultMessage(job: Job, shards: readonly TestShard[], { id }: PendingCall, outcome: Outcome): JournalMessage {
-  const partition = shards.findIndex((_, candidate) => readCallId(job.name, candidate, id) !== undefined);
-  const named = readCallId(job.name, partition, id);
+  const partition = shards.findIndex((_, candidate) => readCallId(id, () => job.name, candidate) !== undefined);
+  const named = readCallId(id, () => job.name, partition);
   const shard = shards[partition];
   // A result is the owner's word, and a crashed shard has no owner.
   if (shard?.crashed) throw new TidemarkError("TEST_STATE", "The shards have crashed; recover them before a call is answered.");
