@@ -26,6 +26,13 @@ export const ERRORS = {
     "The bucket of the features does not let messages expire one by one. Allow it, or delete the bucket and let Tidemark create it.",
   FOLDER_NOT_EMPTY: "A new project goes into an empty folder. Name one that is empty or not there yet.",
   FOLDER_UNWRITABLE: "The project's folder cannot be written. Name one that you own, on a disk with space.",
+  GENERATION_ACTIVE: "Pumps and sinks follow this generation. Switch them to another one, or back to the job, before it is dropped.",
+  GENERATION_FORMAT: "The record of a generation was written by another version of Tidemark. Use that version, or drop it there.",
+  GENERATION_INVALID: "That generation cannot be begun so. Correct what the message names.",
+  GENERATION_MISSING: "There is no such generation. List them, and begin one by a restore.",
+  GENERATION_PUMPED:
+    "Pumps carry the outputs on into another log, and where they would have to go on behind a generation's outputs cannot be told. Stop them first, as the page of this code says.",
+  GENERATION_TAKEN: "The name belongs to something that is there. Choose another one, or drop that generation first.",
   HISTORY_TRIMMED:
     "The log no longer has what it takes to fold up to that moment. Ask for a moment behind the oldest snapshot that the log still leads on from.",
   INPUT_INVALID: "The input cannot be read. Correct what the message names.",
@@ -60,8 +67,11 @@ export const ERRORS = {
     "The reference stream does not go on where the log's copies end. Restore the stream from a replica or a backup; until then nothing is copied.",
   REFERENCE_INVALID: "The reference record is malformed or not what its table's schema says. Correct what the message names.",
   REPLAY_DIFFERS: "Folding the same entries again gave something else. Let handlers use nothing but their event, their state and ctx.",
+  RESTORE_BUSY: "A restore of this job is under way. Wait for its end, or cancel it.",
   SNAPSHOT_DAMAGED:
     "What is stored of the snapshot is not what was written. Take an older snapshot; the log still has what lies behind it.",
+  SNAPSHOT_FOREIGN:
+    "The snapshot is of another job or of another history of it. Name one of this job, as it runs now; begun anew it has a history of its own.",
   SNAPSHOT_FORMAT: "The snapshot was written by another version of Tidemark. Use that version, or a snapshot of this one.",
   SNAPSHOT_KEY_MISSING:
     "The key that the snapshot is encrypted with is not in the file of keys. Put its line back into the file that TIDEMARK_SNAPSHOT_KEYS names.",

@@ -8,6 +8,7 @@ import { deadLettersList, deadLettersRedrive, deadLettersShow } from "./commands
 import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
 import { explain } from "./commands/explain.ts";
+import { generationsDrop, generationsList, generationsSwitch } from "./commands/generations.ts";
 import { init } from "./commands/init.ts";
 import { jobs } from "./commands/jobs.ts";
 import { migrate } from "./commands/migrate.ts";
@@ -16,6 +17,7 @@ import { nodes } from "./commands/nodes.ts";
 import { outputs } from "./commands/outputs.ts";
 import { publish } from "./commands/publish.ts";
 import { referenceGet, referencePut } from "./commands/reference.ts";
+import { restore } from "./commands/restore.ts";
 import { shards } from "./commands/shards.ts";
 import { snapshotCreate, snapshotList, snapshotShow, snapshotVerify } from "./commands/snapshots.ts";
 import { start } from "./commands/start.ts";
@@ -51,6 +53,10 @@ export const COMMANDS: readonly Command[] = [
   snapshotVerify,
   stateSizes,
   stateExpiries,
+  restore,
+  generationsList,
+  generationsSwitch,
+  generationsDrop,
   migrate,
   upgrade,
   buildsList,

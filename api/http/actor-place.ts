@@ -1,4 +1,5 @@
 /** Where an actor lies: the job that has its type, and the shard of its key. */
+import { Type } from "typebox";
 import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { partitionOf } from "../../runtime/log/slot-map.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
@@ -6,9 +7,24 @@ import type { ShardFolder } from "../../runtime/node/state-reader.ts";
 import { isCount } from "./cursor.ts";
 import { badRequest, notFound } from "./problem.ts";
 
-/** Throws 404 when no job has such actors. */
-export function jobOf(node: Node, type: string): RunningJob {
-  const running = node.jobs.find(({ job }) => job.actors.some((actor) => actor.name === type));
+/** Throws 404 when this node runs no job or generation of that name. */
+export function jobNamed(node: Node, name: string): RunningJob {
+  const running = node.jobs.find(({ job }) => job.name === name);
+  if (running === undefined) throw notFound(`There is no job "${name.slice(0, 64)}".`);
+  return running;
+}
+
+/** Of a query that may ask a generation. */
+export const JOB_QUERY = {
+  job: Type.Optional(
+    Type.String({ description: "As this job or generation has it. Without it the job of the app that declares the type." }),
+  ),
+};
+
+/** Throws 404 when no job, or not the one named, has such actors. */
+export function jobOf(node: Node, type: string, name?: string): RunningJob {
+  const jobs = name === undefined ? node.jobs : [jobNamed(node, name)];
+  const running = jobs.find(({ job }) => job.actors.some((actor) => actor.name === type));
   if (running === undefined) throw notFound(`There is no actor type "${type}".`);
   return running;
 }

@@ -2,7 +2,7 @@
 import { Type } from "typebox";
 import type { ActorReport } from "../../runtime/node/actor-report.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
-import { isKeyCursor, jobOf, type KeyCursor, readPlace, readPrefix } from "./actor-place.ts";
+import { isKeyCursor, JOB_QUERY, jobOf, type KeyCursor, readPlace, readPrefix } from "./actor-place.ts";
 import { awaitPosition } from "./await-position.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { OperationBody } from "./operations.ts";
@@ -68,6 +68,7 @@ export function actorRoutes(node: Node): readonly Route[] {
       params: Type.Object({ type: Text }),
       query: Type.Object({
         key: Type.Optional(Key),
+        ...JOB_QUERY,
         ...AFTER_QUERY,
         prefix: Type.Optional(Type.String({ description: "Only keys that begin with it." })),
         ...PAGE_QUERY,
@@ -75,7 +76,7 @@ export function actorRoutes(node: Node): readonly Route[] {
       answers: { 200: Type.Union([listOf(Text), ActorState]), 202: OperationBody },
       handle: async ({ params, query, who, signal }) => {
         const type = params.type!;
-        const running = jobOf(node, type);
+        const running = jobOf(node, type, query.job);
         if (query.key !== undefined) return await answerActor(node, running, type, query.key, { ...query, who, signal });
         const cursor = readCursor(query.cursor, isKeyCursor);
         return { status: 200, body: await listKeys(node, running, type, query.prefix ?? "", readLimit(query.limit), cursor) };
@@ -88,11 +89,11 @@ export function actorRoutes(node: Node): readonly Route[] {
       summary:
         "One actor: its state as of the last commit of its shard; with `after`, of one that covers that position; with `at`, of then",
       params: Type.Object({ type: Text, key: Key }),
-      query: Type.Object({ ...AFTER_QUERY }),
+      query: Type.Object({ ...JOB_QUERY, ...AFTER_QUERY }),
       answers: { 200: ActorState, 202: OperationBody },
       handle: async ({ params, query, who, signal }) => {
         const type = params.type!;
-        return await answerActor(node, jobOf(node, type), type, params.key!, { ...query, who, signal });
+        return await answerActor(node, jobOf(node, type, query.job), type, params.key!, { ...query, who, signal });
       },
     },
   ];

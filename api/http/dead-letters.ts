@@ -4,10 +4,11 @@ import type { Job } from "../../actors/model/job.ts";
 import { writeKey } from "../../actors/model/key.ts";
 import { parsePosition } from "../../actors/model/position.ts";
 import { storedMessage } from "../../runtime/log/jetstream-api.ts";
-import type { Node, RunningJob } from "../../runtime/node/node.ts";
+import type { Node } from "../../runtime/node/node.ts";
 import { CHAIN_HEADER } from "../../runtime/outputs/output-headers.ts";
 import { outputStreamName } from "../../runtime/outputs/output-layout.ts";
 import { primitives } from "../../runtime/primitives.ts";
+import { jobNamed } from "./actor-place.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { DEAD_LETTER_TYPE, DeadLetter, deadLetterOf, readOutputId } from "./dead-letter.ts";
 import { isOutputCursor, type OutputCursor, type PageFilter, readPage } from "./outputs.ts";
@@ -61,7 +62,7 @@ export function deadLetterRoutes(node: Node): readonly Route[] {
       }),
       answers: { 200: listOf(Listed) },
       handle: async ({ query: { job, key, handler, open, limit, cursor } }) => {
-        if (job !== undefined) jobOf(node, job);
+        if (job !== undefined) jobNamed(node, job);
         const token = key === undefined ? undefined : writeKey(key);
         if (key !== undefined && token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
         const filter = { type: DEAD_LETTER_TYPE, ...(job === undefined ? {} : { job }), ...(token === undefined ? {} : { key: token }) };
@@ -133,7 +134,7 @@ async function list(
 async function find(node: Node, id: string): Promise<{ readonly job: Job; readonly letter: DeadLetter }> {
   const place = readOutputId(id);
   if (place === undefined) throw notFound(`"${id.slice(0, 64)}" is no id of a dead letter: it is <job>.<shard>.<k>.`);
-  const { job, map } = jobOf(node, place.job);
+  const { job, map } = jobNamed(node, place.job);
   const output =
     place.shard < map.partitions
       ? await storedMessage(node.nc, outputStreamName(job.name, place.shard), { next_by_subj: ">", seq: place.k })
@@ -142,10 +143,4 @@ async function find(node: Node, id: string): Promise<{ readonly job: Job; readon
   const letter = isOurs ? deadLetterOf(JSON.parse(primitives.decodeUtf8(output.payload) ?? "{}")) : undefined;
   if (letter === undefined) throw notFound(`There is no dead letter ${id}.`);
   return { job, letter };
-}
-
-function jobOf(node: Node, name: string): RunningJob {
-  const running = node.jobs.find(({ job }) => job.name === name);
-  if (running === undefined) throw notFound(`There is no job "${name.slice(0, 64)}".`);
-  return running;
 }

@@ -16,12 +16,15 @@ import { outputStreamName, outputSubjectRoot } from "../../runtime/outputs/outpu
 import type { Output } from "../../runtime/outputs/output-stream.ts";
 import type { OutputTail } from "../../runtime/outputs/output-tail.ts";
 import { writeCursor } from "./cursor.ts";
+import { isWanted } from "./outputs.ts";
 import { badRequest } from "./problem.ts";
 
 /** What of a node the feed reads. */
 export type OutputSource = Pick<Node, "nc" | "outputs">;
 
 export interface OutputFilter {
+  /** Without it those of the app, and no generation. */
+  readonly job?: string;
   readonly type?: string;
   /** Written. */
   readonly key?: string;
@@ -50,11 +53,13 @@ const BYTES_AT_ONCE = 256 * 1024;
 
 /** Shards whose outputs may match. */
 export function shardsOfFilter(node: Node, filter: OutputFilter): { readonly job: string; readonly partition: number }[] {
-  return node.jobs.flatMap(({ job, map }) =>
-    Array.from({ length: map.partitions }, (_, partition) => ({ job: job.name, partition })).filter(
-      ({ partition }) => filter.key === undefined || partitionOf(map, slotOf(filter.key)) === partition,
-    ),
-  );
+  return node.jobs
+    .filter(({ job }) => isWanted(job, filter.job))
+    .flatMap(({ job, map }) =>
+      Array.from({ length: map.partitions }, (_, partition) => ({ job: job.name, partition })).filter(
+        ({ partition }) => filter.key === undefined || partitionOf(map, slotOf(filter.key)) === partition,
+      ),
+    );
 }
 
 /** Behind the last output, asked of the leader; or where the cursor says. Throws 400 for a cursor that is ahead of its stream. */
@@ -109,7 +114,8 @@ async function take(node: OutputSource, place: FeedPlace, filter: OutputFilter):
   const kept = tail.read(next, OUTPUTS_AT_ONCE);
   if (kept !== undefined) return kept;
   const limits = { from: next, limit: OUTPUTS_AT_ONCE, bytesMax: BYTES_AT_ONCE };
-  const { items } = await node.outputs.page(job, partition, { ...limits, ...filter });
+  const { job: _job, ...ofShard } = filter;
+  const { items } = await node.outputs.page(job, partition, { ...limits, ...ofShard });
   if (items.length > 0 || (filter.key === undefined && filter.type === undefined)) return items;
   // Nothing matches, says somebody who may lag: only the leader's word moves the place to the end.
   const stream = outputStreamName(job, partition);

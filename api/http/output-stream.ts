@@ -5,6 +5,7 @@ import { writeKey } from "../../actors/model/key.ts";
 import { isType } from "../../actors/model/stream.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { OutputTail } from "../../runtime/outputs/output-tail.ts";
+import { jobNamed } from "./actor-place.ts";
 import { readCursor } from "./cursor.ts";
 import { type FeedPlace, firstPlace, outputFeed, shardsOfFilter } from "./output-feed.ts";
 import { isOutputCursor } from "./outputs.ts";
@@ -32,6 +33,7 @@ export function outputStreamRoutes(node: Node): readonly Route[] {
       role: "viewer",
       summary: "Outputs as they come, as server-sent events; Last-Event-ID resumes",
       query: Type.Object({
+        job: Type.Optional(Type.String({ description: "Only of this job or generation. Without it no generation's are shown." })),
         type: Type.Optional(Type.String({ description: "Only outputs of this type." })),
         key: Type.Optional(Key),
         from: Type.Optional(
@@ -45,7 +47,8 @@ export function outputStreamRoutes(node: Node): readonly Route[] {
       answers: { 200: EVENT_STREAM },
       long: true,
       handle: async ({ query, headers, signal }) => {
-        const filter = readFilter(query.type, query.key);
+        if (query.job !== undefined) jobNamed(node, query.job);
+        const filter = { ...readFilter(query.type, query.key), ...(query.job === undefined ? {} : { job: query.job }) };
         const cursor = readCursor(headers["last-event-id"] ?? query.cursor, isOutputCursor);
         const places = await Promise.all(
           shardsOfFilter(node, filter).map(async ({ job, partition }): Promise<FeedPlace> => {

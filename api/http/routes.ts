@@ -4,6 +4,7 @@ import { actorRoutes } from "./actors.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { documentRoutes } from "./documents.ts";
 import { featureRoutes } from "./features.ts";
+import { generationRoutes } from "./generations.ts";
 import { handOverRoutes } from "./hand-overs.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -13,6 +14,7 @@ import { outputStreamRoutes } from "./output-stream.ts";
 import { outputRoutes } from "./outputs.ts";
 import { queryRoutes } from "./queries.ts";
 import { referenceRoutes } from "./reference.ts";
+import { restoreRoutes } from "./restores.ts";
 import type { Route } from "./route.ts";
 import { shardRoutes } from "./shards.ts";
 import { snapshotRoutes } from "./snapshots.ts";
@@ -39,6 +41,8 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...referenceRoutes(node),
     ...deadLetterRoutes(node),
     ...handOverRoutes(node),
+    ...restoreRoutes(node),
+    ...generationRoutes(node),
     ...operationRoutes(node),
     ...snapshotRoutes(node),
     ...documentRoutes(() => table),

@@ -60,6 +60,7 @@ const Shard = Type.Object({
 
 const Job = Type.Object({
   job: Text,
+  origin: Type.Optional(Type.String({ description: "Of a generation: the job whose history it took over." })),
   log: Text,
   version: Count,
   partitions: Count,
@@ -118,6 +119,7 @@ function shown({
 function jobsOf(node: Node): Static<typeof Job>[] {
   return node.jobs.map(({ job, map, sources }) => ({
     job: job.name,
+    ...(job.origin === undefined ? {} : { origin: job.origin }),
     log: job.log,
     version: job.version,
     partitions: map.partitions,

@@ -84,7 +84,9 @@ export class HistoricFold {
   static async open(parts: HistoricParts): Promise<HistoricFold> {
     const row = parts.store.get(META_ROW);
     if (row === undefined) {
-      const { root, from } = await parts.begin();
+      const { root, from, base } = await parts.begin();
+      if (base !== undefined)
+        throw new TidemarkError("HISTORY_TRIMMED", `${parts.job.name}/${parts.partition} begins with the snapshot ${base.snapshot}.`);
       return new HistoricFold(parts, newMeta(root, root.sequence, from));
     }
     const meta = readMeta(row);

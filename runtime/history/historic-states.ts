@@ -11,6 +11,7 @@ import { type FoldSettings, type Job, withSettings } from "../../actors/model/jo
 import { writeKey } from "../../actors/model/key.ts";
 import { type App, identityOf } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
+import { jobNamed } from "../generations/generation-record.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { ActorRows } from "../node/actor-record.ts";
 import { type ActorReport, actorReport } from "../node/actor-report.ts";
@@ -102,7 +103,7 @@ export class HistoricStates {
    */
   async begin(shard: HistoricShard, base?: ShardManifest): Promise<HistoricStand> {
     const { app, settings, guard } = this.#code;
-    const declared = app.jobs.find(({ name }) => name === shard.job);
+    const declared = jobNamed(app.jobs, shard.job);
     if (declared === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `This build has no job "${shard.job}".`);
     const job = withSettings(declared, settings);
     const { partition, partitions } = shard;
@@ -174,7 +175,11 @@ export class HistoricStates {
     const { watermark, epoch } = fold.meta;
     const record = number === undefined ? undefined : rows.read(number, token, watermark);
     if (record === undefined) return undefined;
-    return actorReport(shard, { ...job, settings: epoch.settings }, record, { last: lastFolded(fold.meta), watermark, epochRoot: fold.meta.epochRoot });
+    return actorReport(shard, { ...job, settings: epoch.settings }, record, {
+      last: lastFolded(fold.meta),
+      watermark,
+      epochRoot: fold.meta.epochRoot,
+    });
   }
 
   /** Commits what is folded and closes the environment; the state stays in its folder. */

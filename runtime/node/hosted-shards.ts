@@ -2,12 +2,19 @@
  * Which worker thread has which shard of a node: shards go round the workers, partition by partition, so that those of
  * one job are spread.
  */
+import * as Comlink from "comlink";
 import { pumpsBeside } from "../pump/pump-places.ts";
 import type { ShardWorker } from "../shard/worker.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
 import type { SnapshotShards } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
+import { valueOf } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { RunningJob } from "./node.ts";
+
+/** What is folded has to be published and committed first. */
+const END_MS = 60_000;
+const RESTORE_MS = 4 * 60 * 60 * 1000;
 
 type Worker = Thread<ShardWorker>;
 
@@ -39,10 +46,31 @@ export class HostedShards implements SnapshotShards {
     }
   }
 
+  /** The shards of a job end here, and their state with them. */
+  async release(job: string): Promise<void> {
+    this.#jobs.delete(job);
+    for (const worker of this.#workers) await worker.call("release", (remote) => remote.release(job), END_MS);
+    for (const place of [...this.#places.keys()]) if (place.startsWith(`${job}/`)) this.#places.delete(place);
+  }
+
+  /** Sinks follow the outputs of these, by job. */
+  async follow(active: Readonly<Record<string, string>>): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.call("follow", (remote) => remote.follow(active))));
+  }
+
+  /** Puts a shard back to a snapshot. Throws as {@link SnapshotSource.restore} does. */
+  async restore(manifest: ShardManifest, progress: (doneBytes: number) => void): Promise<void> {
+    const told = Comlink.proxy(progress);
+    const worker = this.#workerOf(manifest.job, manifest.shard);
+    valueOf(await worker.call("restore", (remote) => remote.restore(manifest, told), RESTORE_MS));
+  }
+
   of(name: string): ReturnType<SnapshotShards["of"]> {
     const running = this.#jobs.get(name);
-    if (running === undefined) return [];
-    const { job, map } = running;
+    return running === undefined ? [] : this.placesOf(running);
+  }
+
+  placesOf({ job, map }: RunningJob): ReturnType<SnapshotShards["of"]> {
     return Array.from({ length: map.partitions }, (_, shard) => ({
       job: job.name,
       log: job.log,

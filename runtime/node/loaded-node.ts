@@ -12,6 +12,9 @@ import { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { History, type PastShard } from "../history/history.ts";
+import { clearDropped } from "../generations/dropped-folders.ts";
+import { GenerationBucket } from "../generations/generation-bucket.ts";
+import { History } from "../history/history.ts";
 import type { HistorySetup, HistoryWorker } from "../history/history-worker.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
@@ -28,6 +31,7 @@ import { HostedShards } from "./hosted-shards.ts";
 import { ensureStreams, Node, type RunningJob } from "./node.ts";
 import { NodeLife } from "./node-life.ts";
 import { startNodeThread } from "./node-thread.ts";
+import { openedGenerations } from "./opened-generations.ts";
 import { REPLICAS, snapshotSettings } from "./snapshot-settings.ts";
 import type { ReaderSetup, ShardFolder, StateReader } from "./state-reader.ts";
 
@@ -109,16 +113,24 @@ export class LoadedNode {
     const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
     await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(natsUrl, dataDir.nodeId))));
     const shards = new HostedShards(workers, dataDir);
+    const bucket = await GenerationBucket.open(nc, REPLICAS);
+    await clearDropped(bucket, dataDir, jobs);
+    await shards.follow(await bucket.active());
     for (const running of jobs) await shards.assign(running, jobs);
-    const snapshots = await this.#openSnapshots(natsUrl, dataDir, jobs, shards);
+    const begun: RunningJob[] = [];
+    const { snapshots, keeper } = await this.#openSnapshots(natsUrl, dataDir, () => [...jobs, ...begun], shards);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
     const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
+    const { notice } = this.#options;
+    const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, bucket, keeper, snapshots, notice };
     const node: Node = new Node({
       dataDir,
       kept,
       snapshots,
       jobs,
       builds: this.build.jobs,
+      begun,
+      generations: (operations, reports) => openedGenerations(setup, operations, reports),
       nc,
       jsm,
       reader: this.#reader,
@@ -128,6 +140,7 @@ export class LoadedNode {
       streamMaxBytes: config.streamMaxBytes,
       onDrained: this.#life.drained,
     });
+    await node.generations.open();
     void node.kept.keep();
     // In development the successor of a build that was cut off is not coming: the history is begun anew.
     if (config.profile === "production") void this.#finishHandOver(node);
@@ -135,7 +148,12 @@ export class LoadedNode {
   }
 
   /** In a thread of their own, on a schedule from now on. */
-  async #openSnapshots(natsUrl: string, dataDir: DataDir, jobs: readonly RunningJob[], shards: HostedShards): Promise<Snapshots> {
+  async #openSnapshots(
+    natsUrl: string,
+    dataDir: DataDir,
+    jobs: () => readonly RunningJob[],
+    shards: HostedShards,
+  ): Promise<{ readonly snapshots: Snapshots; readonly keeper: Thread<SnapshotKeeper> }> {
     const { config, notice } = this.#options;
     const setup: KeeperSetup = {
       natsUrl,
@@ -148,14 +166,14 @@ export class LoadedNode {
     const snapshots = new Snapshots({
       keeper,
       shards,
-      jobs: () => jobs.map(({ job }) => job.name),
+      jobs: () => jobs().map(({ job }) => job.name),
       clock: systemClock,
       everyMs: config.snapshotEveryMs,
       keepMs: config.snapshotKeepMs,
       notice,
     });
     snapshots.start();
-    return snapshots;
+    return { snapshots, keeper };
   }
 
   #historyOf(dataDir: DataDir, natsUrl: string, nc: NatsConnection, kept: NodeBuilds): History {

@@ -10,6 +10,8 @@ import type { App } from "../app.ts";
 import type { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
 import { docPage } from "../doc-page.ts";
+import type { Generations } from "../generations/generations.ts";
+import type { Restores } from "../generations/restores.ts";
 import type { History } from "../history/history.ts";
 import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
@@ -28,6 +30,7 @@ import type { JobBuild } from "./app-build.ts";
 import type { Config } from "./config.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
+import type { OpenedGenerations } from "./opened-generations.ts";
 import { Operations } from "./operations.ts";
 import { REPLICAS } from "./snapshot-settings.ts";
 import type { StateReader } from "./state-reader.ts";
@@ -53,6 +56,9 @@ export interface NodeParts {
   readonly workers: readonly Thread<ShardWorker>[];
   readonly snapshots: Snapshots;
   readonly history: History;
+  /** Generations that run, as they come and go. */
+  readonly begun: readonly RunningJob[];
+  readonly generations: (operations: Operations, shards: () => Promise<readonly ShardReport[]>) => OpenedGenerations;
   readonly drainMs: number;
   readonly streamMaxBytes: number;
   /** Called once everything is committed: from then on a thread may end. */
@@ -63,7 +69,6 @@ const HAND_OVER_POLL_MS = 10;
 
 export class Node {
   readonly id: string;
-  readonly jobs: readonly RunningJob[];
   readonly nc: NatsConnection;
   readonly outputs: OutputReader;
   readonly reader: Thread<StateReader>;
@@ -74,6 +79,10 @@ export class Node {
   readonly kept: NodeBuilds;
   /** False while the main thread's connection to NATS is down. */
   connected = true;
+  readonly generations: Generations;
+  readonly restores: Restores;
+  readonly #jobs: readonly RunningJob[];
+  readonly #begun: readonly RunningJob[];
   readonly #dataDir: DataDir;
   readonly #workers: readonly Thread<ShardWorker>[];
   readonly #loadMeter: ThreadLoadMeter;
@@ -86,12 +95,16 @@ export class Node {
 
   constructor(parts: NodeParts) {
     this.id = parts.dataDir.nodeId;
-    this.jobs = parts.jobs;
+    this.#jobs = parts.jobs;
     this.nc = parts.nc;
     this.outputs = new OutputReader(parts.jsm);
     this.reader = parts.reader;
     this.snapshots = parts.snapshots;
     this.history = parts.history;
+    this.#begun = parts.begun;
+    const { generations, restores } = parts.generations(this.operations, () => this.shards());
+    this.generations = generations;
+    this.restores = restores;
     this.#dataDir = parts.dataDir;
     this.#workers = parts.workers;
     this.#loadMeter = new ThreadLoadMeter(
@@ -110,7 +123,9 @@ export class Node {
         const { name, log, identity } = parts.builds.find((build) => build.name === job.name)!;
         return { job: name, log, partitions, identity };
       }),
-      ask: (job, next) => this.#askHandOver(job, next),
+      ask: async (job, next) => {
+        for (const name of this.#lineage(job)) await this.#askHandOver(name, next);
+      },
       reports: () => this.#handOverReports(),
       snapshot: (jobs) => this.#takeEpochSnapshots(jobs),
     });
@@ -152,6 +167,11 @@ export class Node {
     return known === undefined ? report : { ...report, lastSnapshot: known.last, snapshots: known.measures };
   }
 
+  /** Those of the app, then the generations that run. */
+  get jobs(): readonly RunningJob[] {
+    return [...this.#jobs, ...this.#begun];
+  }
+
   /** Threads that hold shards. */
   get workers(): number {
     return this.#workers.length;
@@ -183,7 +203,7 @@ export class Node {
     jobs: Readonly<Record<string, CodeIdentity>>,
     onProgress: (reports: readonly HandOverReport[]) => void = () => {},
   ): Promise<readonly HandOverReport[]> {
-    for (const [job, next] of Object.entries(jobs)) await this.#askHandOver(job, next);
+    for (const [job, next] of Object.entries(jobs)) for (const name of this.#lineage(job)) await this.#askHandOver(name, next);
     for (;;) {
       const reports = await this.#handOverReports();
       if (reports.every(isSettled)) return reports;
@@ -223,11 +243,17 @@ export class Node {
     return folded;
   }
 
+  /** Of a job and its generations: they run the same code. */
+  #lineage(job: string): string[] {
+    return [job, ...this.#begun.filter((running) => running.job.origin === job).map((running) => running.job.name)];
+  }
+
   /** Publishes and commits what was folded, then gives the data directory back. Throws WORKER_LOST beyond its bound. */
   async drain(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     await this.operations.stop();
+    await this.generations.stop();
     await this.snapshots.stop();
     await this.history.stop();
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
@@ -240,6 +266,15 @@ export class Node {
 
 function byShard(a: { readonly job: string; readonly shard: number }, b: { readonly job: string; readonly shard: number }): number {
   return a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard;
+}
+
+/** Creates or checks what a job has beside its log. */
+export async function ensureJobStreams(nc: NatsConnection, jsm: JetStreamManager, job: Job, map: SlotMap, maxBytes: number): Promise<void> {
+  const sizes = { maxBytes, replicas: REPLICAS };
+  await SkipList.ensure(nc, job.name, REPLICAS);
+  // Reserves max_bytes, so only where a table is read; elsewhere it comes with the first schema that is activated.
+  if (job.tables.size > 0) await NatsReferenceLog.ensure(nc, job.log, sizes);
+  for (let partition = 0; partition < map.partitions; partition++) await ensureOutputStream(jsm, job.name, partition, sizes);
 }
 
 /** Creates or checks the streams of all jobs. */
@@ -265,12 +300,7 @@ export async function ensureStreams(
   const jobs: RunningJob[] = [];
   for (const job of app.jobs) {
     const map = maps.get(job.log)!;
-    await SkipList.ensure(nc, job.name, REPLICAS);
-    // Reserves max_bytes, so only where a table is read; elsewhere it comes with the first schema that is activated.
-    if (job.tables.size > 0) await NatsReferenceLog.ensure(nc, job.log, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
-    for (let partition = 0; partition < map.partitions; partition++) {
-      await ensureOutputStream(jsm, job.name, partition, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
-    }
+    await ensureJobStreams(nc, jsm, job, map, config.streamMaxBytes);
     const sources = new Map(job.from.map(({ name, source }) => [name, maps.get(logOfSource(source, app.jobs)!)!] as const));
     jobs.push({ job, map, sources });
   }

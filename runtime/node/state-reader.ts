@@ -12,6 +12,7 @@ import { SLOTS } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { loadApp } from "../app.ts";
 import type { IndexPiece } from "../history/key-touches.ts";
+import { jobNamed } from "../generations/generation-record.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import type { QueryAnswer } from "./actor-query.ts";
@@ -217,7 +218,7 @@ function find(jobName: string, type: string, store: ShardStore): { readonly job:
 }
 
 function jobOf(name: string): Job {
-  const job = app.jobs.find((candidate) => candidate.name === name);
+  const job = jobNamed(app.jobs, name);
   if (job === undefined) throw new Error(`the app has no job "${name}"`);
   return job;
 }

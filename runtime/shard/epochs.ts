@@ -8,7 +8,7 @@
  * it begins the history anew and says so.
  */
 import type { LogEntry } from "../../actors/fold/entry.ts";
-import { type EpochEntry, readJournalEntry, writeEpoch } from "../../actors/fold/journal.ts";
+import { type EpochBase, type EpochEntry, readJournalEntry, writeEpoch } from "../../actors/fold/journal.ts";
 import { type CodeIdentity, type Epoch, sameCode } from "../../actors/fold/meta.ts";
 import { epochSubject } from "../../actors/fold/subject.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
@@ -21,6 +21,8 @@ export interface EpochPlan {
   readonly from: number;
   /** Epochs behind the root, oldest first. */
   readonly later: readonly Epoch[];
+  /** The snapshot with which the history begins; `undefined` when it begins with nothing. */
+  readonly base: EpochBase | undefined;
   /** Log time of the root's entry when it made an earlier history void: outputs of a stream older than that are void too. */
   readonly begunAt: number | undefined;
 }
@@ -42,6 +44,8 @@ export interface EpochSetting extends EpochPlace {
   readonly identity: CodeIdentity;
   /** `production` never folds a history anew by itself. */
   readonly profile: "development" | "production";
+  /** Whoever begins a generation appends its first epoch: one that is gone is never made up for. */
+  readonly generation?: boolean;
   /** The epoch of the committed state, in force also when the log was trimmed past every epoch entry. */
   readonly committed?: CommittedEpoch;
   /** Asked before a history is made void: throws when that must not be, as while another node folds it. */
@@ -129,9 +133,26 @@ export async function readEpochs(log: PartitionLog, place: EpochPlace): Promise<
   return (await findEpochs(log, place, firstSequence)).map(epochOf);
 }
 
+/**
+ * Appends the epoch entry with which a generation begins, behind those of earlier generations of its name; gives its sequence.
+ * Throws LOG_CONFLICT when somebody else appends one at the same time, LOG_FULL, or what made NATS unreachable.
+ */
+export async function appendRoot(
+  log: PartitionLog,
+  place: EpochPlace,
+  identity: CodeIdentity,
+  begin: { readonly from: number; readonly base: EpochBase },
+): Promise<number> {
+  const previous = (await log.lastOn(subjectOf(place)))?.sequence ?? 0;
+  const text = writeEpoch(identity, previous, begin.from, begin.base);
+  return await log.append(subjectOf(place), Buffer.from(text), { expectedLastSubjectSequence: previous });
+}
+
 /** `epochs`: from the root on, oldest first. */
 export function decideEpoch(epochs: readonly Epoch[], setting: EpochSetting, firstSequence: number): EpochDecision {
   const [governing, ...later] = epochsAhead(epochs, setting.committed);
+  if (governing === undefined && setting.generation === true)
+    return { do: "refuse", error: new TidemarkError("LOG_TRUNCATED", `${nameOf(setting)}: the entry with which it begins is gone.`) };
   if (governing === undefined) return { do: "append", from: firstSequence };
   const { identity } = setting;
   const mine = sameCode(governing, identity);
@@ -194,7 +215,7 @@ async function knownEpochs(
   if (committed !== undefined && committed.root < firstSequence) {
     const root = { ...committed.epoch, sequence: committed.root };
     const later = found.map(epochOf);
-    return { epochs: [root, ...later], plan: { root, from: firstSequence, later, begunAt: undefined }, lastStored };
+    return { epochs: [root, ...later], plan: { root, from: firstSequence, later, base: undefined, begunAt: undefined }, lastStored };
   }
   if (oldest === undefined) return { epochs: [], plan: undefined, lastStored };
   throw new TidemarkError("LOG_TRIMMED", `${nameOf(setting)}: epoch entry ${oldest.previous} is gone.`);
@@ -233,7 +254,7 @@ function readFound(place: EpochPlace, { sequence, logTime, payload }: LogEntry):
 function planOf(epochs: readonly Found[]): EpochPlan {
   const [root, ...later] = epochs as readonly [Found, ...Found[]];
   const begunAt = root.previous === 0 ? undefined : root.logTime;
-  return { root: epochOf(root), from: root.from ?? 1, later: later.map(epochOf), begunAt };
+  return { root: epochOf(root), from: root.from ?? 1, later: later.map(epochOf), base: root.base, begunAt };
 }
 
 function epochOf({ kind: _kind, from: _from, previous: _previous, base: _base, logTime: _logTime, ...epoch }: Found): Epoch {

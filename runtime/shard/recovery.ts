@@ -34,7 +34,9 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
   }
   const committed = stored === undefined ? {} : { committed: { epoch: stored.epoch, root: stored.epochRoot } };
   const mayBeginAnew = (): Promise<void> => refuseBesideAnother(parts);
-  const { plan } = await openEpochs(log, { log: job.log, partition, job: job.name, identity, profile, mayBeginAnew, ...committed });
+  const generation = job.origin !== undefined;
+  const setting = { log: job.log, partition, job: job.name, identity, profile, mayBeginAnew, generation, ...committed };
+  const { plan } = await openEpochs(log, setting);
   const voidState = stored !== undefined && stored.epochRoot !== plan.root.sequence;
   if (voidState && profile === "production") {
     throw new TidemarkError(
@@ -43,6 +45,12 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
     );
   }
   if (profile === "development") await clearVoid(parts, plan, voidState || otherLog !== undefined, otherLog);
+  if (stored === undefined && plan.base !== undefined) {
+    throw new TidemarkError(
+      "SNAPSHOT_MISSING",
+      `${job.name}/${partition} begins with the snapshot ${plan.base.snapshot}, and nothing of it was restored.`,
+    );
+  }
   const meta = stored === undefined || voidState ? newMeta(plan.root, plan.root.sequence, plan.from) : stored;
   const { firstSequence } = await log.bounds();
   if (firstSequence > meta.cursor.sequence) {

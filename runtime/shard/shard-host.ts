@@ -17,15 +17,16 @@ import { EffectExecutor } from "../effects/executor.ts";
 import { HttpCaller } from "../effects/http-caller.ts";
 import { HttpConnections } from "../effects/http-exchange.ts";
 import { isTidemarkError, type TidemarkError } from "../errors.ts";
-import { FeatureSink } from "../features/feature-sink.ts";
+import type { FollowedFeatures } from "../features/followed-features.ts";
+import { LineageFeatures } from "../features/lineage-features.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
 import { primitives } from "../primitives.ts";
 import { type PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
-import { ReferenceCopier } from "../reference/reference-copier.ts";
-import { NatsReferenceLog } from "../reference/reference-log.ts";
+import { LogCopiers } from "../reference/log-copiers.ts";
 import { ChangedRows } from "../snapshots/changed-rows.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
 import { type RestoreProgress, type RestoreReport, restoreNewest } from "../snapshots/restore-newest.ts";
 import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
@@ -33,6 +34,7 @@ import type { ShardStore } from "../store/shard-store.ts";
 import { refuseDamaged } from "../verify/refusal.ts";
 import { clearState } from "./clear-state.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
+import { CRASH_MARK, forgetFolder, restoreFolder } from "./folder-state.ts";
 import { installGuards } from "./guards.ts";
 import { type HandedOver, HandOver, type HandOverReport } from "./hand-over.ts";
 import { announceOwner, findOwner } from "./owner-presence.ts";
@@ -60,9 +62,14 @@ export interface ShardPlace {
 }
 
 interface Hosted extends HandedOver {
+  readonly declared: Job;
+  readonly place: ShardPlace;
+  readonly setups: readonly PumpSetup[];
+  /** It is to end, started or not. */
+  ending: boolean;
   shard: Shard | undefined;
   /** Of a job that puts out features. */
-  features: FeatureSink | undefined;
+  features: FollowedFeatures | undefined;
   pumps: ShardPumps | undefined;
   /** Which rows changed since its last snapshot; from when on its state is known. */
   changed: ChangedRows | undefined;
@@ -80,19 +87,17 @@ interface Hosted extends HandedOver {
 }
 
 const START_RETRY_MS = 1_000;
-const REFERENCE_POLL_MS = 1_000;
-const FEATURES_END_MS = 1_000;
 
 export class ShardHost {
   readonly #nc: NatsConnection;
   readonly #options: HostOptions;
   readonly #beat: () => void;
   readonly #notice: (message: string) => void;
-  readonly #hosted: Hosted[] = [];
+  #hosted: Hosted[] = [];
+  readonly #features: LineageFeatures;
+  readonly #copiers: LogCopiers;
   readonly #connections = new HttpConnections();
   readonly #callers: Callers = new Map([["http", new HttpCaller(this.#connections, systemClock, Math.random)]]);
-  /** By log: settled when its reference stream is there. */
-  readonly #referenceThere = new Map<string, Promise<void>>();
   #draining = false;
 
   constructor(nc: NatsConnection, options: HostOptions, beat: () => void, notice: (message: string) => void) {
@@ -100,6 +105,9 @@ export class ShardHost {
     this.#options = options;
     this.#beat = beat;
     this.#notice = notice;
+    const sizes = { maxBytes: options.streamMaxBytes, replicas: options.replicas };
+    this.#features = new LineageFeatures({ nc, sizes, profile: options.profile, notice });
+    this.#copiers = new LogCopiers(nc, notice);
   }
 
   /** Starts a shard and the pumps beside it in the background; what becomes of them shows in `reports`. */
@@ -107,6 +115,10 @@ export class ShardHost {
     const hosted: Hosted = {
       job: job.name,
       partition: place.partition,
+      declared: job,
+      place,
+      setups: pumps,
+      ending: false,
       shard: undefined,
       features: undefined,
       pumps: undefined,
@@ -135,14 +147,57 @@ export class ShardHost {
     });
   }
 
+  /** Sinks follow the outputs of these from now on, by job. */
+  follow(active: Readonly<Record<string, string>>): void {
+    this.#features.active = active;
+    for (const { declared, features } of this.#hosted) features?.follow(this.#features.isFollowed(declared));
+  }
+
+  /** The shards of a job end here, and their state with them. */
+  async release(job: string): Promise<void> {
+    for (const hosted of this.#hosted.filter((candidate) => candidate.job === job)) {
+      await this.#end(hosted);
+      await forgetFolder(hosted.place.folder);
+      this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
+    }
+  }
+
+  /**
+   * Puts a shard back to a snapshot, from which it folds on. When that fails, or the process dies on the way, it starts as any shard
+   * without state does. Throws as {@link SnapshotSource.restore}.
+   */
+  async restore(manifest: ShardManifest, progress: (doneBytes: number, totalBytes: number) => void): Promise<void> {
+    const hosted = this.#hostedOf(manifest.job, manifest.shard)!;
+    const { declared, place, setups } = hosted;
+    const source = await this.#options.snapshots();
+    await this.#end(hosted);
+    try {
+      await restoreFolder(place.folder, source, manifest, progress);
+    } finally {
+      this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
+      if (!this.#draining) this.host(declared, place, setups);
+    }
+  }
+
+  async #end(hosted: Hosted): Promise<void> {
+    hosted.ending = true;
+    hosted.shard?.stop();
+    await hosted.finished;
+    await hosted.close();
+  }
+
+  #hostedOf(job: string, partition: number): Hosted | undefined {
+    return this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition);
+  }
+
   /** Which rows of a shard changed; `undefined` when it has not found its state yet. */
   changedRows(job: string, partition: number): ChangedRows | undefined {
-    return this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition)?.changed;
+    return this.#hostedOf(job, partition)?.changed;
   }
 
   /** See {@link settled}. */
   async settled(job: string, partition: number): Promise<void> {
-    const shard = this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition)?.shard;
+    const shard = this.#hostedOf(job, partition)?.shard;
     if (shard !== undefined) await settled(shard);
   }
 
@@ -162,6 +217,7 @@ export class ShardHost {
   /** Stops all shards: what was folded is published and committed. */
   async drain(): Promise<void> {
     this.#draining = true;
+    this.#copiers.stop();
     for (const { shard } of this.#hosted) shard?.stop();
     await Promise.all(this.#hosted.map((hosted) => hosted.finished));
     this.#connections.close();
@@ -174,8 +230,9 @@ export class ShardHost {
       const shard = await hosted.built;
       if (shard === undefined) return;
       hosted.shard = shard;
-      const copier = this.#copierOf(shard);
-      const features = this.#featuresOf(hosted, shard);
+      if (hosted.ending) shard.stop();
+      const copier = this.#copiers.start(shard);
+      hosted.features = this.#features.of(job, place.partition);
       const pumps = new ShardPumps(this.#nc, setups, shard, this.#notice);
       hosted.pumps = pumps;
       pumps.start();
@@ -193,8 +250,7 @@ export class ShardHost {
         hide();
       });
       await effects?.stop();
-      // One that waits for NATS ends with the connection.
-      await Promise.race([features, systemClock.sleep(FEATURES_END_MS)]);
+      await hosted.features?.ended();
       if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${messageWithPage(shard.error)}`);
     } catch (thrown) {
       const error = stateDamage(thrown) ?? thrown;
@@ -204,23 +260,6 @@ export class ShardHost {
     }
   }
 
-  /** Keeps the features that the job puts out, until the shard ends. */
-  async #featuresOf(hosted: Hosted, { parts: { job, partition } }: Shard): Promise<void> {
-    if (job.features.size === 0) return;
-    const { streamMaxBytes: maxBytes, replicas, profile } = this.#options;
-    hosted.features = new FeatureSink({
-      nc: this.#nc,
-      job,
-      shard: partition,
-      sizes: { maxBytes, replicas },
-      clock: systemClock,
-      notice: this.#notice,
-      // Every job has a shard 0.
-      jobGone: async (other) => profile === "development" && (await findOwner(this.#nc, other, 0)) === undefined,
-    });
-    await hosted.features.run();
-  }
-
   /** `undefined` when there is nothing to call for. */
   #executorOf({ calls }: Hosted, shard: Shard): EffectExecutor | undefined {
     const asks = shard.parts.job.actors.some(({ effects }) => effects.length > 0);
@@ -228,39 +267,9 @@ export class ShardHost {
     return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers) : undefined;
   }
 
-  /** Copies what is put for the log into the shard's partition, from when on there is something. */
-  #copierOf({ fold, parts: { job, partition, log } }: Shard): ReferenceCopier {
-    const copier = new ReferenceCopier({
-      logName: job.log,
-      partition,
-      log,
-      source: new NatsReferenceLog(this.#nc, job.log),
-      clock: systemClock,
-      notice: this.#notice,
-      folded: () => ({ next: fold.meta.cursor.sequence, source: fold.meta.referenceSource }),
-    });
-    let there = this.#referenceThere.get(job.log);
-    if (there === undefined) {
-      there = this.#untilReference(job.log);
-      this.#referenceThere.set(job.log, there);
-    }
-    void there.then(() => copier.run());
-    return copier;
-  }
-
-  /** The stream comes with the first table that is read or the first schema that is activated: one question a moment for all shards of the log. */
-  async #untilReference(log: string): Promise<void> {
-    const stream = new NatsReferenceLog(this.#nc, log);
-    while (!this.#draining) {
-      // A server that does not answer is asked again.
-      if (await stream.exists().catch(() => false)) return;
-      await systemClock.sleep(REFERENCE_POLL_MS);
-    }
-  }
-
   /** A server that is away is waited for: a shard that starts is no different from one that runs. `undefined` when drained meanwhile. */
   async #buildPatiently(hosted: Hosted, job: Job, place: ShardPlace): Promise<Shard | undefined> {
-    while (!this.#draining) {
+    while (!this.#draining && !hosted.ending) {
       try {
         return await this.#build(hosted, job, place);
       } catch (error) {
@@ -278,7 +287,7 @@ export class ShardHost {
     const { partition, partitions, folder } = place;
     const store = openLmdbStore(folder);
     hosted.stateEpoch = () => epochOfState(store);
-    const marks = new FileCrashMarks(join(folder, "crash-mark"));
+    const marks = new FileCrashMarks(join(folder, CRASH_MARK));
     hosted.close = async () => {
       marks.close();
       await store.close();
@@ -309,7 +318,8 @@ export class ShardHost {
       partition,
       partitions,
       identity: identityOf(job, this.#options.codeHash),
-      profile: this.#options.profile,
+      // Nobody begins a generation anew but an operator.
+      profile: job.origin === undefined ? this.#options.profile : "production",
       node: this.#options.nodeId,
       log: new NatsPartitionLog(this.#nc, job.log, partition),
       store,

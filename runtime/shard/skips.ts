@@ -57,7 +57,12 @@ export class SkipList {
   }
 
   async append(conviction: Conviction): Promise<void> {
-    const payload = Buffer.from(JSON.stringify({ unit: conviction.unit, reason: REASON }));
+    await this.copy(conviction.unit, REASON);
+  }
+
+  /** One of another list. */
+  async copy(unit: string, reason: string): Promise<void> {
+    const payload = Buffer.from(JSON.stringify({ unit, reason }));
     await appendAcknowledged(this.#nc, this.#subject, payload, { stream: this.#stream });
   }
 }

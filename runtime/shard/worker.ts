@@ -9,11 +9,14 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
+import { jobNamed } from "../generations/generation-record.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { PumpPlace } from "../pump/pump-places.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
 import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { type RowsChanged, rowsChanged } from "../snapshots/row-keys.ts";
 import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
+import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
 import type { ShardReport } from "./report.ts";
@@ -43,6 +46,10 @@ export interface ShardWorker {
   /** Starts shards of a job. */
   host(job: string, places: readonly HostedPlace[]): void;
   reports(): ShardReport[];
+  /** See {@link ShardHost.release}, {@link ShardHost.restore} and {@link ShardHost.follow}. */
+  release(job: string): Promise<void>;
+  restore(manifest: ShardManifest, progress: (doneBytes: number, totalBytes: number) => void): Promise<Outcome<void>>;
+  follow(active: Readonly<Record<string, string>>): void;
   /** Asks its shards of the job to hand over to `next`. */
   handOver(job: string, next: CodeIdentity): void;
   handOvers(): HandOverReport[];
@@ -87,17 +94,23 @@ async function main(setup: WorkerSetup): Promise<void> {
       opened = { nc, host };
     },
     host(name, places) {
-      const jobNamed = (wanted: string): Job => {
-        const job = app.jobs.find((candidate) => candidate.name === wanted);
+      const declared = (wanted: string): Job => {
+        const job = jobNamed(app.jobs, wanted);
         if (job === undefined) throw new Error(`the app has no job "${wanted}"`);
         return withSettings(job, setup.settings);
       };
       for (const { pumps, ...place } of places) {
-        const setups = pumps.map((pump) => ({ place: pump, job: jobNamed(pump.job) }));
-        opened!.host.host(jobNamed(name), place, setups);
+        const setups = pumps.map((pump) => ({ place: pump, job: declared(pump.job) }));
+        opened!.host.host(declared(name), place, setups);
       }
     },
     reports: () => opened?.host.reports() ?? [],
+    release: (job) => opened!.host.release(job),
+    restore: (manifest, progress) =>
+      outcomeOf(() => opened!.host.restore(manifest, (done, total) => void progress(done, total))).finally(() => {
+        (progress as unknown as { readonly [Comlink.releaseProxy]?: () => void })[Comlink.releaseProxy]?.();
+      }),
+    follow: (active) => opened!.host.follow(active),
     handOver: (name, next) => opened!.host.handOver(name, next),
     settled: (job, shard) => opened!.host.settled(job, shard),
     changedRows(job, shard, since, at) {

@@ -6,8 +6,16 @@
  * named by nobody yet: it is left alone while it is young. A manifest that cannot be read names nobody knows what: while
  * there is one, no chunk goes.
  */
+import type { BlobStore } from "./blobs/blob-store.ts";
 import type { SnapshotCatalogue } from "./catalogue.ts";
-import { type JobManifest, jobSnapshotBlob, type ShardManifest, shardManifestBlob, shardSnapshotsPrefix } from "./manifest.ts";
+import {
+  type JobManifest,
+  jobSnapshotBlob,
+  jobSnapshotsPrefix,
+  type ShardManifest,
+  shardManifestBlob,
+  shardSnapshotsPrefix,
+} from "./manifest.ts";
 import { outdated } from "./retention.ts";
 import { begunAt } from "./shard-snapshot.ts";
 
@@ -45,6 +53,13 @@ export async function clearGarbage(catalogue: SnapshotCatalogue, job: string, op
     cleared += await clearShard(catalogue, job, shard, kept, dropped, options);
   }
   return { snapshots: gone.size, blobs: cleared };
+}
+
+/** Every blob of a job: its snapshots' manifests first, then those of its shards, then what they named. */
+export async function deleteAll(blobs: BlobStore, job: string): Promise<void> {
+  const rank = (name: string): number => (name.startsWith(jobSnapshotsPrefix(job)) ? 0 : name.endsWith("/manifest") ? 1 : 2);
+  const names = (await blobs.list(`${job}/`)).map(({ name }) => name).sort((a, b) => rank(a) - rank(b));
+  for (const name of names) await blobs.delete(name);
 }
 
 async function clearShard(

@@ -7,11 +7,16 @@ import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { systemClock } from "../clock.ts";
+import { writeGenerationBase } from "../generations/generation-base.ts";
+import type { BaseRequest } from "../generations/generation-begin.ts";
 import { connectNats } from "../nats-connect.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import { type Cleared, clearGarbage, type GarbageOptions } from "./garbage.ts";
 import { type JobManifest, jobSnapshotBlob, type ShardManifest, storedBytes } from "./manifest.ts";
+import { type Cleared, clearGarbage, deleteAll, type GarbageOptions } from "./garbage.ts";
+import { type JobManifest, jobSnapshotBlob, type ShardManifest, storedBytes, writeManifest } from "./manifest.ts";
 import { openCatalogue, type SnapshotSettings } from "./open-catalogue.ts";
 import { putManifest } from "./shard-snapshot.ts";
 import { type ChangedSince, SnapshotTaker, type Taken, type TakeRequest } from "./snapshot-taker.ts";
@@ -41,6 +46,10 @@ export interface SnapshotKeeper {
   get(id: string): Promise<Outcome<{ readonly snapshot: JobManifest; readonly shards: readonly ShardManifest[] }>>;
   /** Restores every shard of it into nothing, and checks what comes. */
   verify(id: string, progress: (doneBytes: number, totalBytes: number) => void): Promise<Outcome<{ readonly bytes: number }>>;
+  /** See {@link writeGenerationBase}. */
+  writeBase(request: BaseRequest, progress: (rows: number) => void): Promise<Outcome<ShardManifest>>;
+  /** Whatever lies under the name of a job that is no more: what lists it goes first. */
+  deleteAll(job: string): Promise<Outcome<void>>;
   clear(job: string, options: GarbageOptions): Promise<Outcome<Cleared>>;
   /** Gives up what is being taken and lets go of the shards' files. */
   stop(): Promise<void>;
@@ -98,6 +107,19 @@ const keeper: SnapshotKeeper = {
         release(progress);
       }
     }),
+  writeBase: (request, progress) =>
+    outcomeOf(async () => {
+      try {
+        const { catalogue, seal } = await opened;
+        const told = (rows: number): void => void progress(rows);
+        const { signal } = abort;
+        const options = { catalogue, seal, blobs: catalogue.blobs, clock: systemClock, share: 1, progress: told, signal };
+        return await writeGenerationBase(request, { ...options, scratch: setup.scratch });
+      } finally {
+        release(progress);
+      }
+    }),
+  deleteAll: (job) => outcomeOf(async () => await deleteAll((await opened).catalogue.blobs, job)),
   clear: (job, options) => outcomeOf(async () => await clearGarbage((await opened).catalogue, job, options)),
   async stop() {
     abort.abort();

@@ -30,6 +30,8 @@ export interface WriteOptions {
   readonly share: number;
   readonly progress: (rows: number) => void;
   readonly signal: AbortSignal;
+  /** Its name, where that had to be known before. */
+  readonly snapshot?: string;
 }
 
 /** Deltas on one base; with more of them a restore would read too many blobs. */
@@ -59,7 +61,11 @@ export async function writeDelta(
   return await write(view.committed!, shard, "delta", [changes], parent.parts, options);
 }
 
-export async function writeBase(copy: ShardCopy, shard: SnapshotShard, options: WriteOptions): Promise<ShardManifest> {
+export async function writeBase(
+  copy: Pick<ShardCopy, "committed" | "rows">,
+  shard: SnapshotShard,
+  options: WriteOptions,
+): Promise<ShardManifest> {
   return await write(copy.committed!, shard, "base", copy.rows(), [], options);
 }
 
@@ -69,9 +75,9 @@ async function write(
   kind: SnapshotPart["kind"],
   pieces: Iterable<readonly { readonly key: string; readonly value: Uint8Array | null }[]>,
   before: readonly SnapshotPart[],
-  { blobs, seal, clock, share, progress, signal }: WriteOptions,
+  { blobs, seal, clock, share, progress, signal, snapshot: named }: WriteOptions,
 ): Promise<ShardManifest> {
-  const snapshot = shardSnapshotId(committed.meta.cursor.sequence, clock.now());
+  const snapshot = named ?? shardSnapshotId(committed.meta.cursor.sequence, clock.now());
   const writer = new ChunkWriter(blobs, seal, { job: shard.job, shard: shard.shard, snapshot });
   let rows = 0;
   let worked = clock.monotonic();
@@ -101,7 +107,7 @@ export async function putManifest(blobs: BlobStore, seal: Seal, name: string, ma
 }
 
 /** Names sort by position, and say when they were begun: what nobody names is only cleared away when it is old. */
-function shardSnapshotId(sequence: number, now: number): string {
+export function shardSnapshotId(sequence: number, now: number): string {
   return `${String(sequence).padStart(16, "0")}-${now}-${randomBytes(3).toString("hex")}`;
 }
 

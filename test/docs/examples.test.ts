@@ -18,6 +18,7 @@ const NOT_RUN: readonly [pattern: RegExp, reason: string][] = [
   [/^(TIDEMARK_\S+ )?tidemark (start|dev|node)\b/, "serves until it is stopped"],
   [/--follow/, "follows until it is stopped"],
   [/^tidemark init\b/, "test/package makes a project"],
+  [/^tidemark (restore|generations (switch|drop))\b/, "test/generations has snapshots to restore and generations"],
   [/^tidemark migrate\b/, "test/cli/migrate.test.ts has state of an older build"],
   [/^tidemark dead-letters (show|redrive)/, "test/http/dead-letters.test.ts has handlers that fail"],
 ];

@@ -28,7 +28,7 @@ export async function openPast(job: Job, log: MemoryPartitionLog, parts: Partial
     identity,
     log,
     store: new MemoryStore(),
-    begin: async () => ({ root: { ...identity, sequence: 0 }, from: 1, later: [], begunAt: undefined }),
+    begin: async () => ({ root: { ...identity, sequence: 0 }, from: 1, later: [], base: undefined, begunAt: undefined }),
     skips: new Map(),
     guard: { enter() {}, leave() {} },
     ...parts,

@@ -42,7 +42,7 @@ export class ApiClient {
     return (await this.ask("GET", path, query === undefined ? {} : { query })).body;
   }
 
-  async ask(method: "GET" | "POST" | "PUT", path: string, question: Question = {}): Promise<Answer> {
+  async ask(method: "GET" | "POST" | "PUT" | "DELETE", path: string, question: Question = {}): Promise<Answer> {
     const deadline = new AbortController();
     // Not AbortSignal.timeout: that one keeps the request, with its body, until the time is over, however soon the answer came.
     const timer = setTimeout(() => deadline.abort(), question.timeoutMs ?? TIMEOUT_MS);

@@ -1,0 +1,52 @@
+/** The keeper's thread as those see it who begin and drop generations. */
+import * as Comlink from "comlink";
+import { formatInstant } from "../../actors/model/time.ts";
+import type { Clock } from "../clock.ts";
+import type { SnapshotKeeper } from "../snapshots/keeper.ts";
+import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT } from "../snapshots/manifest.ts";
+import { shardSnapshotId } from "../snapshots/shard-snapshot.ts";
+import { valueOf } from "../threads/outcome.ts";
+import type { Thread } from "../threads/thread-call.ts";
+import type { BaseRequest, BaseWriter } from "./generation-begin.ts";
+
+const DEADLINE_MS = 4 * 60 * 60 * 1000;
+
+export class KeeperBaseWriter implements BaseWriter {
+  readonly #keeper: Thread<SnapshotKeeper>;
+  readonly #clock: Clock;
+
+  constructor(keeper: Thread<SnapshotKeeper>, clock: Clock) {
+    this.#keeper = keeper;
+    this.#clock = clock;
+  }
+
+  newName(sequence: number): string {
+    return shardSnapshotId(sequence, this.#clock.now());
+  }
+
+  async deleteAll(job: string): Promise<void> {
+    valueOf(await this.#keeper.call("delete snapshots", (keeper) => keeper.deleteAll(job), DEADLINE_MS));
+  }
+
+  async writeBase(request: BaseRequest, progress: (rows: number) => void): Promise<ShardManifest> {
+    const told = Comlink.proxy(progress);
+    return valueOf(await this.#keeper.call("begin", (keeper) => keeper.writeBase(request, told), DEADLINE_MS));
+  }
+
+  async nameBases(bases: readonly ShardManifest[]): Promise<void> {
+    const { job, log, partitions } = bases[0]!;
+    const takenAt = this.#clock.now();
+    const manifest: JobManifest = {
+      format: SNAPSHOT_FORMAT,
+      kind: "job",
+      id: `${job}.${formatInstant(takenAt).replace(/[-:.]/g, "")}`,
+      job,
+      log,
+      partitions,
+      takenAt,
+      reason: "generation",
+      shards: bases.map(({ shard, id }) => ({ shard, snapshot: id })),
+    };
+    valueOf(await this.#keeper.call("seal", (keeper) => keeper.seal(manifest), DEADLINE_MS));
+  }
+}

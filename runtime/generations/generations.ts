@@ -1,0 +1,204 @@
+/**
+ * The generations of a node's jobs, as its API sees them: listed, begun, switched to, dropped.
+ *
+ * History is never rewritten: a generation has outputs, journal and epochs of its own, and whoever follows the job's
+ * outputs goes on with the origin's until an operator switches.
+ */
+import type { Job } from "../../actors/model/job.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { askApi, SERVER_ERROR } from "../log/jetstream-api.ts";
+import type { Operation, Operations } from "../node/operations.ts";
+import { outputStreamName } from "../outputs/output-layout.ts";
+import { findOwner } from "../shard/owner-presence.ts";
+import type { ShardReport } from "../shard/report.ts";
+import { type BeginParts, type BeginRequest, begin, claimName, ORIGIN_WORD, takeBack } from "./generation-begin.ts";
+import type { GenerationHosting } from "./generation-hosting.ts";
+import { type GenerationRecord, jobName, type Switch } from "./generation-record.ts";
+
+export interface GenerationsParts extends BeginParts {
+  readonly hosting: GenerationHosting;
+  readonly operations: Operations;
+  /** Of the app. */
+  readonly jobs: readonly Job[];
+  readonly partitionsOf: (job: string) => number;
+  readonly shards: () => Promise<readonly ShardReport[]>;
+  readonly notice: (message: string) => void;
+}
+
+export interface ListedGeneration extends GenerationRecord {
+  readonly name: string;
+  /** Pumps and sinks follow it. */
+  readonly active: boolean;
+}
+
+export interface Switched extends Switch {
+  /** It was followed already. */
+  readonly already: boolean;
+}
+
+const OWNER_WAIT_MS = 30_000;
+const OWNER_POLL_MS = 200;
+
+export class Generations {
+  readonly #parts: GenerationsParts;
+
+  constructor(parts: GenerationsParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes back what this node was beginning when it died, goes on with what it was dropping, and brings up the rest. */
+  async open(): Promise<void> {
+    const { bucket, node, hosting, notice } = this.#parts;
+    for (const record of await bucket.generations(notice)) {
+      if (record.node !== node || record.status === "ready") continue;
+      const { revision } = await bucket.generation(jobName(record));
+      if (record.status === "dropping") this.#clear(record, revision, record.who);
+      else {
+        notice(`the generation ${jobName(record)} was being begun when this node ended; nothing of it runs, and it is taken back`);
+        await takeBack(this.#parts, record, revision);
+      }
+    }
+    await hosting.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#parts.hosting.stop();
+  }
+
+  async list(): Promise<readonly ListedGeneration[]> {
+    const { bucket, notice } = this.#parts;
+    const records = await bucket.generations(notice);
+    const active = await bucket.active(notice);
+    return records.map((record) => {
+      const name = jobName(record);
+      return { ...record, name, active: active[record.job] === name };
+    });
+  }
+
+  /**
+   * Claims the name and begins it in the background. Throws GENERATION_INVALID, GENERATION_TAKEN or OPERATIONS_BUSY.
+   * `bases`: gives what its shards begin with, and may take long.
+   */
+  async begin(
+    request: Omit<BeginRequest, "bases">,
+    bases: (report: (done: number, total?: number) => void, signal: AbortSignal) => Promise<Pick<BeginRequest, "bases" | "of">>,
+  ): Promise<Operation> {
+    const { operations, jobs, hosting } = this.#parts;
+    const claim = await claimName(this.#parts, request, jobs);
+    const { origin, generation, who } = request;
+    try {
+      return operations.start({ kind: "restore", unit: "rows", who }, async ({ report, signal }) => {
+        let found: Pick<BeginRequest, "bases" | "of">;
+        try {
+          found = await bases(report, signal);
+        } catch (error) {
+          await takeBack(this.#parts, claim.record, claim.revision);
+          throw error;
+        }
+        const record = await begin(this.#parts, claim, { ...request, ...found }, report, signal);
+        await hosting.sync();
+        const positions = record.shards.map(({ position }) => position);
+        return { generation: claim.job.name, job: origin.name, name: generation, of: record.of, positions };
+      });
+    } catch (error) {
+      await takeBack(this.#parts, claim.record, claim.revision);
+      throw error;
+    }
+  }
+
+  /**
+   * From then on sinks follow the outputs of that generation; `origin` stands for the job itself. Done twice it is done once.
+   * Throws GENERATION_MISSING, GENERATION_PUMPED, or LOG_CONFLICT when somebody else switches right now.
+   */
+  async switchTo(job: string, generation: string, who: string): Promise<Switched> {
+    const { bucket, clock, hosting, shards } = this.#parts;
+    const to = generation === ORIGIN_WORD ? job : jobName({ job, generation });
+    if (generation !== ORIGIN_WORD) await this.#ready(job, generation);
+    this.#refusePumps(job);
+    const from = await bucket.activeOf(job);
+    const all = await bucket.switches();
+    const inForce = all.find((record) => record.job === job)?.switches.at(-1);
+    if (from === to) return { ...(inForce ?? { to, who, at: clock.now(), positions: {} }), already: true };
+    const places = (await shards()).filter((report) => report.job === from || report.job === to);
+    const positions = Object.fromEntries(places.map((report) => [`${report.job}/${report.shard}`, report.position]));
+    const next: Switch = { to, who, at: clock.now(), positions };
+    await bucket.switchTo(job, next);
+    await hosting.sync();
+    return { ...next, already: false };
+  }
+
+  /** Its shards stop, its streams, state and snapshots go. Throws GENERATION_MISSING or GENERATION_ACTIVE. */
+  async drop(job: string, generation: string, who: string): Promise<Operation> {
+    const { bucket, node } = this.#parts;
+    const name = jobName({ job, generation });
+    const { record, revision } = await bucket.generation(name);
+    if (record === undefined) throw missing(job, generation);
+    if ((await bucket.activeOf(job)) === name) throw new TidemarkError("GENERATION_ACTIVE", `${name} is what sinks of ${job} follow.`);
+    const dropping: GenerationRecord = { ...record, status: "dropping", node };
+    return this.#clear(dropping, await bucket.writeGeneration(dropping, revision), who);
+  }
+
+  #clear(record: GenerationRecord, revision: number, who: string): Operation {
+    const { nc, bucket, hosting, operations, writer, partitionsOf } = this.#parts;
+    const name = jobName(record);
+    return operations.start({ kind: "generation-drop", unit: "steps", who }, async ({ report, signal }) => {
+      await hosting.sync();
+      const partitions = Math.max(record.shards.length, partitionsOf(record.job));
+      await this.#untilUnowned(name, partitions, signal);
+      report(1, 3);
+      const streams = Array.from({ length: partitions }, (_, partition) => outputStreamName(name, partition));
+      for (const stream of [...streams, `${name}-skips`]) {
+        const { error } = await askApi(nc, `STREAM.DELETE.${stream}`, undefined);
+        if (error !== undefined && error.err_code !== SERVER_ERROR.streamNotFound)
+          throw new TidemarkError("OUTPUT_LAYOUT", `Stream ${stream} cannot be deleted: ${error.description}.`);
+      }
+      report(2, 3);
+      await writer.deleteAll(name);
+      await bucket.deleteGeneration(name, revision);
+      report(3, 3);
+      return { generation: name };
+    });
+  }
+
+  /** Another node looks at the bucket once a second too; a stream that is deleted under its hands would halt its shard. */
+  async #untilUnowned(name: string, partitions: number, signal: AbortSignal): Promise<void> {
+    const { nc, clock } = this.#parts;
+    const since = clock.monotonic();
+    for (let partition = 0; partition < partitions; ) {
+      signal.throwIfAborted();
+      const owner = await findOwner(nc, name, partition);
+      if (owner === undefined) partition++;
+      else if (clock.monotonic() - since > OWNER_WAIT_MS)
+        throw new TidemarkError(
+          "OWNER_ACTIVE",
+          `${name}/${partition}: node ${owner} still folds it. Drop it again when that node has ended.`,
+        );
+      else await clock.sleep(OWNER_POLL_MS, signal);
+    }
+  }
+
+  async #ready(job: string, generation: string): Promise<GenerationRecord> {
+    const { record } = await this.#parts.bucket.generation(jobName({ job, generation }));
+    if (record?.status !== "ready") throw missing(job, generation, record?.status);
+    return record;
+  }
+
+  /** A pump remembers the number of the output that it pumped last; numbers of another generation say nothing of that. */
+  #refusePumps(job: string): void {
+    for (const { name, from } of this.#parts.jobs) {
+      const pump = from.find(({ source }) => source.kind === "outputs" && source.job === job);
+      if (pump !== undefined)
+        throw new TidemarkError("GENERATION_PUMPED", `The pump "${pump.name}" of job "${name}" reads the outputs of ${job}.`);
+    }
+  }
+}
+
+export function missing(job: string, generation: string, status?: string): TidemarkError {
+  const what = status === undefined ? "is not there" : `is ${status}`;
+  return new TidemarkError("GENERATION_MISSING", `The generation "${generation}" of ${job} ${what}.`);
+}
+
+/** Whether an error says that the one asked for is not usable, and an older one may be. */
+export function isDamage(error: unknown): boolean {
+  return isTidemarkError(error, "SNAPSHOT_DAMAGED") || isTidemarkError(error, "SNAPSHOT_MISSING");
+}
