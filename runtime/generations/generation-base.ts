@@ -5,7 +5,7 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { META_ROW } from "../../actors/fold/keys.ts";
+import { HASH_ROW, META_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
 import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import { TidemarkError } from "../errors.ts";
@@ -36,8 +36,12 @@ export async function writeGenerationBase(request: BaseRequest, options: BaseOpt
   try {
     if (source.kind === "snapshot") await options.catalogue.restore(source.manifest, store, { signal: options.signal });
     const meta = metaIn(store, folder);
-    await committed(store, [{ key: META_ROW, value: beginningState(meta, root) }]);
+    await committed(store, [
+      { key: HASH_ROW, value: null },
+      { key: META_ROW, value: beginningState(meta, root) },
+    ]);
     const state = { meta: metaIn(store, folder), stateHash: committedStateHash(store, primitives)! };
+    await committed(store, [{ key: HASH_ROW, value: primitives.encodeUtf8(state.stateHash) }]);
     return await writeBase({ committed: state, rows: () => rowsOf(store) }, shard, { ...options, snapshot });
   } finally {
     await store.close();
