@@ -358,6 +358,10 @@ export class ShardHost {
       store,
       clear: () => clearState(store),
       outputs,
+      storedAt: async (sequence) => {
+        const entry = await new NatsPartitionLog(this.#nc, job.log, partition).firstOn(">", sequence);
+        return entry?.sequence === sequence ? entry.logTime : undefined;
+      },
       clock: systemClock,
       notice: this.#notice,
       progress: (restoring) => {

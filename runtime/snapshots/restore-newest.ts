@@ -21,6 +21,8 @@ export interface ShardToRestore {
   readonly clear: () => Promise<void>;
   /** Last sequence of the output stream. */
   readonly outputs: number;
+  /** Log time of an entry; `undefined` when the log does not have it. */
+  readonly storedAt: (sequence: number) => Promise<number | undefined>;
   readonly clock: Clock;
   readonly notice: (message: string) => void;
   readonly progress: (restoring: RestoreProgress) => void;
@@ -49,7 +51,7 @@ export async function restoreNewest(source: SnapshotSource, shard: ShardToRestor
     else tell(`a snapshot is passed over: ${error.message}`);
   });
   for (const manifest of manifests) {
-    const why = unfit(manifest, shard);
+    const why = unfit(manifest, shard) ?? (await ofLostLog(manifest, shard));
     if (why !== undefined) {
       tell(`the snapshot ${manifest.id} is passed over: ${why}`);
       continue;
@@ -89,4 +91,12 @@ function unfit(manifest: ShardManifest, shard: ShardToRestore): string | undefin
   if (stateFormat < STATE_FORMAT) return `its state has format ${stateFormat}, this build reads ${STATE_FORMAT}`;
   if (outputs > shard.outputs) return `it has ${outputs} outputs and the stream ends at ${shard.outputs}`;
   return undefined;
+}
+
+/** A log that lost its tail and was filled again holds other entries where a snapshot from before ends: they were stored later. */
+async function ofLostLog({ last, processingTime }: ShardManifest, shard: ShardToRestore): Promise<string | undefined> {
+  const storedAt = last.sequence === 0 ? undefined : await shard.storedAt(last.sequence);
+  return storedAt === undefined || storedAt <= processingTime
+    ? undefined
+    : `the log lost its entry ${last.sequence} and holds another one there`;
 }

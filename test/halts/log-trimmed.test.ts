@@ -24,6 +24,30 @@ async function trimmed(t: TestContext): Promise<{ readonly world: LedgerWorld; r
 }
 
 suite("a log trimmed past the state halts its shards, and others go on", { timeout: 600_000, concurrency: true }, () => {
+  test("mended by deleting the state, when a snapshot goes on behind the cut", async (t) => {
+    const world = await LedgerWorld.start(t);
+    for (const partition of [0, 1]) await world.publish(partition, 10);
+    await world.untilAllPublished();
+    await world.stopNode();
+    const old = world.copyDataDir();
+    await world.startNode();
+    for (const partition of [0, 1]) await world.publish(partition, 10);
+    await world.untilAllPublished();
+    await world.snapshot();
+    await world.operation("/v1/logs/ledger/trim", { keep: "0s" });
+    await world.stopNode();
+    // A machine that was put back to an older image.
+    old.putBack();
+    await world.startNode();
+    for (const job of JOBS) for (const partition of [0, 1]) assert.equal(await world.haltOf(job, partition), "LOG_TRIMMED");
+    await world.stopNode();
+    for (const job of JOBS) for (const partition of [0, 1]) world.deleteState(job, partition);
+    await world.startNode();
+    for (const partition of [0, 1]) await world.publish(partition, 5);
+    for (const job of JOBS) for (const partition of [0, 1]) await world.assertOutputs(job, partition);
+    assert.deepEqual(await world.reasons(), []);
+  });
+
   test("mended by restoring the log from a backup that was taken before", async (t) => {
     const { world, backup } = await trimmed(t);
     await restoreStream(world.nc, backup);

@@ -14,6 +14,7 @@ async function shortened(t: TestContext): Promise<{ readonly world: LedgerWorld;
   const early = await backUpStream(world.nc, "ledger-0");
   for (const partition of [0, 1]) await world.publish(partition, 10);
   await world.untilAllPublished();
+  await world.snapshot();
   await world.stopNode();
   const late = await backUpStream(world.nc, "ledger-0");
   await restoreStream(world.nc, early);
@@ -57,6 +58,12 @@ suite("a log that ends before the state halts its shards, and others go on", { t
     await world.publish(0, 5);
     for (const job of JOBS) await world.assertOutputs(job, 0);
     assert.deepEqual(await world.reasons(), []);
+
+    // The snapshot of the lost tail is there still, and nobody begins from it.
+    await world.stopNode();
+    world.deleteDataDir();
+    await assertMended(world);
+    assert.match(world.node.log, /ledger\/0: the snapshot \S+ is passed over: the log lost its entry \d+ and holds another one there/);
   });
 
   test("also when it was filled again behind the state, which is found by the time of the entry there", async (t) => {

@@ -8,10 +8,12 @@ import { backUpStream, deleteStream, restoreStream } from "../support/stream-bac
 async function truncated(t: TestContext) {
   const world = await LedgerWorld.start(t);
   for (const partition of [0, 1]) await world.publish(partition, 10);
-  await world.untilPublished("ledger", 0);
+  await world.untilAllPublished();
+  await world.snapshot();
   const early = await backUpStream(world.nc, "ledger-out-0");
   for (const partition of [0, 1]) await world.publish(partition, 10);
-  for (const partition of [0, 1]) await world.untilPublished("ledger", partition);
+  await world.untilAllPublished();
+  await world.snapshot();
   await world.stopNode();
   const late = await Promise.all([0, 1].map((partition) => backUpStream(world.nc, `ledger-out-${partition}`)));
   await restoreStream(world.nc, early);
@@ -36,6 +38,9 @@ suite("output streams that end before the state halt their shards, and others go
     const { world, late } = await truncated(t);
     for (const partition of [0, 1]) world.deleteState("ledger", partition);
     await assertMended(world);
+    // Partition 0 went on from the snapshot whose outputs the stream still had, partition 1 from the log's first entry.
+    assert.match(world.node.log, /ledger\/0: restored up to entry/);
+    assert.doesNotMatch(world.node.log, /ledger\/1: restored up to entry/);
     // The messages that came again are those that were lost.
     const now = await Promise.all([0, 1].map((partition) => world.outputTexts("ledger", partition)));
     for (const backup of late) await restoreStream(world.nc, backup);

@@ -3,7 +3,7 @@
  * done to the node, its data and its streams. A test stops the node, does harm, starts it, and asks again.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -17,7 +17,6 @@ import { chainOf, NO_CHAIN } from "../../runtime/outputs/chain.ts";
 import { CHAIN_HEADER } from "../../runtime/outputs/output-headers.ts";
 import { storedOutputs } from "../../runtime/replay/stored-history.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
-import { snapshotOfAll } from "./folded-snapshot.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
 import { NodeProcess, shardsOf } from "./node-process.ts";
 
@@ -141,7 +140,7 @@ export class LedgerWorld {
 
   /** Takes one of every job; gives their ids, by job. */
   async snapshot(): Promise<Readonly<Record<string, string>>> {
-    const { snapshots } = (await snapshotOfAll(await this.url(), () => this.operation("/v1/snapshots", {}))) as {
+    const { snapshots } = (await this.operation("/v1/snapshots", {})) as {
       readonly snapshots: readonly { readonly id: string; readonly job: string }[];
     };
     return Object.fromEntries(snapshots.map(({ id, job }) => [job, id]));
@@ -233,6 +232,18 @@ export class LedgerWorld {
   async outputTexts(job: string, partition: number): Promise<readonly string[]> {
     const stored = await storedOutputs(this.nc, job, partition);
     return stored.map(({ k, subject, chain, payload }) => `${k} ${subject} ${chain} ${Buffer.from(payload).toString()}`);
+  }
+
+  /** Of a node that has stopped; `putBack` puts it in place of what is there then. */
+  copyDataDir(): { putBack(): void } {
+    const copy = `${this.dataDir}/copy`;
+    cpSync(join(this.dataDir, "shards"), copy, { recursive: true });
+    return {
+      putBack: () => {
+        rmSync(join(this.dataDir, "shards"), { recursive: true });
+        cpSync(copy, join(this.dataDir, "shards"), { recursive: true });
+      },
+    };
   }
 
   /** As a machine that is gone leaves it. */

@@ -7,7 +7,6 @@ import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { startApiNode } from "../support/api-node.ts";
 import { runOnTerminal } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
-import { snapshotOfAll } from "../support/folded-snapshot.ts";
 import { getJson, untilShards } from "../support/node-process.ts";
 
 const PARTITIONS = [0, 1];
@@ -52,7 +51,7 @@ async function ended(answer: Response): Promise<void> {
 test("a pump goes on behind both cuts, and each event has come once", { timeout: 300_000 }, async () => {
   // One after the other, for a pump writes what waits in one message.
   for (let from = 0; from < 40; from += 10) await publish(from, 10);
-  await snapshotOfAll(url, async () => await ended(await post("/v1/snapshots", {})));
+  await ended(await post("/v1/snapshots", {}));
   await publish(40, 10);
 
   const dry = await runOnTerminal(["trim", "pumped", "--keep", "0s", "--dry-run", "--url", url]);
