@@ -42,7 +42,8 @@ export const ERRORS = {
   LOG_LAYOUT:
     "A stream of the log is laid out otherwise than its slot map says. Compare the stream's subjects and limits with the page of this code.",
   LOG_MISSING: "No stream takes this subject. Create the log by starting a job that reads it, or correct the log's name.",
-  LOG_TRIMMED: "The log was trimmed past the shard's position. Restore the trimmed part of the log from a backup of its stream.",
+  LOG_TRIMMED:
+    "The log was trimmed past the shard's position. Delete the shard's state when there is a snapshot behind the cut, or restore the trimmed part from a backup of the stream.",
   LOG_TRUNCATED: "The log ends before what the shard has folded. Restore the log's tail from a replica or a backup.",
   NATS_STORAGE:
     "The NATS account cannot reserve the streams' max_bytes. Lower TIDEMARK_STREAM_MAX_BYTES, or raise the server's max_file_store or the account's limit.",
@@ -55,7 +56,7 @@ export const ERRORS = {
   OUTPUT_DIVERGED:
     "The output stream holds something that this shard did not write at that number. Compare the two outputs in the message; restore the stream, or delete it with the shard's state to fold again.",
   OUTPUTS_TRUNCATED:
-    "The output stream ends before what the shard has committed. Delete the shard's state, and what is left of the stream, to fold again from the log.",
+    "The output stream ends before what the shard has committed. Delete the shard's state, to publish what is missing again, or restore the stream from a backup.",
   OUTPUT_LAYOUT: "The output stream has other limits than Tidemark sets. Compare it with the page of this code.",
   OWNER_ACTIVE:
     "Another node folds this shard with other code, so nothing was deleted. Stop that node, or give this one a NATS server of its own; then start it again.",
