@@ -20,6 +20,7 @@ const NOT_RUN: readonly [pattern: RegExp, reason: string][] = [
   [/^tidemark init\b/, "test/package makes a project"],
   [/^tidemark (restore|generations (switch|drop))\b/, "test/generations has snapshots to restore and generations"],
   [/^tidemark migrate\b/, "test/cli/migrate.test.ts has state of an older build"],
+  [/^tidemark (upgrade|builds)\b/, "test/builds has builds and their state"],
   [/^tidemark dead-letters (show|redrive)/, "test/http/dead-letters.test.ts has handlers that fail"],
 ];
 
