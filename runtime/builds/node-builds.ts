@@ -59,7 +59,6 @@ export class NodeBuilds {
    * throws. All that the epoch records counts: also Tidemark, Node and its libraries.
    */
   async appOf(epoch: CodeIdentity): Promise<string> {
-    const { app, dataDir } = this.#options;
     const { icu = "none", tz = "none", node } = process.versions;
     const here: Pick<CodeIdentity, "tidemark" | "node" | "icu" | "tz"> = { tidemark: TIDEMARK_VERSION, node, icu, tz };
     const other = (["tidemark", "node", "icu", "tz"] as const).filter((part) => here[part] !== epoch[part]);
@@ -67,8 +66,14 @@ export class NodeBuilds {
       const what = other.map((part) => `${part} ${epoch[part]}, this is ${here[part]}`).join("; ");
       throw new TidemarkError("CODE_UNAVAILABLE", `Entries of version ${epoch.version} (${epoch.codeHash.slice(0, 12)}) need ${what}.`);
     }
-    if (epoch.codeHash === app.codeHash) return app.source.file;
-    return await unpackBuild(await this.#opened(), epoch.codeHash, dataDir, app.source.file);
+    return await this.pathOf(epoch.codeHash);
+  }
+
+  /** The same of a code hash alone: whoever asks looks himself whether the rest of an epoch is what runs here. */
+  async pathOf(codeHash: string): Promise<string> {
+    const { app, dataDir } = this.#options;
+    if (codeHash === app.codeHash) return app.source.file;
+    return await unpackBuild(await this.#opened(), codeHash, dataDir, app.source.file);
   }
 
   async close(): Promise<void> {

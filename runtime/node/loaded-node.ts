@@ -142,6 +142,7 @@ export class LoadedNode {
     });
     await node.generations.open();
     void node.kept.keep();
+    void kept.keep();
     // In development the successor of a build that was cut off is not coming: the history is begun anew.
     if (config.profile === "production") void this.#finishHandOver(node);
     return node;
@@ -187,6 +188,7 @@ export class LoadedNode {
       clock: systemClock,
       appOf: (epoch) => kept.appOf(epoch),
       startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, natsUrl, dataDir.nodeId),
+      startThread: (codeHash) => this.#startHistory(codeHash, natsUrl, dataDir.nodeId, kept),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
       committed: (shard) => this.#reader.call("committed", (reader) => reader.committed(folderOf(shard))),
       touches: (shard, token, from) => this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from)),
@@ -211,6 +213,9 @@ export class LoadedNode {
 
   async #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker>> {
     const { config } = this.#options;
+  /** Of the build that runs, or of one that is kept. Throws CODE_UNAVAILABLE when it is neither. */
+  async #startHistory(codeHash: string, natsUrl: string, nodeId: string, kept: NodeBuilds): Promise<Thread<HistoryWorker>> {
+    const app = await kept.pathOf(codeHash);
     const setup: HistorySetup = {
       app,
       settings: foldSettingsOf(config),

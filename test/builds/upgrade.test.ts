@@ -1,9 +1,10 @@
 /** `tidemark upgrade` with real nodes in production: what a hand-over gives, and what is refused before anything is appended. */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { suite, test } from "node:test";
 import { runCli } from "../support/cli-run.ts";
+import { countedOf } from "../support/dev-process.ts";
 import { getJson, shardsOf, untilShards } from "../support/node-process.ts";
 import { UpgradeWorld, V1, V2, V2_ALIKE, V2_BROKEN, V3 } from "../support/upgrade-world.ts";
 
@@ -60,6 +61,12 @@ suite("a node in production that is upgraded", () => {
       [1, 2],
     ]);
     assert.doesNotMatch(first.log + second.log, /deleted/);
+    // The past of version 1 is folded by version 1, which is kept; its files are gone.
+    rmSync(dirname(v1), { recursive: true });
+    const past = (await world.outputs())[0]!.findLast((output) => countedOf(output).edit === 1)!;
+    const query = `at=${past.position}`;
+    const then = await getJson<{ version: number; state: unknown }>(`${await second.ready}/v1/actors/counter/${past.subject}?${query}`);
+    assert.deepEqual([then.version, then.state], [1, { count: countedOf(past).count }]);
   });
 
   test("is told beforehand what fails: nothing is appended unless that is accepted", TIMEOUT, async (t) => {
