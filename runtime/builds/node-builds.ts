@@ -66,14 +66,9 @@ export class NodeBuilds {
       const what = other.map((part) => `${part} ${epoch[part]}, this is ${here[part]}`).join("; ");
       throw new TidemarkError("CODE_UNAVAILABLE", `Entries of version ${epoch.version} (${epoch.codeHash.slice(0, 12)}) need ${what}.`);
     }
-    return await this.pathOf(epoch.codeHash);
-  }
-
-  /** The same of a code hash alone: whoever asks looks himself whether the rest of an epoch is what runs here. */
-  async pathOf(codeHash: string): Promise<string> {
     const { app, dataDir } = this.#options;
-    if (codeHash === app.codeHash) return app.source.file;
-    return await unpackBuild(await this.#opened(), codeHash, dataDir, app.source.file);
+    if (epoch.codeHash === app.codeHash) return app.source.file;
+    return await unpackBuild(await this.#opened(), epoch.codeHash, dataDir, app.source.file);
   }
 
   async close(): Promise<void> {

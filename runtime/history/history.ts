@@ -20,8 +20,7 @@ import type { ActorReport } from "../node/actor-report.ts";
 import type { CommittedPlace } from "../node/state-reader.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { outcomeValue } from "../threads/outcome.ts";
-import { type Outcome, valueOf } from "../threads/outcome.ts";
+import { type Outcome, outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import { chooseBase, type HistoricBase } from "./historic-base.ts";
 import type { HistoricStand } from "./historic-states.ts";
@@ -225,10 +224,8 @@ export class History {
   }
 
   async #snapshots({ job, partition }: PastShard): Promise<readonly ShardManifest[]> {
-    const thread = await this.#threadOf(this.#parts.codeHash, "this build", job.version);
-    return outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
     const thread = await this.#ownThread();
-    return valueOf(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
+    return outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
   }
 
   async #entriesTo(shard: PastShard, target: HistoricTarget, from: number, end: number): Promise<number> {
@@ -298,7 +295,7 @@ export class History {
   #foldOf(state: OpenState, walk: Walk): PastFold {
     const { id } = state;
     const ask = async <R>(name: string, run: (remote: Comlink.Remote<HistoryWorker>) => Promise<Outcome<R>>): Promise<R> =>
-      valueOf(await state.thread.call(name, run));
+      outcomeValue(await state.thread.call(name, run));
     return {
       get stand() {
         return state.place;
@@ -322,10 +319,8 @@ export class History {
       watch.report?.(Math.min(walk.done, walk.total), walk.total);
       watch.signal.throwIfAborted();
       const { thread, id } = state;
-      const step = outcomeValue(await thread.call("history step", (remote) => remote.step(id, target, end)));
-      done += step.folded;
       const left = itemsMax === undefined ? undefined : itemsMax - items.length;
-      const step = valueOf(await thread.call("history step", (remote) => remote.step(id, target, end, left)));
+      const step = outcomeValue(await thread.call("history step", (remote) => remote.step(id, target, end, left)));
       walk.done += step.folded;
       items.push(...step.items);
       if (step.stand !== undefined) state.place = step.stand;
@@ -360,8 +355,8 @@ export class History {
     state.thread = next;
     const { job, partition, partitions } = shard;
     state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
-    state.place = valueOf(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
-    if (token !== undefined) valueOf(await next.call("look", (remote) => remote.look(id, token)));
+    state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
+    if (token !== undefined) outcomeValue(await next.call("look", (remote) => remote.look(id, token)));
   }
 
   async #forget(state: OpenState): Promise<void> {

@@ -8,7 +8,7 @@ import type { ShardWorker } from "../shard/worker.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import type { SnapshotShards } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
-import { valueOf } from "../threads/outcome.ts";
+import { outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { RunningJob } from "./node.ts";
 
@@ -62,7 +62,7 @@ export class HostedShards implements SnapshotShards {
   async restore(manifest: ShardManifest, progress: (doneBytes: number) => void): Promise<void> {
     const told = Comlink.proxy(progress);
     const worker = this.#workerOf(manifest.job, manifest.shard);
-    valueOf(await worker.call("restore", (remote) => remote.restore(manifest, told), RESTORE_MS));
+    outcomeValue(await worker.call("restore", (remote) => remote.restore(manifest, told), RESTORE_MS));
   }
 
   of(name: string): ReturnType<SnapshotShards["of"]> {

@@ -11,10 +11,9 @@ import { BuildStore } from "../builds/build-store.ts";
 import { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
-import { History, type PastShard } from "../history/history.ts";
 import { clearDropped } from "../generations/dropped-folders.ts";
 import { GenerationBucket } from "../generations/generation-bucket.ts";
-import { History } from "../history/history.ts";
+import { History, type PastShard } from "../history/history.ts";
 import type { HistorySetup, HistoryWorker } from "../history/history-worker.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
@@ -188,7 +187,6 @@ export class LoadedNode {
       clock: systemClock,
       appOf: (epoch) => kept.appOf(epoch),
       startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, natsUrl, dataDir.nodeId),
-      startThread: (codeHash) => this.#startHistory(codeHash, natsUrl, dataDir.nodeId, kept),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
       committed: (shard) => this.#reader.call("committed", (reader) => reader.committed(folderOf(shard))),
       touches: (shard, token, from) => this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from)),
@@ -213,9 +211,6 @@ export class LoadedNode {
 
   async #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker>> {
     const { config } = this.#options;
-  /** Of the build that runs, or of one that is kept. Throws CODE_UNAVAILABLE when it is neither. */
-  async #startHistory(codeHash: string, natsUrl: string, nodeId: string, kept: NodeBuilds): Promise<Thread<HistoryWorker>> {
-    const app = await kept.pathOf(codeHash);
     const setup: HistorySetup = {
       app,
       settings: foldSettingsOf(config),

@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { suite, test } from "node:test";
 import { runCli } from "../support/cli-run.ts";
-import { getJson, type NodeProcess, shardsOf, untilShards } from "../support/node-process.ts";
+import { getJson, untilShards } from "../support/node-process.ts";
 import { RestartingNode } from "../support/restarting-node.ts";
 import { UpgradeWorld, V1, V2, V3 } from "../support/upgrade-world.ts";
 
@@ -21,20 +21,13 @@ async function cutOff(world: UpgradeWorld, v1: string, v2: string): Promise<void
   await world.hit(10);
 }
 
-async function refusals(node: NodeProcess): Promise<readonly string[]> {
-  for (;;) {
-    const shards = await shardsOf(await node.ready);
-    if (shards.every(({ error }) => error !== undefined)) return shards.map(({ error }) => `${error!.code}: ${error!.detail}`);
-  }
-}
-
 suite("an old build that was killed behind the epoch entry of one partition", () => {
   test("finishes the hand-over when it is started again; the new build, started too early, is refused and says so", TIMEOUT, async (t) => {
     const world = await UpgradeWorld.start(t);
     const [v1, v2, v3] = [world.build(V1), world.build(V2), world.build(V3)];
     await cutOff(world, v1, v2);
     const early = world.node(v2);
-    const [first, second] = await refusals(early);
+    const [first, second] = await world.refusals(early);
     assert.match(
       first!,
       /CODE_UNAVAILABLE: .*the epoch in force is version 1 \(\w{12}\), this build is version 2 \(\w{12}\); its turn comes at entry \d+/,
@@ -44,7 +37,7 @@ suite("an old build that was killed behind the epoch entry of one partition", ()
     await early.stop();
     // A third build cannot take the second's place.
     const third = world.node(v3);
-    assert(/CODE_UNAVAILABLE/.test((await refusals(third)).join()));
+    assert(/CODE_UNAVAILABLE/.test((await world.refusals(third)).join()));
     await third.stop();
 
     const old = world.node(v1);
@@ -71,7 +64,7 @@ suite("an old build that was killed behind the epoch entry of one partition", ()
     // The old build is no longer on the machine: it is kept, and found by what the messages call it.
     rmSync(dirname(v1), { recursive: true });
     const early = world.node(v2);
-    const [, hash] = /in force is version 1 \((\w{12})\)/.exec((await refusals(early))[0]!)!;
+    const [, hash] = /in force is version 1 \((\w{12})\)/.exec((await world.refusals(early))[0]!)!;
     await early.stop();
     const drained = await runCli(["node", "--build", hash!, "--drain"], world.env());
     assert.equal(drained.code, 0, drained.stderr);
@@ -145,5 +138,6 @@ async function untilHandedOver(url: string): Promise<void> {
       JSON.stringify(items),
     );
     if (items.length === 2 && items.every(({ state }) => state === "handed-over")) return;
+    await wait(25);
   }
 }

@@ -12,7 +12,7 @@ import { type Ended, runCli } from "./cli-run.ts";
 import { countedOf, DEV_PARTITIONS, DevWorld } from "./dev-process.ts";
 import type { ReadOutput } from "./entries.ts";
 import type { Cleanup } from "./nats.ts";
-import { NodeProcess, untilShards } from "./node-process.ts";
+import { NodeProcess, shardsOf, untilShards } from "./node-process.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -127,6 +127,17 @@ export default job("counts", { log: "hits", actors: [counting], outOfOrderness: 
     const node = this.node(app);
     await untilShards(await node.ready, (shards) => shards.every(({ status }) => status === "running"));
     return node;
+  }
+
+  /** Why each shard does not run, when none does. */
+  async refusals(node: NodeProcess): Promise<readonly string[]> {
+    for (;;) {
+      const shards = await shardsOf(await node.ready);
+      if (shards.every(({ error }) => error !== undefined)) return shards.map(({ error }) => `${error!.code}: ${error!.detail}`);
+      await new Promise((resolve) => {
+        setTimeout(resolve, 25);
+      });
+    }
   }
 
   /** A command of the CLI, with the settings of the node. */
