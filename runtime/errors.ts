@@ -69,6 +69,9 @@ export const ERRORS = {
   REFERENCE_INVALID: "The reference record is malformed or not what its table's schema says. Correct what the message names.",
   REPLAY_DIFFERS: "Folding the same entries again gave something else. Let handlers use nothing but their event, their state and ctx.",
   RESTORE_BUSY: "A restore of this job is under way. Wait for its end, or cancel it.",
+  SHADOW_DIVERGED:
+    "The shadow's output stream holds the outputs of another replay. Delete them with `tidemark replay … --drop`, or take another name.",
+  SHADOW_TAKEN: "A generation of that name was begun, and its outputs are its own. Take another name with --generation.",
   SNAPSHOT_DAMAGED:
     "What is stored of the snapshot is not what was written. Take an older snapshot; the log still has what lies behind it.",
   SNAPSHOT_FOREIGN:

@@ -18,6 +18,7 @@ import { outputs } from "./commands/outputs.ts";
 import { publish } from "./commands/publish.ts";
 import { referenceGet, referencePut } from "./commands/reference.ts";
 import { restore } from "./commands/restore.ts";
+import { replay } from "./commands/replay.ts";
 import { shards } from "./commands/shards.ts";
 import { snapshotCreate, snapshotList, snapshotShow, snapshotVerify } from "./commands/snapshots.ts";
 import { start } from "./commands/start.ts";
@@ -61,6 +62,7 @@ export const COMMANDS: readonly Command[] = [
   upgrade,
   buildsList,
   buildsUnpack,
+  replay,
   jobs,
   nodes,
   topology,

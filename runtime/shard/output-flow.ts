@@ -35,6 +35,8 @@ export interface OutputFlowOptions {
   readonly notice: (message: string) => void;
   /** Told as soon as output k and all before it are known to be stored. */
   readonly onStored?: (k: number) => void;
+  /** Told of everything that the fold gives, what the stream has already included. */
+  readonly onOffered?: (outputs: readonly NumberedOutput[]) => void;
   readonly doubtMs?: number;
 }
 
@@ -102,6 +104,7 @@ export class OutputFlow {
 
   /** Takes what the fold numbered. Throws OUTPUT_DIVERGED when the stream holds something else at that number. */
   offer(outputs: readonly NumberedOutput[]): void {
+    this.#options.onOffered?.(outputs);
     for (const output of outputs) {
       this.#count = output.k;
       const target = this.#target;

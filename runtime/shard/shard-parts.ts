@@ -2,6 +2,7 @@
 import type { CallWatch } from "../../actors/fold/call-table.ts";
 import type { Guard } from "../../actors/fold/fold-options.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { Clock } from "../clock.ts";
 import type { PartitionLog } from "../log/partition-log.ts";
@@ -41,6 +42,8 @@ export interface ShardParts {
   readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;
   /** Told of each commit group as it is sealed. */
   readonly changed?: ChangedRows;
+  /** Told of all outputs as they are numbered, those included that the stream has already. */
+  readonly onOutputs?: (outputs: readonly NumberedOutput[]) => void;
   /** Told of calls as the fold asks for them and closes them. */
   readonly calls?: CallWatch;
   /** Node id of another owner that folds this shard at this moment, when one answers. */

@@ -7,7 +7,6 @@
  *   starting ──▶ running ──▶ stopping ──▶ stopped
  *       └───────────┴──▶ halted (error)      └ also from running, when an epoch of other code was folded
  */
-
 import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
@@ -114,6 +113,7 @@ export class Shard {
       notice: parts.notice,
       onStored: (k: number) => meter.stored(k),
       ...(parts.tuning?.doubtMs === undefined ? {} : { doubtMs: parts.tuning.doubtMs }),
+      ...(parts.onOutputs === undefined ? {} : { onOffered: parts.onOutputs }),
     };
     const flow = await OutputFlow.open(options, meta.outputs, meta.chain);
     const endAtCompare = flow.comparingUntil === undefined ? undefined : (await log.bounds()).lastSequence;
