@@ -11,6 +11,7 @@ import { caseExtremes } from "./cases.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
+import { replays } from "./replays.ts";
 import { largeShard } from "./snapshots.ts";
 import { storeAlone } from "./store-alone.ts";
 import { formatTable, type Row } from "./table.ts";
@@ -71,6 +72,14 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     ];
     for (const run of runs) rows.push(await drain({ ...run, workers: availableParallelism() }));
     return rows;
+  },
+  replays: async () => {
+    const run = { keys: 10_000, partitions: 2 };
+    return [
+      ...(await replays({ ...run, name: "single, 1 % outputs", events: 400_000 * scale, batch: 1, app: "one-in-100" })),
+      ...(await replays({ ...run, name: "batches of 50, 1 % outputs", events: 1_000_000 * scale, batch: 50, app: "one-in-100" })),
+      ...(await replays({ ...run, name: "single, 100 % outputs", events: 200_000 * scale, batch: 1, app: "every-event" })),
+    ];
   },
   windows: async () => {
     // Three events of each key within one window, which is over when they have all come.
