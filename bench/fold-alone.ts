@@ -21,6 +21,8 @@ export interface FoldOptions {
   readonly batch: number;
   /** Of event time between two events; default 1. */
   readonly stepMs?: number;
+  /** Default true. */
+  readonly timelineIndex?: boolean;
   /** Default: the counter. */
   readonly job?: Job;
 }
@@ -42,6 +44,7 @@ export function foldAlone(options: FoldOptions): Row {
     guard: { enter() {}, leave() {} },
     identity,
     skips: new Map(),
+    timelineIndex: options.timelineIndex ?? true,
   });
   const entries = entriesOf(options);
   const from = performance.now();

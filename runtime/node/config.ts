@@ -45,6 +45,8 @@ export interface Config {
   readonly snapshotKeepMs: number;
   /** Entries that a question about the past may fold while its caller waits; one that takes more becomes an operation. */
   readonly historyEntries: number;
+  /** Whether shards keep the index of what touched a key. */
+  readonly timelineIndex: boolean;
 }
 
 interface Setting<T> {
@@ -76,6 +78,7 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   snapshotEveryMs: { env: "TIDEMARK_SNAPSHOT_EVERY", fallback: () => 60_000, read: (text) => durationMs(text) },
   snapshotKeepMs: { env: "TIDEMARK_SNAPSHOT_KEEP", fallback: () => 30 * 24 * 60 * 60 * 1000, read: (text) => durationMs(text) },
   s3Endpoint: { env: "TIDEMARK_S3_ENDPOINT", fallback: () => undefined, read: httpUrl },
+  timelineIndex: { env: "TIDEMARK_TIMELINE_INDEX", fallback: () => true, read: onOrOff },
   historyEntries: { env: "TIDEMARK_HISTORY_ENTRIES", fallback: () => 100_000, read: whole(0, 10_000_000) },
 };
 
@@ -112,6 +115,11 @@ function readSetting(setting: Setting<unknown>, env: Readonly<Record<string, str
   } catch (error) {
     throw new TidemarkError("CONFIG_INVALID", `${setting.env}="${text}": ${error instanceof Error ? error.message : String(error)}.`);
   }
+}
+
+function onOrOff(text: string): boolean {
+  if (text === "on" || text === "off") return text === "on";
+  throw new TypeError("write on or off");
 }
 
 function whole(min: number, max: number): (text: string) => number {

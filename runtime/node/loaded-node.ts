@@ -243,6 +243,7 @@ function workerSetup({ app, config }: NodeOptions): WorkerSetup {
     profile: config.profile,
     streamMaxBytes: config.streamMaxBytes,
     replicas: REPLICAS,
+    timelineIndex: config.timelineIndex,
     settings: foldSettingsOf(config),
     snapshots: snapshotSettings(config),
     heartbeat: new SharedArrayBuffer(4),

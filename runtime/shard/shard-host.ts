@@ -50,6 +50,8 @@ export interface HostOptions {
   readonly codeHash: string;
   readonly streamMaxBytes: number;
   readonly replicas: number;
+  /** Default true. */
+  readonly timelineIndex?: boolean;
   /** Opened when the first shard without state asks. Throws SNAPSHOT_STORE or CONFIG_INVALID. */
   readonly snapshots: () => Promise<SnapshotSource>;
 }
@@ -326,6 +328,7 @@ export class ShardHost {
       outputs,
       marks,
       skips,
+      timelineIndex: this.#options.timelineIndex ?? true,
       guard: installGuards(),
       clock: systemClock,
       ownerToken: randomBytes(16).toString("hex"),

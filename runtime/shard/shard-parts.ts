@@ -46,6 +46,8 @@ export interface ShardParts {
   readonly onOutputs?: (outputs: readonly NumberedOutput[]) => void;
   /** Told of calls as the fold asks for them and closes them. */
   readonly calls?: CallWatch;
+  /** Whether it keeps the index of what touched a key. Default true. */
+  readonly timelineIndex?: boolean;
   /** Node id of another owner that folds this shard at this moment, when one answers. */
   readonly otherOwner: () => Promise<string | undefined>;
   /** Development only, when the history begins anew: an empty output stream in place of the old one. */

@@ -127,6 +127,7 @@ export class Shard {
       guard: parts.guard,
       identity: parts.identity,
       skips: parts.skips,
+      timelineIndex: parts.timelineIndex ?? true,
       ...(parts.tuning?.liveRowsMax === undefined ? {} : { liveRowsMax: parts.tuning.liveRowsMax }),
       ...(parts.calls === undefined ? {} : { calls: parts.calls }),
       ...(parts.onFailure === undefined ? {} : { onFailure: parts.onFailure }),

@@ -27,6 +27,7 @@ export interface WorkerSetup {
   readonly profile: "development" | "production";
   readonly streamMaxBytes: number;
   readonly replicas: number;
+  readonly timelineIndex: boolean;
   readonly settings: Partial<FoldSettings>;
   readonly snapshots: SnapshotSettings;
   /** One counter; raised with each sign of life. */
@@ -71,7 +72,7 @@ async function main(setup: WorkerSetup): Promise<void> {
   };
   setInterval(beat, BEAT_MS);
   const app = await loadApp(setup.app);
-  const { profile, streamMaxBytes, replicas } = setup;
+  const { profile, streamMaxBytes, replicas, timelineIndex } = setup;
   let opened: { readonly nc: NatsConnection; readonly host: ShardHost } | undefined;
   const worker: ShardWorker = {
     codeHash: () => app.codeHash,
@@ -88,9 +89,14 @@ async function main(setup: WorkerSetup): Promise<void> {
         );
         return catalogue;
       };
-      const host = new ShardHost(nc, { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas, snapshots }, beat, (message) => {
-        process.stderr.write(`tidemark: ${message}\n`);
-      });
+      const host = new ShardHost(
+        nc,
+        { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas, timelineIndex, snapshots },
+        beat,
+        (message) => {
+          process.stderr.write(`tidemark: ${message}\n`);
+        },
+      );
       opened = { nc, host };
     },
     host(name, places) {
