@@ -127,6 +127,7 @@ interface Handle {
 
 interface Ctx {
   readonly now: number;
+  readonly watermark: number | undefined;
   readonly processingTime: number;
   readonly state: Readonly<Record<string, Handle>>;
   readonly out: { said(data: unknown): void };
@@ -143,12 +144,17 @@ interface Fired {
   readonly data: readonly Act[];
 }
 
-/** Nor is an alarm due when it is armed: in a batch it would ring behind the next event has lifted the watermark, alone before. */
-function still({ now, processingTime, state, out, timers, effects, reference, quarantine }: Ctx): Ctx {
-  const { alarm } = timers;
-  const later = { ...alarm, at: (time: number, data: unknown, id: string) => alarm.at(Math.max(time, processingTime + 1), data, id) };
-  const armed = { ...timers, alarm: { at: later.at, cancel: (id: string) => alarm.cancel(id) } };
-  return { now, processingTime, state, out, timers: armed, effects, reference, quarantine, random: () => 0 };
+/** Nor is a timer due when it is armed: of those, the order hangs on the entries that happen to come next. */
+function still(ctx: Ctx): Ctx {
+  const { now, watermark, processingTime, state, out, timers, effects, reference, quarantine } = ctx;
+  const behind = (timer: Ctx["timers"]["tick"], clock: number): Ctx["timers"]["tick"] => ({
+    at: (time, data, id) => timer.at(Math.max(time, clock + 1), data, id),
+    cancel: (id) => timer.cancel(id),
+  });
+  const reached = watermark ?? Number.NEGATIVE_INFINITY;
+  const goes = timers.goes && { at: (time: number) => timers.goes!.at(Math.max(time, reached + 1)) };
+  const armed = { tick: behind(timers.tick, reached), alarm: behind(timers.alarm, processingTime), ...(goes && { goes }) };
+  return { now, watermark, processingTime, state, out, timers: armed, effects, reference, quarantine, random: () => 0 };
 }
 
 function play(ctx: Ctx, acts: readonly Act[], later: readonly Act[]): void {
