@@ -81,7 +81,7 @@ export class Generations {
    */
   async begin(
     request: Omit<BeginRequest, "bases">,
-    bases: (report: (done: number, total?: number) => void, signal: AbortSignal) => Promise<Pick<BeginRequest, "bases" | "of">>,
+    bases: (signal: AbortSignal) => Promise<Pick<BeginRequest, "bases" | "of">>,
   ): Promise<Operation> {
     const { operations, jobs, hosting } = this.#parts;
     const claim = await claimName(this.#parts, request, jobs);
@@ -90,7 +90,7 @@ export class Generations {
       return operations.start({ kind: "restore", unit: "rows", who }, async ({ report, signal }) => {
         let found: Pick<BeginRequest, "bases" | "of">;
         try {
-          found = await bases(report, signal);
+          found = await bases(signal);
         } catch (error) {
           await takeBack(this.#parts, claim.record, claim.revision);
           throw error;

@@ -117,8 +117,8 @@ export class Restores {
     const { who } = request;
     return await this.#parts.generations.begin(
       { origin: job, identity, mapVersion, generation, of: request.snapshot, who },
-      async (report, signal) => {
-        const chosen = await this.#whole(candidates, running, false, { report, signal });
+      async (signal) => {
+        const chosen = await this.#whole(candidates, running, false, { report: () => {}, signal });
         const bases = chosen.shards.map((manifest): BeginRequest["bases"][number] => ({
           source: { kind: "snapshot", manifest },
           cursor: manifest.cursor.sequence,

