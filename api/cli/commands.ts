@@ -26,6 +26,7 @@ import { stateExpiries, stateSizes } from "./commands/state.ts";
 import { topology } from "./commands/topology.ts";
 import { trim } from "./commands/trim.ts";
 import { upgrade } from "./commands/upgrade.ts";
+import { verify } from "./commands/verify.ts";
 import { watermark } from "./commands/watermark.ts";
 import type { Command } from "./framework/command.ts";
 
@@ -52,6 +53,7 @@ export const COMMANDS: readonly Command[] = [
   snapshotList,
   snapshotShow,
   snapshotVerify,
+  verify,
   stateSizes,
   stateExpiries,
   restore,

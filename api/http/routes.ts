@@ -21,6 +21,7 @@ import { snapshotRoutes } from "./snapshots.ts";
 import { stateRoutes } from "./state.ts";
 import { timelineRoutes } from "./timeline.ts";
 import { trimRoutes } from "./trim.ts";
+import { verificationRoutes } from "./verifications.ts";
 import { watermarkRoutes } from "./watermark.ts";
 
 export function apiRoutes(node: Node): readonly Route[] {
@@ -45,6 +46,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...generationRoutes(node),
     ...operationRoutes(node),
     ...snapshotRoutes(node),
+    ...verificationRoutes(node),
     ...documentRoutes(() => table),
   ];
   return table;

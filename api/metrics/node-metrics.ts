@@ -40,7 +40,7 @@ export class NodeMetrics implements MetricProducer {
     const reports = await this.#node.shards();
     const now = Date.now();
     const resource = resourceOf(this.#node);
-    const all = [...SHARD_METRICS.map((metric) => this.#ofShards(metric, reports, now)), this.#jobVersions(now)];
+    const all = [...SHARD_METRICS.map((metric) => this.#ofShards(metric, reports, now)), this.#jobVersions(now), this.#scrubFindings(now)];
     const metrics = all.filter(({ dataPoints }) => dataPoints.length > 0);
     return {
       resourceMetrics: { resource, scopeMetrics: [{ scope: { name: "tidemark", version: TIDEMARK_VERSION }, metrics }] },
@@ -69,6 +69,27 @@ export class NodeMetrics implements MetricProducer {
     if (metric.kind === "histogram") return { ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints: histograms };
     if (metric.kind === "gauge") return { ...base, dataPointType: DataPointType.GAUGE, dataPoints: numbers };
     return { ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints: numbers };
+  }
+
+  #scrubFindings(now: number): MetricData {
+    const endTime = millisToHrTime(now);
+    const dataPoints = this.#node.jobs.flatMap(({ job, map }) =>
+      Array.from({ length: map.partitions }, (_, shard) => ({ shard, value: this.#node.verification.findingsOf(job.name, shard) })).flatMap(
+        ({ shard, value }) =>
+          value === undefined ? [] : [{ startTime: UNKNOWN_START, endTime, attributes: { job: job.name, shard: String(shard) }, value }],
+      ),
+    );
+    return {
+      descriptor: {
+        name: "tidemark.scrub.findings",
+        description: "Rows that the last scrub found damaged",
+        unit: "{finding}",
+        valueType: ValueType.DOUBLE,
+      },
+      aggregationTemporality: AggregationTemporality.CUMULATIVE,
+      dataPointType: DataPointType.GAUGE,
+      dataPoints,
+    };
   }
 
   #jobVersions(now: number): MetricData {

@@ -12,6 +12,7 @@ import type { FoldObserver } from "../../actors/fold/fold-observer.ts";
 import type { Guard } from "../../actors/fold/fold-options.ts";
 import { META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Epoch, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
+import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { TidemarkError } from "../errors.ts";
 import type { LogReader, PartitionLog } from "../log/partition-log.ts";
@@ -40,6 +41,8 @@ export interface HistoricParts {
 export interface FoldSight {
   readonly observer: FoldObserver;
   readonly calls: CallWatch;
+  /** What it emitted, in order, before the rows of it are committed. Default: let go of. */
+  readonly onOutputs?: (outputs: readonly NumberedOutput[]) => Promise<void>;
   /** Called between two units, when the state may be sealed. */
   readonly betweenUnits: () => Promise<void>;
 }
@@ -131,12 +134,14 @@ export class HistoricFold {
     this.#waiting = [];
   }
 
-  /** The store holds the rows as of here. */
-  async commit(): Promise<void> {
-    this.#fold.takeOutputs();
-    const { changes } = this.#fold.seal();
+  /** The store holds the rows as of here. Gives their state hash. */
+  async commit(): Promise<string> {
+    const outputs = this.#fold.takeOutputs();
+    if (outputs.length > 0) await this.#parts.onOutputs?.(outputs);
+    const { changes, stateHash } = this.#fold.seal();
     await committed(this.#parts.store, changes);
     this.#fold.committed();
+    return stateHash;
   }
 
   /** Folds the rest of the open entry, or the next one. */

@@ -41,6 +41,8 @@ export interface Config {
   readonly s3Endpoint: string | undefined;
   /** How often a snapshot is taken of a job that has changed; 0: only on demand. */
   readonly snapshotEveryMs: number;
+  /** Between two scrubs of the state in the background; 0: none. */
+  readonly scrubEveryMs: number;
   /** How long the newest snapshot of each day is kept. */
   readonly snapshotKeepMs: number;
   /** Entries that a question about the past may fold while its caller waits; one that takes more becomes an operation. */
@@ -75,6 +77,7 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   streamMaxBytes: { env: "TIDEMARK_STREAM_MAX_BYTES", fallback: () => 1024 ** 3, read: whole(1024 * 1024, 2 ** 50) },
   snapshots: { env: "TIDEMARK_SNAPSHOTS", fallback: () => ({ kind: "nats" }), read: readSnapshotPlace },
   snapshotKeys: { env: "TIDEMARK_SNAPSHOT_KEYS", fallback: () => undefined, read: (text) => text },
+  scrubEveryMs: { env: "TIDEMARK_SCRUB_EVERY", fallback: () => 86_400_000, read: (text) => durationMs(text) },
   snapshotEveryMs: { env: "TIDEMARK_SNAPSHOT_EVERY", fallback: () => 60_000, read: (text) => durationMs(text) },
   snapshotKeepMs: { env: "TIDEMARK_SNAPSHOT_KEEP", fallback: () => 30 * 24 * 60 * 60 * 1000, read: (text) => durationMs(text) },
   s3Endpoint: { env: "TIDEMARK_S3_ENDPOINT", fallback: () => undefined, read: httpUrl },

@@ -23,6 +23,7 @@ import { openCatalogue } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
+import { Verification } from "../verify/verification.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
 import { type Config, foldSettingsOf } from "./config.ts";
 import { checkEffects } from "./effects-check.ts";
@@ -134,6 +135,8 @@ export class LoadedNode {
       jsm,
       reader: this.#reader,
       history: this.#historyOf(dataDir, natsUrl, nc, kept),
+      history: this.#historyOf(dataDir, natsUrl, nc),
+      verification: this.#verificationOf(dataDir, natsUrl, jobs),
       workers,
       drainMs: config.drainMs,
       streamMaxBytes: config.streamMaxBytes,
@@ -211,6 +214,35 @@ export class LoadedNode {
 
   async #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker>> {
     const { config } = this.#options;
+  #verificationOf(dataDir: DataDir, natsUrl: string, jobs: readonly RunningJob[]): Verification {
+    const { app, config, notice } = this.#options;
+    const verification = new Verification({
+      app,
+      codeHash: this.#app.codeHash,
+      settings: foldSettingsOf(config),
+      snapshots: snapshotSettings(config),
+      natsUrl,
+      clock: systemClock,
+      scratch: dataDir.scratchFolder("verify"),
+      shards: () =>
+        jobs.flatMap(({ job, map: { partitions } }) =>
+          Array.from({ length: partitions }, (_, shard) => ({
+            job: job.name,
+            shard,
+            partitions,
+            folder: dataDir.shardFolder(job.name, shard),
+          })),
+        ),
+      scrubEveryMs: config.scrubEveryMs,
+      notice,
+    });
+    verification.start();
+    return verification;
+  }
+  /** Only the build that runs is there. */
+  async #startHistory(codeHash: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker> | undefined> {
+    const { app, config } = this.#options;
+    if (codeHash !== this.#app.codeHash) return undefined;
     const setup: HistorySetup = {
       app,
       settings: foldSettingsOf(config),

@@ -26,6 +26,7 @@ import type { ShardWorker } from "../shard/worker.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
+import type { Verification } from "../verify/verification.ts";
 import type { JobBuild } from "./app-build.ts";
 import type { Config } from "./config.ts";
 import { HandOvers } from "./hand-overs.ts";
@@ -59,6 +60,7 @@ export interface NodeParts {
   /** Generations that run, as they come and go. */
   readonly begun: readonly RunningJob[];
   readonly generations: (operations: Operations, shards: () => Promise<readonly ShardReport[]>) => OpenedGenerations;
+  readonly verification: Verification;
   readonly drainMs: number;
   readonly streamMaxBytes: number;
   /** Called once everything is committed: from then on a thread may end. */
@@ -74,6 +76,7 @@ export class Node {
   readonly reader: Thread<StateReader>;
   readonly history: History;
   readonly operations = new Operations(systemClock);
+  readonly verification: Verification;
   readonly snapshots: Snapshots;
   readonly handOvers: HandOvers;
   readonly kept: NodeBuilds;
@@ -105,6 +108,7 @@ export class Node {
     const { generations, restores } = parts.generations(this.operations, () => this.shards());
     this.generations = generations;
     this.restores = restores;
+    this.verification = parts.verification;
     this.#dataDir = parts.dataDir;
     this.#workers = parts.workers;
     this.#loadMeter = new ThreadLoadMeter(
@@ -256,6 +260,7 @@ export class Node {
     await this.generations.stop();
     await this.snapshots.stop();
     await this.history.stop();
+    await this.verification.stop();
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
     this.#onDrained();
     await this.kept.close();

@@ -3,17 +3,13 @@
  * damaged pages take it down, that is a finding and takes nothing else down.
  */
 import { existsSync } from "node:fs";
-import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { openLmdbReader } from "../store/lmdb-store.ts";
+import { taskApart, tell } from "./apart.ts";
 import { Findings } from "./finding.ts";
 import { type Scrubbed, scrubStore } from "./scrub.ts";
 import type { FromScrub, ScrubTask } from "./scrub-task.ts";
-
-/** Without its node it has nobody to tell. */
-process.once("disconnect", () => process.exit(0));
-setPriority(constants.priority.PRIORITY_LOW);
 
 async function scrub(folder: string, share: number, progress: (rows: number) => void): Promise<Scrubbed> {
   if (!existsSync(join(folder, "data.mdb"))) return { rows: 0, findings: [], count: 0 };
@@ -32,16 +28,10 @@ async function scrub(folder: string, share: number, progress: (rows: number) => 
   }
 }
 
-const send = (message: FromScrub): Promise<void> =>
-  new Promise((resolve) => {
-    process.send!(message, () => resolve());
-  });
-
-process.once("message", async ({ places, share }: ScrubTask) => {
-  for (const [at, { folder }] of places.entries()) {
-    await send({ kind: "reading", at, rows: 0 });
-    const scrubbed = await scrub(folder, share, (rows) => void send({ kind: "reading", at, rows }));
-    await send({ kind: "scrubbed", at, scrubbed });
-  }
-  process.disconnect();
-});
+const { places, share } = await taskApart<ScrubTask>();
+for (const [at, { folder }] of places.entries()) {
+  await tell({ kind: "reading", at, rows: 0 } satisfies FromScrub);
+  const scrubbed = await scrub(folder, share, (rows) => void tell({ kind: "reading", at, rows } satisfies FromScrub));
+  await tell({ kind: "scrubbed", at, scrubbed } satisfies FromScrub);
+}
+process.disconnect();

@@ -1,0 +1,235 @@
+/**
+ * Proves a shard: folds its log again, from a snapshot or from the start, and holds what comes of it against all that was
+ * kept of the first time: the outputs that were published, the state hashes of later snapshots and of marks, and in the
+ * end the rows of the shard. It ends at the first difference; what makes it lies behind the check before.
+ */
+import { META_ROW, markRow, SUMS_ROW, TABLE, tableEnd } from "../../actors/fold/keys.ts";
+import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import type { CommittedRows } from "../../actors/fold/rows.ts";
+import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
+import { formatPosition } from "../../actors/model/position.ts";
+import { TidemarkError } from "../errors.ts";
+import { HistoricFold, type HistoricParts } from "../history/historic-fold.ts";
+import { primitives } from "../primitives.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
+import type { PublishedOutputs } from "./published-outputs.ts";
+import { rowDifference } from "./row-difference.ts";
+import type { Check, ShardVerdict, VerifyDifference } from "./verify-task.ts";
+
+export interface ProofParts extends Omit<HistoricParts, "onOutputs" | "betweenUnits"> {
+  /** The rows of the shard, of one commit. */
+  readonly actual: CommittedRows;
+  readonly outputs: PublishedOutputs;
+  /** Snapshots of the shard that lie behind where the fold begins, in their order. */
+  readonly snapshots: readonly ShardManifest[];
+  readonly from: string;
+  readonly remarks: readonly string[];
+  readonly progress: (entries: number, total: number) => void;
+}
+
+/** Where the fold is to be compared, and with what. */
+interface Stop {
+  readonly check: Check;
+  readonly cursor: Meta["cursor"];
+  readonly stateHash: string;
+  readonly isMark: boolean;
+}
+
+class Ended extends Error {}
+
+const ROW_TELL = 100_000;
+
+export async function prove(parts: ProofParts): Promise<ShardVerdict> {
+  return await new Proof(parts).run();
+}
+
+class Proof {
+  readonly #parts: ProofParts;
+  readonly #stops: Stop[];
+  readonly #held = { snapshots: 0, marks: 0 };
+  readonly #live: Meta;
+  #remarks: string[];
+  #fold!: HistoricFold;
+  #after: string;
+  #stateHash: string | null = null;
+  #position: string | null = null;
+  #difference: VerifyDifference | undefined;
+
+  constructor(parts: ProofParts) {
+    this.#parts = parts;
+    this.#remarks = [...parts.remarks];
+    this.#after = parts.from;
+    const live = readMeta(parts.actual.get(META_ROW)!);
+    if (live === undefined) throw new TidemarkError("STATE_FORMAT", "The shard's state has another format.");
+    this.#live = live;
+    this.#stops = this.#stopsOf(live);
+  }
+
+  async run(): Promise<ShardVerdict> {
+    const { outputs } = this.#parts;
+    this.#fold = await HistoricFold.open({
+      ...this.#parts,
+      onOutputs: async (folded) => {
+        await outputs.compare(folded);
+        if (outputs.difference !== undefined) throw new Ended();
+      },
+      betweenUnits: () => this.#between(),
+    });
+    const { cursor } = this.#fold.meta;
+    while (this.#stops[0] !== undefined && compareCursors(this.#stops[0].cursor, cursor) < 0) this.#stops.shift();
+    const first = cursor.sequence;
+    const end = this.#live.cursor.sequence + 1;
+    try {
+      await this.#between();
+      for (;;) {
+        const target = { kind: "position", sequence: Number.MAX_SAFE_INTEGER, index: 0 } as const;
+        const result = await this.#fold.step(target, { end, entriesMax: 20_000, msMax: 200 });
+        this.#parts.progress(this.#fold.meta.cursor.sequence - first, end - first);
+        if (result === "more") continue;
+        if (result === "other-code") this.#remarks.push(`what follows entry ${this.#fold.meta.epoch.sequence} belongs to other code`);
+        else await this.#between(true);
+        break;
+      }
+    } catch (error) {
+      if (!(error instanceof Ended)) throw error;
+    }
+    return this.#verdict();
+  }
+
+  #stopsOf(live: Meta): Stop[] {
+    const { snapshots, actual, partition } = this.#parts;
+    const atPosition = ({ sequence, index }: { sequence: number; index: number }): string => formatPosition(partition, sequence, index);
+    const stops: Stop[] = snapshots.map(({ id, cursor, last, stateHash }) => ({
+      check: { kind: "snapshot", name: id, position: atPosition(last) },
+      cursor,
+      stateHash,
+      isMark: false,
+    }));
+    for (const { key, value } of actual.scan(TABLE.mark, tableEnd(TABLE.mark), 1_000)) {
+      const sequence = sequenceOfMark(key);
+      const check: Check = { kind: "mark", name: String(sequence), position: atPosition({ sequence, index: 0 }) };
+      stops.push({
+        check,
+        cursor: { sequence: sequence + 1, index: 0, phase: "start" },
+        stateHash: Buffer.from(value).toString(),
+        isMark: true,
+      });
+    }
+    const isBehindLive = ({ cursor }: Stop): boolean => cursor.sequence > live.cursor.sequence;
+    const ordered = stops
+      .filter((stop) => !isBehindLive(stop))
+      .sort((a, b) => a.cursor.sequence - b.cursor.sequence || a.cursor.index - b.cursor.index);
+    return [
+      ...ordered,
+      {
+        check: { kind: "state", name: atPosition(live.last), position: atPosition(live.last) },
+        cursor: live.cursor,
+        stateHash: this.#liveHash(),
+        isMark: false,
+      },
+    ];
+  }
+
+  /** As its sums and its meta row say; the rows may be others. */
+  #liveHash(): string {
+    const { actual } = this.#parts;
+    return stateHash(StateSums.read(actual.get(SUMS_ROW)!), META_ROW, actual.get(META_ROW)!, primitives);
+  }
+
+  /** Compares where the fold stands at the next stop. Several units may stand at one cursor: the state of one of them it must be. */
+  async #between(isEnd = false): Promise<void> {
+    for (let stop = this.#stops[0]; stop !== undefined; stop = this.#stops[0]) {
+      const { cursor } = this.#fold.meta;
+      const order = compareCursors(cursor, stop.cursor);
+      if (order < 0 && !isEnd) return;
+      if (stop.isMark && order !== 0 && !this.#standsBehind(stop)) {
+        this.#stops.shift();
+        continue;
+      }
+      if (order === 0 || stop.isMark) {
+        const hash = await this.#fold.commit();
+        if (hash === stop.stateHash && this.#rowsHold(stop, hash)) continue;
+        if (hash !== stop.stateHash && cursor.phase === "timers" && !isEnd) return;
+      }
+      await this.#differs(stop);
+    }
+  }
+
+  /** Whether nothing behind the mark was folded yet: what follows it may begin later, for a sequence that was erased is no entry. */
+  #standsBehind({ check }: Stop): boolean {
+    const { cursor, last } = this.#fold.meta;
+    return cursor.index === 0 && cursor.phase === "start" && last.sequence <= Number(check.name);
+  }
+
+  #rowsHold({ check: { kind, name, position } }: Stop, hash: string): boolean {
+    const { job, store, actual } = this.#parts;
+    if (kind === "state" && rowDifference(job, store, actual, this.#onRow) !== undefined) return false;
+    this.#stops.shift();
+    if (kind === "snapshot") this.#held.snapshots++;
+    if (kind === "mark") this.#held.marks++;
+    this.#after = `${kind} ${name}`;
+    this.#position = position;
+    this.#stateHash = hash;
+    if (kind === "state") throw new Ended();
+    return true;
+  }
+
+  async #differs({ check, stateHash }: Stop): Promise<never> {
+    const { kind, name, position } = check;
+    const base = { kind, name, after: this.#after, at: position };
+    const found = kind === "state" ? rowDifference(this.#parts.job, this.#parts.store, this.#parts.actual, this.#onRow) : undefined;
+    const hash = found === undefined ? await this.#fold.commit() : "";
+    this.#difference =
+      found === undefined
+        ? { ...base, ...NOWHERE, expected: `state hash ${hash}`, actual: `state hash ${stateHash}`, rows: 0 }
+        : { ...base, ...found.place, expected: found.expected, actual: found.actual, rows: found.rows };
+    throw new Ended();
+  }
+
+  #rowsSeen = 0;
+  readonly #onRow = (): void => {
+    const { cursor } = this.#live;
+    if (++this.#rowsSeen % ROW_TELL === 0) this.#parts.progress(cursor.sequence, cursor.sequence);
+  };
+
+  #verdict(): ShardVerdict {
+    const { job, partition, from, outputs } = this.#parts;
+    if (outputs.trimmed > 0) this.#remarks.push(`${outputs.trimmed} outputs are gone from the beginning of their stream`);
+    const difference = this.#outputDifference() ?? this.#difference ?? null;
+    return {
+      job: job.name,
+      shard: partition,
+      ok: difference === null && this.#stops.length === 0,
+      from,
+      entries: this.#fold.folded,
+      outputs: outputs.compared,
+      ...this.#held,
+      position: this.#position,
+      stateHash: this.#stateHash,
+      difference,
+      remarks: this.#remarks,
+    };
+  }
+
+  #outputDifference(): VerifyDifference | undefined {
+    const found = this.#parts.outputs.difference;
+    if (found === undefined) return undefined;
+    const { k, key, position, expected, actual } = found;
+    return { kind: "output", name: String(k), after: this.#after, at: position ?? "", ...NOWHERE, key, expected, actual, rows: 0 };
+  }
+}
+
+const NOWHERE = { table: null, slot: null, key: null, actor: null, cell: null };
+
+function compareCursors(a: Meta["cursor"], b: Meta["cursor"]): number {
+  return a.sequence - b.sequence || a.index - b.index || phaseOf(a) - phaseOf(b);
+}
+
+function phaseOf({ phase }: Meta["cursor"]): number {
+  return phase === "timers" ? 1 : 0;
+}
+
+function sequenceOfMark(row: string): number {
+  const bytes = Buffer.from(row.slice(markRow(0).length - 8), "latin1");
+  return bytes.readUInt32BE(0) * 2 ** 32 + bytes.readUInt32BE(4);
+}

@@ -1,0 +1,107 @@
+/**
+ * Entry of the process that proves a shard: loads the app, guards armed, copies the shard's rows as of one commit, and folds
+ * beside them in an environment of its own.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { META_ROW } from "../../actors/fold/keys.ts";
+import { STATE_FORMAT } from "../../actors/fold/meta.ts";
+import { withSettings } from "../../actors/model/job.ts";
+import { type App, identityOf, loadApp } from "../app.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import { connectNats } from "../nats-connect.ts";
+import { OutputReader } from "../outputs/output-reader.ts";
+import { readEpochPlan } from "../shard/epochs.ts";
+import { installGuards } from "../shard/guards.ts";
+import { SkipList } from "../shard/skips.ts";
+import type { ShardManifest } from "../snapshots/manifest.ts";
+import { openCatalogue } from "../snapshots/open-catalogue.ts";
+import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
+import { openLmdbReader, openLmdbStore } from "../store/lmdb-store.ts";
+import { taskApart, tell } from "./apart.ts";
+import { prove } from "./proof.ts";
+import { PublishedOutputs } from "./published-outputs.ts";
+import type { FromVerify, ShardVerdict, VerifyTask } from "./verify-task.ts";
+
+interface Base {
+  readonly manifest: ShardManifest | undefined;
+  /** Those behind it, in their order. */
+  readonly later: readonly ShardManifest[];
+  readonly remarks: readonly string[];
+}
+
+async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<ShardVerdict> {
+  const { job: name, shard, partitions, folder, scratch } = task;
+  const declared = app.jobs.find((job) => job.name === name);
+  if (declared === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `This build has no job "${name}".`);
+  const job = withSettings(declared, task.settings);
+  const log = new NatsPartitionLog(nc, job.log, shard);
+  const { catalogue } = await openCatalogue(nc, task.snapshots);
+  const { firstSequence } = await log.bounds();
+  const base = await chooseBase(catalogue, task, firstSequence, app.codeHash);
+  const copy = join(scratch, "copy");
+  const live = openLmdbReader(folder);
+  await live.copyTo(copy);
+  await live.close();
+  const actual = openLmdbReader(copy);
+  const store = openLmdbStore(join(scratch, "fold"));
+  try {
+    if (actual.get(META_ROW) === undefined) return nothingFolded(task);
+    if (base.manifest !== undefined) await catalogue.restore(base.manifest, store);
+    return await prove({
+      job,
+      partition: shard,
+      partitions,
+      identity: identityOf(job, app.codeHash),
+      log,
+      store,
+      begin: () => readEpochPlan(log, job.log, shard, job.name),
+      skips: await new SkipList(nc, job.name, shard).read(),
+      guard: installGuards(),
+      actual,
+      outputs: new PublishedOutputs(new OutputReader(await jetstreamManager(nc, { checkAPI: false })), name, shard),
+      snapshots: base.later,
+      from: base.manifest === undefined ? "start" : `snapshot ${base.manifest.id}`,
+      remarks: base.remarks,
+      progress: (entries, total) => void tell({ kind: "folded", entries, total } satisfies FromVerify),
+    });
+  } finally {
+    await store.close();
+    await actual.close();
+  }
+}
+
+async function chooseBase(source: SnapshotSource, { job, shard, from }: VerifyTask, firstStored: number, codeHash: string): Promise<Base> {
+  const remarks: string[] = [];
+  const found = await source.ofShard(job, shard, (name, error) => remarks.push(`the manifest ${name} cannot be read: ${error.message}`));
+  const ordered = [...found].reverse().filter(({ stateFormat }) => stateFormat === STATE_FORMAT);
+  if (from === "start") return { manifest: undefined, later: ordered, remarks };
+  const leadsOn = ({ cursor, epoch }: ShardManifest): boolean => cursor.sequence >= firstStored && epoch.codeHash === codeHash;
+  const at = from === undefined ? ordered.findIndex(leadsOn) : ordered.findIndex(({ id }) => id === from);
+  if (from !== undefined && at === -1) throw new TidemarkError("SNAPSHOT_MISSING", `${job}/${shard} has no snapshot "${from}".`);
+  return { manifest: ordered[at], later: ordered.slice(at + 1), remarks };
+}
+
+function nothingFolded({ job, shard }: VerifyTask): ShardVerdict {
+  const none = { from: "start", entries: 0, outputs: 0, snapshots: 0, marks: 0, position: null, stateHash: null, difference: null };
+  return { job, shard, ok: true, ...none, remarks: ["nothing was committed yet"] };
+}
+
+const task = await taskApart<VerifyTask>();
+try {
+  if (!existsSync(join(task.folder, "data.mdb"))) await tell({ kind: "verdict", verdict: nothingFolded(task) } satisfies FromVerify);
+  else {
+    const app = await loadApp(task.app);
+    if (app.codeHash !== task.codeHash) throw new TidemarkError("APP_INVALID", `${task.app} changed while the node ran.`);
+    const nc = await connectNats(task.natsUrl, "tidemark verify");
+    await tell({ kind: "verdict", verdict: await verify(task, app, nc) } satisfies FromVerify);
+    await nc.close();
+  }
+} catch (error) {
+  if (!isTidemarkError(error)) throw error;
+  await tell({ kind: "failed", error: error.toRecord() } satisfies FromVerify);
+}
+process.exit(0);
