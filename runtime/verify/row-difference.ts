@@ -35,6 +35,8 @@ interface Pair {
 
 const COMPARED: ReadonlySet<string> = new Set([...HASHED_TABLES, META_ROW, SUMS_ROW]);
 const TEXT_MAX = 300;
+const HEX_BEFORE = 8;
+const HEX_BYTES = 32;
 
 /** `undefined` when all rows that count are the same. `onRow` is told of each that was looked at. */
 export function rowDifference(job: Job, expected: CommittedRows, actual: CommittedRows, onRow: () => void): RowDifference | undefined {
@@ -73,7 +75,7 @@ function describe(job: Job, expected: CommittedRows, actual: CommittedRows, pair
   const findings = new Findings();
   const place = partAt(codec, row, firstOther(pair));
   const slot = place.slot ?? slotOfRow(row);
-  const texts: Texts = textsOf(job, expected, actual, codec, pair) ?? { expected: hex(pair.expected), actual: hex(pair.actual) };
+  const texts: Texts = textsOf(job, expected, actual, codec, pair) ?? hexOf(pair);
   findings.add(
     { ...place, ...(slot === undefined ? {} : { slot }), ...(texts.actor === undefined ? {} : { actor: texts.actor, cell: texts.cell }) },
     "",
@@ -136,8 +138,13 @@ function cellsOf(job: Job, rows: CommittedRows, token: string): Map<string, stri
   return texts;
 }
 
-function hex(row: Row | undefined): string {
-  return row === undefined ? "no row" : cut(Buffer.from(row.value).toString("hex"));
+/** Of the bytes around the first that differs. */
+function hexOf(pair: Pair): Texts {
+  const { expected, actual } = pair;
+  const from = Math.max(0, firstOther(pair) - (expected ?? actual)!.key.length - HEX_BEFORE);
+  const hex = (row: Row | undefined): string =>
+    row === undefined ? "no row" : `bytes from ${from}: ${Buffer.from(row.value.subarray(from, from + HEX_BYTES)).toString("hex")}`;
+  return { expected: hex(expected), actual: hex(actual) };
 }
 
 function cut(text: string): string {
