@@ -20,13 +20,13 @@ export class PublishedOutputs {
   /** Below the first that the stream still has. */
   trimmed = 0;
   difference: OutputDifference | undefined;
-  readonly #reader: OutputReader;
+  readonly #reader: Pick<OutputReader, "page">;
   readonly #job: string;
   readonly #shard: number;
   #page: readonly Output[] = [];
   #at = 0;
 
-  constructor(reader: OutputReader, job: string, shard: number) {
+  constructor(reader: Pick<OutputReader, "page">, job: string, shard: number) {
     this.#reader = reader;
     this.#job = job;
     this.#shard = shard;

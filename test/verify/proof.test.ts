@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { LogEntry } from "../../actors/fold/entry.ts";
+import { foldHistory } from "../../runtime/replay/fold-history.ts";
+import type { ShardManifest } from "../../runtime/snapshots/manifest.ts";
+import { MemoryStore } from "../../runtime/store/memory-store.ts";
+import type { ShardStore } from "../../runtime/store/shard-store.ts";
+import { prove } from "../../runtime/verify/proof.ts";
+import { PublishedOutputs } from "../../runtime/verify/published-outputs.ts";
+import type { ShardVerdict } from "../../runtime/verify/verify-task.ts";
+import { identityFor, type TestLog } from "../support/entries.ts";
+import { everythingJob } from "../support/everything-app.ts";
+import { anEverythingHistory } from "../support/everything-history.ts";
+import { allRows, flipped, keyNamedBy, storeOfRows } from "../support/flipped-rows.ts";
+import { foldedBeginning, memoryLogOf } from "../support/past-world.ts";
+
+const numRuns = Number(process.env.PROPERTY_RUNS ?? 40);
+const job = everythingJob(1);
+
+interface Kept {
+  readonly store: ShardStore;
+  readonly outputs: ReturnType<typeof foldHistory>["outputs"];
+  readonly snapshots: readonly ShardManifest[];
+}
+
+/** What was kept of a history as it was first folded, with a snapshot every third entry. */
+function keptOf(log: TestLog): Kept {
+  const whole = foldHistory(log.history(job), { commitEveryUnits: 3 });
+  const snapshots = log.entries.flatMap((_, i) => {
+    if (i % 3 !== 2) return [];
+    const { meta, stateHash } = foldedBeginning(log, job, i + 1);
+    return [{ id: `s${i + 1}`, cursor: { ...meta.cursor }, last: meta.last, stateHash } as unknown as ShardManifest];
+  });
+  return { store: whole.store, outputs: whole.outputs, snapshots };
+}
+
+async function proofOf(entries: readonly LogEntry[], { store, outputs, snapshots }: Kept): Promise<ShardVerdict> {
+  const identity = identityFor(job);
+  const published = {
+    page: async (_job: string, _shard: number, { from, limit }: { from: number; limit: number }) => ({
+      items: outputs.slice(from - 1, from - 1 + limit),
+      next: undefined,
+    }),
+  };
+  return await prove({
+    job,
+    partition: 0,
+    partitions: 1,
+    identity,
+    log: await memoryLogOf(entries),
+    store: new MemoryStore(),
+    begin: async () => ({ root: { ...identity, sequence: 0 }, from: 1, later: [], begunAt: undefined }),
+    skips: new Map(),
+    guard: { enter() {}, leave() {} },
+    actual: store,
+    outputs: new PublishedOutputs(published, job.name, 0),
+    snapshots,
+    from: "start",
+    remarks: [],
+    progress: () => {},
+  });
+}
+
+test("whatever the history, it is proven, at every snapshot on the way", async () => {
+  await fc.assert(
+    fc.asyncProperty(anEverythingHistory, async (log) => {
+      const kept = keptOf(log);
+      const verdict = await proofOf(log.entries, kept);
+      assert.deepEqual(
+        [verdict.ok, verdict.snapshots, verdict.outputs],
+        [true, kept.snapshots.length, kept.outputs.length],
+        JSON.stringify(verdict),
+      );
+    }),
+    { numRuns },
+  );
+});
+
+test("a bit that changed in a row is named with its actor, also where the sums still hold", async () => {
+  await fc.assert(
+    fc.asyncProperty(anEverythingHistory, fc.nat(), fc.nat(), async (log, pick, bit) => {
+      const kept = keptOf(log);
+      const rows = allRows(kept.store);
+      const named = rows.filter((row) => keyNamedBy(row) !== undefined && row.value.length > 0);
+      fc.pre(named.length > 0);
+      const damaged = named[pick % named.length]!;
+      const inValue = damaged.key.length * 8 + (bit % (damaged.value.length * 8));
+      const store = storeOfRows(rows.with(rows.indexOf(damaged), flipped(damaged, inValue)));
+      const { ok, difference } = await proofOf(log.entries, { ...kept, store });
+      assert.deepEqual(
+        [ok, difference?.kind, difference?.key, difference?.rows],
+        [false, "state", keyNamedBy(damaged), 1],
+        JSON.stringify(difference),
+      );
+    }),
+    { numRuns },
+  );
+});
+
+test("a bit that changed in an entry shows in the first thing that it changes, or changes nothing", async () => {
+  let shown = 0;
+  await fc.assert(
+    fc.asyncProperty(anEverythingHistory, fc.nat(), fc.nat(), async (log, pick, bit) => {
+      const kept = keptOf(log);
+      const at = pick % log.entries.length;
+      const entry = log.entries[at]!;
+      fc.pre(entry.payload.length > 0);
+      const changed: LogEntry = { ...entry, payload: flipped({ key: "", value: entry.payload }, bit).value };
+      const entries = log.entries.with(at, changed);
+      const again = foldHistory({ ...log.history(job), entries });
+      const same = again.stateHash === foldHistory(log.history(job)).stateHash;
+      const { ok, difference } = await proofOf(entries, kept);
+      assert.equal(ok, same, JSON.stringify(difference));
+      if (ok) return;
+      shown++;
+      const after = difference!.after === "start" ? 0 : Number(difference!.after.replace("snapshot s", ""));
+      assert.ok(after <= at, `entry ${at + 1} was changed, and the proof held ${difference!.after}`);
+    }),
+    { numRuns },
+  );
+  assert.ok(shown > 0);
+});
+
+test("a bit that changed in an output, or an output that is gone, is named by its number", async () => {
+  await fc.assert(
+    fc.asyncProperty(anEverythingHistory, fc.nat(), fc.nat(), fc.boolean(), async (log, pick, bit, gone) => {
+      const kept = keptOf(log);
+      fc.pre(kept.outputs.length > 0);
+      const at = pick % kept.outputs.length;
+      const output = kept.outputs[at]!;
+      const other = { ...output, payload: flipped({ key: "", value: output.payload }, bit).value };
+      const outputs = gone ? kept.outputs.slice(0, at) : kept.outputs.with(at, other);
+      const { ok, difference } = await proofOf(log.entries, { ...kept, outputs });
+      assert.deepEqual([ok, difference?.kind, difference?.name], [false, "output", String(at + 1)], JSON.stringify(difference));
+    }),
+    { numRuns },
+  );
+});
