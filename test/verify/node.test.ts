@@ -66,6 +66,37 @@ test("what a bit changed on the disk or in a stream is found by command, and nam
   assert.equal((await runPiped(["snapshot", "create", "--url", url])).code, 0);
   await publish(400, EVENTS);
 
+  await assertHealthy(verify);
+  assert.deepEqual(await checkChain(nats.url, 0), { code: 0 });
+
+  await node.stop();
+  const folder = join(root, "data", "shards", "meter-0");
+  const damaged = await flipOnDisk(folder);
+  node = start();
+  url = await node.ready;
+  await untilShards(url, (shards) => shards.every(({ status }) => status === "running"));
+  await assertNamed(verify, keyNamedBy(damaged)!);
+
+  await node.stop();
+  rmSync(folder, { recursive: true });
+  node = start();
+  url = await node.ready;
+  await untilShards(url, (shards) => shards.every(({ status, lag }) => status === "running" && lag === 0));
+  assert.equal((await verify()).code, 0);
+
+  await alterOutput(nc, "meter-out-0", 2);
+  assert.deepEqual(await checkChain(nats.url, 0), { code: 1, k: 2 });
+  const altered = await verify<ShardVerdict>("--from", "start", "--shard", "0");
+  assert.deepEqual(
+    [altered.code, altered.shards[0]!.difference!.kind, altered.shards[0]!.difference!.name],
+    [1, "output", "2"],
+    JSON.stringify(altered),
+  );
+});
+
+type Verify = <T>(...words: string[]) => Promise<Answer<T>>;
+
+async function assertHealthy(verify: Verify): Promise<void> {
   const healthy = await verify<ShardVerdict>();
   assert.deepEqual(
     [healthy.code, healthy.shards.map(({ ok, snapshots }) => [ok, snapshots])],
@@ -90,38 +121,16 @@ test("what a bit changed on the disk or in a stream is found by command, and nam
   assert.ok(whole.shards.every(({ outputs }) => outputs > 0));
   const scrubbed = await verify<ShardScrub>("--scrub");
   assert.deepEqual([scrubbed.code, scrubbed.shards.map(({ count }) => count)], [0, [0, 0]], JSON.stringify(scrubbed));
-  assert.deepEqual(await checkChain(nats.url, 0), { code: 0 });
+}
 
-  await node.stop();
-  const folder = join(root, "data", "shards", "meter-0");
-  const damaged = await flipOnDisk(folder);
-  node = start();
-  url = await node.ready;
-  await untilShards(url, (shards) => shards.every(({ status }) => status === "running"));
-  const key = keyNamedBy(damaged)!;
+async function assertNamed(verify: Verify, key: string): Promise<void> {
   const reread = await verify<ShardScrub>("--scrub");
   assert.deepEqual([reread.code, reread.shards[0]!.findings[0]!.key, reread.shards[1]!.count], [1, key, 0], JSON.stringify(reread));
   assert.match(reread.shards[0]!.findings.map(({ detail }) => detail).join(), /one bit of the row changed/);
   const folded = await verify<ShardVerdict>("--shard", "0");
   const difference = folded.shards[0]!.difference!;
   assert.deepEqual([folded.code, difference.kind, difference.key, difference.actor], [1, "state", key, "meter"], JSON.stringify(folded));
-
-  await node.stop();
-  rmSync(folder, { recursive: true });
-  node = start();
-  url = await node.ready;
-  await untilShards(url, (shards) => shards.every(({ status, lag }) => status === "running" && lag === 0));
-  assert.equal((await verify()).code, 0);
-
-  await alterOutput(nc, "meter-out-0", 2);
-  assert.deepEqual(await checkChain(nats.url, 0), { code: 1, k: 2 });
-  const altered = await verify<ShardVerdict>("--from", "start", "--shard", "0");
-  assert.deepEqual(
-    [altered.code, altered.shards[0]!.difference!.kind, altered.shards[0]!.difference!.name],
-    [1, "output", "2"],
-    JSON.stringify(altered),
-  );
-});
+}
 
 /** Of the first key's row of a stopped node, near the end of its value where the cells are, wherever that stands in the file. */
 async function flipOnDisk(folder: string): Promise<Row> {
