@@ -35,14 +35,16 @@ export interface HistoricParts {
   readonly begin: () => Promise<EpochPlan>;
   readonly skips: ReadonlyMap<string, string>;
   readonly guard: Guard;
+  /** What it emitted, in order, before the rows of it are committed. Default: let go of. */
+  readonly onOutputs?: (outputs: readonly NumberedOutput[]) => Promise<void>;
+  /** Called between two units, when the state may be sealed. */
+  readonly betweenUnits?: () => Promise<void>;
 }
 
 /** What a fold is looked at with. */
 export interface FoldSight {
   readonly observer: FoldObserver;
   readonly calls: CallWatch;
-  /** What it emitted, in order, before the rows of it are committed. Default: let go of. */
-  readonly onOutputs?: (outputs: readonly NumberedOutput[]) => Promise<void>;
   /** Called between two units, when the state may be sealed. */
   readonly betweenUnits: () => Promise<void>;
 }
@@ -166,7 +168,7 @@ export class HistoricFold {
   /** Millions of timers may fire at one entry: there too a step ends in time. */
   async #units(target: HistoricTarget, { enough }: StepBounds, until: number): Promise<StepResult> {
     const fold = this.#fold;
-    const betweenUnits = this.#sight?.betweenUnits;
+    const betweenUnits = this.#sight?.betweenUnits ?? this.#parts.betweenUnits;
     for (let more = true; more && performance.now() < until; ) {
       const { sequence, index } = fold.meta.cursor;
       more = fold.unit();

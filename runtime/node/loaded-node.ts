@@ -135,7 +135,6 @@ export class LoadedNode {
       jsm,
       reader: this.#reader,
       history: this.#historyOf(dataDir, natsUrl, nc, kept),
-      history: this.#historyOf(dataDir, natsUrl, nc),
       verification: this.#verificationOf(dataDir, natsUrl, jobs),
       workers,
       drainMs: config.drainMs,
@@ -212,8 +211,6 @@ export class LoadedNode {
     });
   }
 
-  async #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker>> {
-    const { config } = this.#options;
   #verificationOf(dataDir: DataDir, natsUrl: string, jobs: readonly RunningJob[]): Verification {
     const { app, config, notice } = this.#options;
     const verification = new Verification({
@@ -239,10 +236,9 @@ export class LoadedNode {
     verification.start();
     return verification;
   }
-  /** Only the build that runs is there. */
-  async #startHistory(codeHash: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker> | undefined> {
-    const { app, config } = this.#options;
-    if (codeHash !== this.#app.codeHash) return undefined;
+
+  async #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker>> {
+    const { config } = this.#options;
     const setup: HistorySetup = {
       app,
       settings: foldSettingsOf(config),

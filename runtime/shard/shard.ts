@@ -21,6 +21,16 @@ import { appendHandOver } from "./epochs.ts";
 import { OutputFlow } from "./output-flow.ts";
 import { OwnerEntry } from "./owner-entry.ts";
 import { recoverMeta } from "./recovery.ts";
+import {
+  GROUP_BYTES,
+  GROUP_MS,
+  GROUP_ROWS,
+  PENDING_BYTES,
+  PENDING_OUTPUTS,
+  POSITION_ENTRIES,
+  STEP_ENTRIES,
+  STEP_UNITS,
+} from "./shard-bounds.ts";
 import { ShardMeter } from "./shard-meter.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
 import { stateDamage } from "./state-damage.ts";
@@ -41,18 +51,6 @@ export type StepResult =
   /** The next entries belong to other code. */
   | "handed-over";
 
-const STEP_ENTRIES = 512;
-/** Units of one step: a batch or a storm of timers is folded in several, so that the thread answers in between. */
-const STEP_UNITS = 2_048;
-const GROUP_ROWS = 50_000;
-/** What handlers may keep between two seals. */
-const GROUP_BYTES = 64 * 1024 * 1024;
-const GROUP_MS = 500;
-/** Entries without a changed row after which the position alone is worth a commit, while others wait. */
-const POSITION_ENTRIES = 1_000;
-/** Numbered outputs are handed on in the middle of a step when there are so many, or so many bytes. */
-const PENDING_OUTPUTS = 256;
-const PENDING_BYTES = 1024 * 1024;
 const WAIT_MS = 50;
 const RETRY_MS = 500;
 

@@ -50,7 +50,7 @@ async function proofOf(entries: readonly LogEntry[], { store, outputs, snapshots
     identity,
     log: await memoryLogOf(entries),
     store: new MemoryStore(),
-    begin: async () => ({ root: { ...identity, sequence: 0 }, from: 1, later: [], begunAt: undefined }),
+    begin: async () => ({ root: { ...identity, sequence: 0 }, from: 1, later: [], base: undefined, begunAt: undefined }),
     skips: new Map(),
     guard: { enter() {}, leave() {} },
     actual: store,
