@@ -31,6 +31,15 @@ export interface LogPlace {
   readonly epochRoot: number;
 }
 
+/**
+ * The epoch whose code made the state: that before the snapshot's where it stands exactly behind an epoch entry, for there the old
+ * build has folded everything and the new one nothing. A generation of the old build may begin from it. `epochs`: oldest first.
+ */
+export function makerOf({ cursor, epoch }: RestoredShard, epochs: readonly RestoredShard["epoch"][]): RestoredShard["epoch"] {
+  if (cursor.sequence !== epoch.sequence + 1 || cursor.index !== 0) return epoch;
+  return epochs.findLast(({ sequence }) => sequence < epoch.sequence) ?? epoch;
+}
+
 /** Throws SNAPSHOT_FOREIGN, SNAPSHOT_FORMAT or CODE_UNAVAILABLE. */
 export function checkOrigin(snapshot: RestoredShard, job: RestoringJob): void {
   const { id, log, shard, partitions, stateFormat, epoch } = snapshot;

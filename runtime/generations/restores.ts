@@ -19,7 +19,7 @@ import { storedBytes } from "../snapshots/manifest.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { BeginRequest } from "./generation-begin.ts";
 import { type Generations, isDamage } from "./generations.ts";
-import { checkLog, checkOrigin, checkOutputs } from "./restore-checks.ts";
+import { checkLog, checkOrigin, checkOutputs, makerOf } from "./restore-checks.ts";
 
 /** A job as it runs here: of the app, or a generation. */
 export interface RestorableJob {
@@ -198,9 +198,10 @@ export class Restores {
   async #check({ shards }: Chosen, { job, partitions, identity }: RestorableJob, published: boolean): Promise<void> {
     const { nc } = this.#parts;
     for (const manifest of shards) {
-      checkOrigin(manifest, { name: job.name, log: job.log, partitions, identity });
       const log = new NatsPartitionLog(nc, job.log, manifest.shard);
-      const { root } = await readEpochPlan(log, job.log, manifest.shard, job.name);
+      const { root, later } = await readEpochPlan(log, job.log, manifest.shard, job.name);
+      const madeBy = published ? manifest.epoch : makerOf(manifest, [root, ...later]);
+      checkOrigin({ ...manifest, epoch: madeBy }, { name: job.name, log: job.log, partitions, identity });
       checkLog(manifest, { ...(await log.bounds()), epochRoot: root.sequence });
       if (!published) continue;
       const stream = outputStreamName(job.name, manifest.shard);
