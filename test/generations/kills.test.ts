@@ -29,6 +29,12 @@ const blobs =
     return existsSync(path) && readdirSync(path).length > 0;
   };
 
+/** A look at a folder alone would let nothing else have its turn. */
+const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+
 /** What is seen of it last, before the kill. */
 const BEGINNING: Readonly<Record<string, Seen>> = {
   claimed: async (world, name) => (await statusOf(world, name)) !== undefined,
@@ -51,7 +57,7 @@ test("a node killed while it begins a generation leaves all of it or nothing tha
     const asked = fetch(`${world.url}/v1/restores`, { method: "POST", headers: { "content-type": "application/json" }, body }).catch(
       () => {},
     );
-    while (!(await seen(world, name)));
+    while (!(await seen(world, name))) await nextTurn();
     await world.restart();
     await asked;
     const { items } = await getJson<{ items: { name: string; status: string }[] }>(`${world.url}/v1/generations`);
