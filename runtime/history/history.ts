@@ -355,7 +355,6 @@ export class History {
     state.thread = next;
     const { job, partition, partitions } = shard;
     state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
-    state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
     if (token !== undefined) outcomeValue(await next.call("look", (remote) => remote.look(id, token)));
   }
 
