@@ -4,8 +4,9 @@
  */
 import type { KeyRowCodec } from "../../actors/fold/key-row.ts";
 import { HASHED_TABLES, SUMS_ROW, TABLE } from "../../actors/fold/keys.ts";
+import { NO_SLOT } from "../../actors/fold/pump-state.ts";
 import { StateSums } from "../../actors/fold/state-hash.ts";
-import { SLOTS, slotOf } from "../../actors/model/key.ts";
+import { slotOf } from "../../actors/model/key.ts";
 import { primitives } from "../primitives.ts";
 import type { RowsOfCommit } from "../store/lmdb-store.ts";
 import type { Row } from "../store/shard-store.ts";
@@ -110,7 +111,7 @@ function isHashed(table: string): boolean {
 /** `undefined` for a row that the state hash does not cover. */
 function countedIn(row: Row): number | undefined {
   const slot = isHashed(row.key[0]!) ? slotOfRow(row) : undefined;
-  return slot === undefined || slot >= SLOTS ? undefined : slot;
+  return slot === undefined || slot > NO_SLOT ? undefined : slot;
 }
 
 class Walk {

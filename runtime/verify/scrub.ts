@@ -4,8 +4,8 @@
  * moments only. Between pieces it rests, so that it takes no more than its share of a core.
  */
 import { META_ROW, SUMS_ROW } from "../../actors/fold/keys.ts";
+import { NO_SLOT } from "../../actors/fold/pump-state.ts";
 import { StateSums } from "../../actors/fold/state-hash.ts";
-import { SLOTS } from "../../actors/model/key.ts";
 import type { Clock } from "../clock.ts";
 import type { RowsOfCommit, StoreReader } from "../store/lmdb-store.ts";
 import { type Suspect, searchDamage } from "./damage-search.ts";
@@ -61,7 +61,7 @@ class Scrub {
       if (!empty) scrubOwnRows(rows, this.findings);
     });
     if (empty) return;
-    while (this.#slot < SLOTS) await this.#piece((rows) => this.#slots(rows));
+    while (this.#slot <= NO_SLOT) await this.#piece((rows) => this.#slots(rows));
     for (const table of WHOLE_TABLES) await this.#piece((rows) => this.#whole(rows, table));
     for (const table of INDEX_TABLES) {
       for (let from: string | undefined = table; from !== undefined; ) {
@@ -93,7 +93,7 @@ class Scrub {
     const sums = committedSums(rows);
     const codec = codecOf(rows);
     const before = this.rows;
-    while (this.#slot < SLOTS && this.#slot < first + PIECE_SLOTS && this.rows - before < PIECE_ROWS) {
+    while (this.#slot <= NO_SLOT && this.#slot < first + PIECE_SLOTS && this.rows - before < PIECE_ROWS) {
       // Passed before it is read: a slot that cannot be read is not tried for ever.
       const slot = this.#slot++;
       const read = new SlotScrub(rows, slot, codec, this.findings);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { HASHED_TABLES } from "../../actors/fold/keys.ts";
+import { HASHED_TABLES, pumpedRow } from "../../actors/fold/keys.ts";
+import { NO_SLOT } from "../../actors/fold/pump-state.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import type { Row } from "../../runtime/store/shard-store.ts";
@@ -9,6 +10,7 @@ import { type Scrubbed, scrubStore } from "../../runtime/verify/scrub.ts";
 import { everythingJob } from "../support/everything-app.ts";
 import { anEverythingHistory } from "../support/everything-history.ts";
 import { allRows, flipped, keyNamedBy, readerOf, storeOfRows } from "../support/flipped-rows.ts";
+import { fedJob, PumpLog } from "../support/pump-log.ts";
 
 const numRuns = Number(process.env.PROPERTY_RUNS ?? 40);
 const job = everythingJob(1);
@@ -61,4 +63,13 @@ test("a row that is gone is found", async () => {
     }),
     { numRuns },
   );
+});
+
+test("what pumps have brought holds too, also of events that have no key, which belong to no slot", async () => {
+  const log = new PumpLog().pumped([{ at: "0:1.0", error: "Error: no user" }]).pumped([{ at: "0:2.0", key: "a", steps: [{ say: "a" }] }]);
+  const rows = allRows(foldHistory(log.history(fedJob())).store);
+  assert.deepEqual((await scrub(rows)).findings, []);
+  const keyless = rows.findIndex(({ key }) => key.startsWith(pumpedRow(NO_SLOT, "", 0).slice(0, 3)));
+  const { findings } = await scrub(rows.with(keyless, flipped(rows[keyless]!, rows[keyless]!.key.length * 8 + 3)));
+  assert.deepEqual([findings[0]?.table, findings[0]?.slot], ["pumped", NO_SLOT], JSON.stringify(findings));
 });
