@@ -6,7 +6,7 @@ export const TABLE = {
   meta: "m",
   sums: "h",
   mark: "k",
-  hash: "i",
+  hash: "n",
   key: "a",
   page: "d",
   entry: "e",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { TABLE } from "../../actors/fold/keys.ts";
 import meter from "../../actors/meter/meter.ts";
 import { SLOTS, slotOf, writeKey } from "../../actors/model/key.ts";
 import { DAY_MS } from "../../actors/model/time.ts";
@@ -144,4 +145,9 @@ suite("in the second of four partitions", () => {
     );
     assert.equal(meta.counts.applied, 1);
   });
+});
+
+test("no two tables share a letter", () => {
+  const letters = Object.values(TABLE);
+  assert.equal(new Set(letters).size, letters.length);
 });

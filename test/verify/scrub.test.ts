@@ -14,7 +14,7 @@ import { fedJob, PumpLog } from "../support/pump-log.ts";
 
 const numRuns = Number(process.env.PROPERTY_RUNS ?? 40);
 const job = everythingJob(1);
-const UNHASHED = { m: "meta", h: "sums", i: "hash" } as const;
+const UNHASHED = { m: "meta", h: "sums", n: "hash" } as const;
 
 const scrub = (rows: readonly Row[]): Promise<Scrubbed> =>
   scrubStore(readerOf(storeOfRows(rows)), { share: 1, clock: { ...systemClock, sleep: async () => {} }, progress: () => {} });
