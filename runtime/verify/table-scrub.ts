@@ -124,7 +124,7 @@ function owns(rows: CommittedRows, row: KeyRow, { clock, time, actor, name, id }
   }
 }
 
-/** Rows under letters that no table has: a key was changed. */
+/** Rows under letters that no table has, or behind the one row of a table of one: a key was changed. */
 export function scrubStrays(rows: CommittedRows, findings: Findings): void {
   const known = Object.values(TABLE).toSorted();
   let from = "\0";
@@ -132,10 +132,11 @@ export function scrubStrays(rows: CommittedRows, findings: Findings): void {
     for (const { key } of rows.scan(from, letter ?? "\xff\xff", SHOWN_MAX)) {
       findings.add({}, `the row ${JSON.stringify(key)} belongs to no table`);
     }
-    if (letter !== undefined) from = tableEnd(letter);
+    if (letter !== undefined) from = SINGLE_ROWS.has(letter) ? `${letter}\0` : tableEnd(letter);
   }
 }
 
+const SINGLE_ROWS: ReadonlySet<string> = new Set([META_ROW, SUMS_ROW, HASH_ROW]);
 const SHOWN_MAX = 10;
 
 /** The shard's own rows against the state hash that was committed with them. Gives the sums; `undefined` when they cannot be read. */
