@@ -27,7 +27,10 @@ test("version 1 -> 2 -> back to 1 as a generation -> 2 again: nothing is lost an
   assert.equal(begun.code, 0, begun.stderr);
   const made = await world.untilOutputs(20, "counts-back");
   const { shards } = await getJson<{ shards: { outputs: number }[] }>(`${await back.ready}/v1/snapshots/${epoch}`);
-  assertAllByVersion1(origin.map((outputs, shard) => [...outputs.slice(0, shards[shard]!.outputs), ...made[shard]!]), 60);
+  assertAllByVersion1(
+    origin.map((outputs, shard) => [...outputs.slice(0, shards[shard]!.outputs), ...made[shard]!]),
+    60,
+  );
   assert.deepEqual(await world.outputs(), origin);
   await back.stop();
 

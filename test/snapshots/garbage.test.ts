@@ -6,8 +6,7 @@ import type { BlobStore } from "../../runtime/snapshots/blobs/blob-store.ts";
 import { SnapshotCatalogue } from "../../runtime/snapshots/catalogue.ts";
 import { clearGarbage } from "../../runtime/snapshots/garbage.ts";
 import { KeyRing } from "../../runtime/snapshots/key-ring.ts";
-import { type JobManifest, jobSnapshotBlob, type ShardManifest, SNAPSHOT_FORMAT } from "../../runtime/snapshots/manifest.ts";
-import { putManifest } from "../../runtime/snapshots/shard-snapshot.ts";
+import { jobSnapshotBlob } from "../../runtime/snapshots/manifest.ts";
 import { everythingJob } from "../support/everything-app.ts";
 import { anEverythingHistory } from "../support/everything-history.ts";
 import { SnapshottedShard } from "../support/snapshotted-shard.ts";
@@ -31,20 +30,6 @@ function dyingAt(blobs: BlobStore, deletions: number): BlobStore {
   };
 }
 
-function jobManifest({ log, id, shard, partitions }: ShardManifest, takenAt: number): JobManifest {
-  return {
-    format: SNAPSHOT_FORMAT,
-    kind: "job",
-    id: `all.${new Date(takenAt).toISOString().replace(/[-:.]/g, "")}`,
-    job: "all",
-    log,
-    partitions,
-    takenAt,
-    reason: "schedule",
-    shards: [{ shard, snapshot: id }],
-  };
-}
-
 test("whatever the chains, and wherever a clearing dies, what is kept can be restored and nothing else is left", async () => {
   const run = fc.record({
     log: anEverythingHistory,
@@ -55,14 +40,12 @@ test("whatever the chains, and wherever a clearing dies, what is kept can be res
     fc.asyncProperty(run, async ({ log, ages, dies }) => {
       const shard = await SnapshottedShard.open(log.history(job));
       const { blobs } = shard.catalogue;
-      const keys = await KeyRing.read(undefined);
       const now = Date.now();
       try {
         for (const age of ages.sort((a, b) => b - a)) {
           await shard.commit(3);
           const { manifest } = (await shard.snapshot())!;
-          const named = jobManifest(manifest, now - age * HOUR_MS);
-          await putManifest(blobs, keys, jobSnapshotBlob("all", named.id), named);
+          await shard.name(manifest, now - age * HOUR_MS);
         }
         await blobs.put("all/shards/0/0000000000000001-1795772713085-abcdef/000000", Buffer.from("left by a death"));
         const options = { now: now + 7 * HOUR_MS, keepMs: 30 * 24 * HOUR_MS };

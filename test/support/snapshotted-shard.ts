@@ -13,13 +13,16 @@ import { DirectoryBlobs } from "../../runtime/snapshots/blobs/directory-blobs.ts
 import { SnapshotCatalogue } from "../../runtime/snapshots/catalogue.ts";
 import { type ChangeBounds, ChangedRows } from "../../runtime/snapshots/changed-rows.ts";
 import { KeyRing } from "../../runtime/snapshots/key-ring.ts";
+import { type JobManifest, jobSnapshotBlob, type ShardManifest, SNAPSHOT_FORMAT } from "../../runtime/snapshots/manifest.ts";
 import { rowsChanged } from "../../runtime/snapshots/row-keys.ts";
+import { putManifest } from "../../runtime/snapshots/shard-snapshot.ts";
 import { SnapshotTaker, type Taken } from "../../runtime/snapshots/snapshot-taker.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
 import { committed, type Row, type ShardStore } from "../../runtime/store/shard-store.ts";
 
 export class SnapshottedShard {
   readonly folder: string;
+  readonly keys: KeyRing;
   readonly store: ShardStore;
   readonly catalogue: SnapshotCatalogue;
   readonly changed: ChangedRows;
@@ -33,6 +36,7 @@ export class SnapshottedShard {
   private constructor(history: History, folder: string, blobs: DirectoryBlobs, keys: KeyRing, bounds?: ChangeBounds) {
     const { job, partition, partitions, identity, epochRoot, from } = history;
     this.folder = folder;
+    this.keys = keys;
     this.store = openLmdbStore(join(folder, "shard"));
     this.#history = history;
     this.#entries = history.entries;
@@ -103,6 +107,24 @@ export class SnapshottedShard {
     );
     if (taken?.written === true) this.changed.taken(taken.manifest.stateHash);
     return taken;
+  }
+
+  /** The job's snapshot that names a shard's, written beside it. */
+  async name({ id, shard, log, partitions }: ShardManifest, takenAt = Date.now()): Promise<JobManifest> {
+    const { job } = this.#history;
+    const named: JobManifest = {
+      format: SNAPSHOT_FORMAT,
+      kind: "job",
+      id: `${job.name}.${new Date(takenAt).toISOString().replace(/[-:.]/g, "")}`,
+      job: job.name,
+      log,
+      partitions,
+      takenAt,
+      reason: "schedule",
+      shards: [{ shard, snapshot: id }],
+    };
+    await putManifest(this.catalogue.blobs, this.keys, jobSnapshotBlob(job.name, named.id), named);
+    return named;
   }
 
   /** The rows that a snapshot gives are those of its commit, every one. */
