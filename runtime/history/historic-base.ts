@@ -2,6 +2,7 @@
  * Where a fold to a moment of the past begins; a pure choice. The nearest state that leads there: one that is open from
  * an earlier question, a snapshot, or the beginning of the shard's history.
  */
+import type { ShardManifest } from "../snapshots/manifest.ts";
 import { type HistoricPlace, type HistoricTarget, isAt, leadsTo } from "./historic-target.ts";
 
 export type HistoricBase<S, M> =
@@ -34,4 +35,9 @@ export function chooseBase<S, M>(target: HistoricTarget, choice: BaseChoice<S, M
     if (canFold(state.place) && (best === undefined || from >= best.from)) best = { kind: "open", state, from };
   }
   return best;
+}
+
+/** Where a snapshot stands. */
+export function placed(manifest: ShardManifest): ShardManifest & HistoricPlace {
+  return { ...manifest, watermark: manifest.watermark ?? undefined } as ShardManifest & HistoricPlace;
 }

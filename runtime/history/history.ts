@@ -22,9 +22,9 @@ import { readEpochPlan } from "../shard/epochs.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import { type Outcome, outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
-import { chooseBase, type HistoricBase } from "./historic-base.ts";
+import { chooseBase, type HistoricBase, placed } from "./historic-base.ts";
 import type { HistoricStand } from "./historic-states.ts";
-import { type HistoricPlace, type HistoricTarget, isBehind, nameOfTarget } from "./historic-target.ts";
+import { type HistoricTarget, isBehind, nameOfTarget } from "./historic-target.ts";
 import type { HistoryWorker } from "./history-worker.ts";
 import type { KeyItem } from "./key-item.ts";
 import type { IndexPiece, TouchParts } from "./key-touches.ts";
@@ -387,10 +387,6 @@ async function rootFrom(log: PartitionLog, { job, partition }: PastShard): Promi
     if (isTidemarkError(error, "LOG_TRIMMED") || isTidemarkError(error, "CODE_UNAVAILABLE")) return undefined;
     throw error;
   }
-}
-
-function placed(manifest: ShardManifest): ShardManifest & HistoricPlace {
-  return { ...manifest, watermark: manifest.watermark ?? undefined } as ShardManifest & HistoricPlace;
 }
 
 function positionOf({ shard, last }: ShardManifest): string {
