@@ -77,6 +77,7 @@ export const ERRORS = {
   SNAPSHOT_FOREIGN:
     "The snapshot is of another job or of another history of it. Name one of this job, as it runs now; begun anew it has a history of its own.",
   SNAPSHOT_FORMAT: "The snapshot was written by another version of Tidemark. Use that version, or a snapshot of this one.",
+  SNAPSHOT_INCOMPLETE: "A shard of the job has no state at this moment. Take the snapshot when all of its shards run.",
   SNAPSHOT_KEY_MISSING:
     "The key that the snapshot is encrypted with is not in the file of keys. Put its line back into the file that TIDEMARK_SNAPSHOT_KEYS names.",
   SNAPSHOT_MISSING: "There is no such snapshot, or a part of it is gone. List the snapshots and take another one.",

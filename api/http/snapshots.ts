@@ -113,7 +113,7 @@ export function snapshotRoutes(node: Node): readonly Route[] {
 }
 
 function take(node: Node, jobs: readonly string[], who: string): RouteAnswer {
-  const operation = node.operations.start({ kind: "snapshot", unit: "rows", who }, async ({ report }) => {
+  const operation = node.operations.start({ kind: "snapshot", unit: "rows", who }, async ({ report, signal }) => {
     const taken: JobManifest[] = [];
     let before = 0;
     for (const name of jobs) {
@@ -122,7 +122,7 @@ function take(node: Node, jobs: readonly string[], who: string): RouteAnswer {
         rows = count;
         report(before + count);
       };
-      const manifest = await node.snapshots.take(name, { reason: "request", progress });
+      const manifest = await node.snapshots.take(name, { reason: "request", progress, signal });
       before += rows;
       if (manifest !== undefined) taken.push(manifest);
     }

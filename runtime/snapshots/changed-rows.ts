@@ -52,6 +52,7 @@ export class ChangedRows {
     this.#entries++;
     if (this.#since !== undefined) this.#add(this.#changed, keys);
     if (this.#pending !== undefined) this.#add(this.#pending.changed, keys);
+    if ((this.#pending?.changed.size ?? 0) > this.#bounds.rows) this.#pending = undefined;
     if (this.#changed.size > this.#bounds.rows) {
       this.#since = undefined;
       this.#changed = new Set();

@@ -3,7 +3,8 @@
  *
  * A job's manifest goes first, then the shard snapshots that no other one names or stands on, their manifest first: so
  * whatever can be listed is whole, and what a crash left is found again by the next run. What is being written now is
- * named by nobody yet: it is left alone while it is young. A manifest that cannot be read names nobody knows what: while
+ * named by nobody yet: it is left alone while it is young. What is named no more lingers: a restore may be reading it,
+ * and another node may be about to write a delta over it. A manifest that cannot be read names nobody knows what: while
  * there is one, no chunk goes.
  */
 import type { BlobStore } from "./blobs/blob-store.ts";
@@ -25,7 +26,12 @@ export interface GarbageOptions {
   readonly keepMs: number;
   /** A shard snapshot that was never named is left alone for so long behind its begin. Default 6 hours. */
   readonly youngMs?: number;
+  /** One that is named no more goes so long behind the run that found it so. Default 30 minutes. */
+  readonly lingerMs?: number;
 }
+
+/** Since when shard snapshots are named no more, by shard and snapshot: the memory of who clears. */
+export type Lingering = Map<string, number>;
 
 export interface Cleared {
   readonly snapshots: number;
@@ -33,9 +39,15 @@ export interface Cleared {
 }
 
 const YOUNG_MS = 6 * 60 * 60 * 1000;
+const LINGER_MS = 30 * 60 * 1000;
 
 /** Throws SNAPSHOT_STORE. */
-export async function clearGarbage(catalogue: SnapshotCatalogue, job: string, options: GarbageOptions): Promise<Cleared> {
+export async function clearGarbage(
+  catalogue: SnapshotCatalogue,
+  job: string,
+  options: GarbageOptions,
+  lingering: Lingering = new Map(),
+): Promise<Cleared> {
   const { blobs } = catalogue;
   let unreadable = 0;
   const all = await catalogue.ofJob(job, () => unreadable++);
@@ -46,11 +58,12 @@ export async function clearGarbage(catalogue: SnapshotCatalogue, job: string, op
   let cleared = gone.size;
   const shards = new Set(all.flatMap((manifest) => manifest.shards.map(({ shard }) => shard)));
   for (const shard of shards) {
-    const dropped = namedBy(
-      all.filter(({ id }) => gone.has(id)),
-      shard,
-    );
-    cleared += await clearShard(catalogue, job, shard, kept, dropped, options);
+    const dropped = all.filter(({ id }) => gone.has(id));
+    for (const snapshot of namedBy(dropped, shard)) {
+      const name = nameOf(job, shard, snapshot);
+      if (!lingering.has(name)) lingering.set(name, options.now);
+    }
+    cleared += await clearShard(catalogue, job, shard, kept, lingering, options);
   }
   return { snapshots: gone.size, blobs: cleared };
 }
@@ -67,8 +80,8 @@ async function clearShard(
   job: string,
   shard: number,
   kept: readonly JobManifest[],
-  dropped: ReadonlySet<string>,
-  { now, youngMs = YOUNG_MS }: GarbageOptions,
+  lingering: Lingering,
+  { now, youngMs = YOUNG_MS, lingerMs = LINGER_MS }: GarbageOptions,
 ): Promise<number> {
   const { blobs } = catalogue;
   let unreadable = 0;
@@ -84,8 +97,15 @@ async function clearShard(
   let cleared = 0;
   for (const [snapshot, names] of groups) {
     const begun = begunAt(snapshot);
-    const isYoung = begun === undefined || begun > now - youngMs;
-    if (needed.has(snapshot) || (isYoung && !dropped.has(snapshot))) continue;
+    const known = nameOf(job, shard, snapshot);
+    if (needed.has(snapshot)) {
+      lingering.delete(known);
+      continue;
+    }
+    const since = lingering.get(known);
+    const isOver = since === undefined ? begun !== undefined && begun <= now - youngMs : since <= now - lingerMs;
+    if (!isOver) continue;
+    lingering.delete(known);
     const manifest = shardManifestBlob(job, shard, snapshot);
     for (const name of [...names].sort((a, b) => Number(b === manifest) - Number(a === manifest))) {
       await blobs.delete(name);
@@ -106,4 +126,8 @@ function neededSnapshots(manifests: readonly ShardManifest[], kept: readonly Job
 
 function namedBy(snapshots: readonly JobManifest[], shard: number): Set<string> {
   return new Set(snapshots.flatMap(({ shards }) => shards.filter((one) => one.shard === shard).map(({ snapshot }) => snapshot)));
+}
+
+function nameOf(job: string, shard: number, snapshot: string): string {
+  return `${job}/${shard}/${snapshot}`;
 }

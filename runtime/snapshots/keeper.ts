@@ -13,7 +13,7 @@ import type { BaseRequest } from "../generations/generation-begin.ts";
 import { connectNats } from "../nats-connect.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
-import { type Cleared, clearGarbage, deleteAll, type GarbageOptions } from "./garbage.ts";
+import { type Cleared, clearGarbage, deleteAll, type GarbageOptions, type Lingering } from "./garbage.ts";
 import { type JobManifest, jobSnapshotBlob, type ShardManifest, storedBytes } from "./manifest.ts";
 import { openCatalogue, type SnapshotSettings } from "./open-catalogue.ts";
 import { putManifest } from "./shard-snapshot.ts";
@@ -49,11 +49,14 @@ export interface SnapshotKeeper {
   /** Whatever lies under the name of a job that is no more: what lists it goes first. */
   deleteAll(job: string): Promise<Outcome<void>>;
   clear(job: string, options: GarbageOptions): Promise<Outcome<Cleared>>;
-  /** Gives up what is being taken and lets go of the shards' files. */
+  /** Gives up what is being taken now. */
+  giveUp(): void;
+  /** Gives up what is being taken and lets go of the shards' files; of those that a place which does not answer holds up, not. */
   stop(): Promise<void>;
 }
 
 const BEAT_MS = 250;
+const STOP_MS = 3_000;
 
 const setup = workerData as KeeperSetup;
 const heartbeat = new Int32Array(setup.heartbeat);
@@ -65,6 +68,7 @@ const opened = openCatalogue(nc, setup.settings);
 // Whoever asks first is told of its failure.
 opened.catch(() => {});
 const abort = new AbortController();
+const lingering: Lingering = new Map();
 let taker: SnapshotTaker | undefined;
 
 const keeper: SnapshotKeeper = {
@@ -118,10 +122,11 @@ const keeper: SnapshotKeeper = {
       }
     }),
   deleteAll: (job) => outcomeOf(async () => await deleteAll((await opened).catalogue.blobs, job)),
-  clear: (job, options) => outcomeOf(async () => await clearGarbage((await opened).catalogue, job, options)),
+  clear: (job, options) => outcomeOf(async () => await clearGarbage((await opened).catalogue, job, options, lingering)),
+  giveUp: () => taker?.giveUp(),
   async stop() {
     abort.abort();
-    await taker?.close();
+    await Promise.race([taker?.close(), systemClock.sleep(STOP_MS)]);
   },
 };
 

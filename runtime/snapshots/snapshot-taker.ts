@@ -6,10 +6,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { STATE_FORMAT } from "../../actors/fold/meta.ts";
 import { systemClock } from "../clock.ts";
+import { TidemarkError } from "../errors.ts";
 import { openLmdbReader, type StoreReader } from "../store/lmdb-store.ts";
 import type { SnapshotCatalogue } from "./catalogue.ts";
 import type { Seal } from "./chunk-writer.ts";
-import type { ShardManifest } from "./manifest.ts";
+import { type ShardManifest, shardManifestBlob } from "./manifest.ts";
 import { type RowsChanged, unpackKeys } from "./row-keys.ts";
 import { type Committed, ShardCopy, ShardView } from "./shard-look.ts";
 import { type SnapshotShard, type WriteOptions, writeBase, writeDelta } from "./shard-snapshot.ts";
@@ -41,7 +42,8 @@ export class SnapshotTaker {
   readonly #catalogue: SnapshotCatalogue;
   readonly #seal: Seal;
   readonly #scratch: string;
-  readonly #signal: AbortSignal;
+  readonly #ended: AbortSignal;
+  #given = new AbortController();
   #taking: Promise<unknown> = Promise.resolve();
   readonly #stores = new Map<string, StoreReader>();
   /** The newest snapshot of each shard, as far as this thread has taken it. */
@@ -49,7 +51,7 @@ export class SnapshotTaker {
 
   /** `signal`: aborted when the thread ends. `scratch`: a folder for copies. */
   constructor(catalogue: SnapshotCatalogue, seal: Seal, scratch: string, signal: AbortSignal) {
-    this.#signal = signal;
+    this.#ended = signal;
     this.#catalogue = catalogue;
     this.#seal = seal;
     this.#scratch = scratch;
@@ -57,9 +59,15 @@ export class SnapshotTaker {
 
   /** `undefined` when the shard has committed nothing yet. Throws SNAPSHOT_STORE, SNAPSHOT_DAMAGED or STATE_FORMAT. */
   take(request: TakeRequest, changedSince: ChangedSince, progress: (rows: number) => void): Promise<Taken | undefined> {
+    this.#given = new AbortController();
     const taking = this.#take(request, changedSince, progress);
     this.#taking = taking.catch(() => {});
     return taking;
+  }
+
+  /** Gives up what is being taken now. */
+  giveUp(): void {
+    this.#given.abort();
   }
 
   /** Behind the abort: lets go of the shards' files. */
@@ -79,10 +87,11 @@ export class SnapshotTaker {
       clock: systemClock,
       share: request.share,
       progress,
-      signal: this.#signal,
+      signal: AbortSignal.any([this.#ended, this.#given.signal]),
     };
     const found = await this.#byDelta(store, request, changedSince, options);
     const taken = found === "base" ? await this.#byBase(store, request, changedSince, options) : found;
+    if (taken?.written === true) await this.#checkGround(taken.manifest);
     if (taken !== undefined) this.#newest.set(name, taken.manifest);
     return taken;
   }
@@ -127,12 +136,31 @@ export class SnapshotTaker {
     }
   }
 
+  /** What a delta stands on may have been cleared away by another node that did not know of it: then it does not count. */
+  async #checkGround(manifest: ShardManifest): Promise<void> {
+    for (const { snapshot } of manifest.parts) {
+      if (snapshot === manifest.id || (await this.#isThere(manifest, snapshot))) continue;
+      this.#newest.delete(`${manifest.job}/${manifest.shard}`);
+      await this.#catalogue.blobs.delete(shardManifestBlob(manifest.job, manifest.shard, manifest.id));
+      throw new TidemarkError(
+        "SNAPSHOT_MISSING",
+        `The snapshot ${snapshot} of ${manifest.job}/${manifest.shard} was cleared away while one was taken that stands on it.`,
+      );
+    }
+  }
+
+  async #isThere({ job, shard }: ShardManifest, snapshot: string): Promise<boolean> {
+    return (await this.#catalogue.blobs.get(shardManifestBlob(job, shard, snapshot))) !== undefined;
+  }
+
   /** The newest snapshot of the same history, when its rows can be gone on from. */
   async #parentOf(shard: SnapshotShard, { meta }: Committed): Promise<ShardManifest | undefined> {
     const known = this.#newest.get(`${shard.job}/${shard.shard}`);
-    const newest = known ?? (await this.#catalogue.ofShard(shard.job, shard.shard))[0];
+    const isThere = known !== undefined && (await this.#isThere(known, known.id));
+    const newest = isThere ? known : (await this.#catalogue.ofShard(shard.job, shard.shard))[0];
     const follows =
       newest !== undefined &&
+      newest.log === shard.log &&
       newest.epochRoot === meta.epochRoot &&
       newest.stateFormat === STATE_FORMAT &&
       newest.partitions === shard.partitions &&

@@ -45,6 +45,8 @@ export interface SnapshotsOptions {
 export interface TakeOptions {
   readonly reason: SnapshotReason;
   readonly progress?: (rows: number) => void;
+  /** Gives it up. */
+  readonly signal?: AbortSignal;
 }
 
 const TAKE_DEADLINE_MS = 4 * 60 * 60 * 1000;
@@ -87,11 +89,20 @@ export class Snapshots {
   }
 
   /**
-   * Takes one of a job; `undefined` when none of its shards has committed anything. Throws SNAPSHOT_STORE,
+   * Takes one of a job; `undefined` when none of its shards has committed anything. Throws SNAPSHOT_INCOMPLETE, SNAPSHOT_STORE,
    * SNAPSHOT_DAMAGED or SNAPSHOT_KEY_MISSING.
    */
-  take(job: string, { reason, progress = () => {} }: TakeOptions): Promise<JobManifest | undefined> {
-    return this.#inTurn(() => this.#take(job, reason, progress));
+  take(job: string, { reason, progress = () => {}, signal }: TakeOptions): Promise<JobManifest | undefined> {
+    return this.#inTurn(async () => {
+      signal?.throwIfAborted();
+      const giveUp = (): void => void this.#options.keeper.call("give up", (keeper) => keeper.giveUp()).catch(() => {});
+      signal?.addEventListener("abort", giveUp);
+      try {
+        return await this.#take(job, reason, progress);
+      } finally {
+        signal?.removeEventListener("abort", giveUp);
+      }
+    });
   }
 
   async list(job: string): Promise<{ readonly snapshots: readonly JobManifest[]; readonly damaged: readonly DamagedBlob[] }> {
@@ -156,6 +167,13 @@ export class Snapshots {
     }
     const first = taken[0];
     if (first === undefined) return undefined;
+    if (taken.length < first.partitions) {
+      // Beside whole ones it would only push them out: nobody could begin from it.
+      const missing = Array.from({ length: first.partitions }, (_, shard) => shard).filter(
+        (shard) => !taken.some((one) => one.shard === shard),
+      );
+      throw new TidemarkError("SNAPSHOT_INCOMPLETE", `${job}: nothing is committed in shard ${missing.join(", ")}.`);
+    }
     const takenAt = clock.now();
     const manifest: JobManifest = {
       format: SNAPSHOT_FORMAT,

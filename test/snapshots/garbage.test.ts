@@ -48,7 +48,7 @@ test("whatever the chains, and wherever a clearing dies, what is kept can be res
           await shard.name(manifest, now - age * HOUR_MS);
         }
         await blobs.put("all/shards/0/0000000000000001-1795772713085-abcdef/000000", Buffer.from("left by a death"));
-        const options = { now: now + 7 * HOUR_MS, keepMs: 30 * 24 * HOUR_MS };
+        const options = { now: now + 7 * HOUR_MS, keepMs: 30 * 24 * HOUR_MS, lingerMs: 0 };
         const dying = new SnapshotCatalogue(dyingAt(blobs, dies), await KeyRing.read(undefined));
         await clearGarbage(dying, "all", options).catch((error: Error) => assert.equal(error.message, "died"));
         await clearGarbage(shard.catalogue, "all", options);
@@ -71,6 +71,57 @@ test("whatever the chains, and wherever a clearing dies, what is kept can be res
     }),
     { numRuns: 15 },
   );
+});
+
+test("what is named no more lingers: a restore may be reading it, and another node standing on it", async () => {
+  const log = fc.sample(anEverythingHistory, { numRuns: 20, seed: 3 }).find(({ entries }) => entries.length > 20)!;
+  const shard = await SnapshottedShard.open(log.history(job));
+  const { blobs } = shard.catalogue;
+  const now = Date.now();
+  try {
+    for (let age = 5; age > 0; age--) {
+      await shard.commit(4);
+      await shard.name((await shard.snapshot())!.manifest, now - age * 60_000);
+    }
+    const before = (await blobs.list("all/shards/")).length;
+    const lingering = new Map<string, number>();
+    const clear = (atMs: number) => clearGarbage(shard.catalogue, "all", { now: atMs, keepMs: 0, lingerMs: 60_000 }, lingering);
+    await clear(now);
+    assert.equal((await shard.catalogue.ofJob("all")).length, 3);
+    assert.equal((await blobs.list("all/shards/")).length, before);
+    await clear(now + 59_000);
+    assert.equal((await blobs.list("all/shards/")).length, before);
+    await clear(now + 60_000);
+    assert.ok((await blobs.list("all/shards/")).length < before);
+    for (const manifest of (await Promise.all((await shard.catalogue.ofJob("all")).map((one) => shard.catalogue.shardsOf(one)))).flat())
+      await shard.assertRestores({ manifest, written: true });
+  } finally {
+    await shard.close();
+  }
+});
+
+test("a delta whose ground another node has cleared away does not count, and the next one is a base", async () => {
+  const log = fc.sample(anEverythingHistory, { numRuns: 20, seed: 3 }).find(({ entries }) => entries.length > 20)!;
+  const shard = await SnapshottedShard.open(log.history(job));
+  const { blobs } = shard.catalogue;
+  try {
+    await shard.commit(40);
+    const { manifest } = (await shard.snapshot())!;
+    await shard.commit(1);
+    const clearGround = async (): Promise<void> => {
+      for (const { name } of await blobs.list(`all/shards/0/${manifest.id}/`)) await blobs.delete(name);
+    };
+    await assert.rejects(shard.snapshot(clearGround), { code: "SNAPSHOT_MISSING" });
+    assert.deepEqual(await shard.catalogue.ofShard("all", 0), []);
+    const taken = (await shard.snapshot())!;
+    assert.deepEqual(
+      taken.manifest.parts.map(({ kind }) => kind),
+      ["base"],
+    );
+    await shard.assertRestores(taken);
+  } finally {
+    await shard.close();
+  }
 });
 
 test("while a manifest cannot be read, no chunk goes: nobody knows what it names", async () => {
