@@ -8,7 +8,7 @@ import { referenceRow, referenceVersionRow } from "../../actors/fold/keys.ts";
 import { type Epoch, STATE_FORMAT } from "../../actors/fold/meta.ts";
 import { readData, readSteps } from "../../actors/fold/reference-state.ts";
 import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
-import { writeKey } from "../../actors/model/key.ts";
+import { readKey } from "../../actors/model/key.ts";
 import { type App, identityOf } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
 import { jobNamed } from "../generations/generation-record.ts";
@@ -151,20 +151,17 @@ export class HistoricStates {
     return this.#find(id).look?.around;
   }
 
-  /** Every version, as of here, of the records that are named `<table>:<written id>`, in the order in which they came. */
+  /**
+   * Every version, as of here, of the records that are named `<table>:<written id>`, in the order in which they came. Those
+   * that were there when the look began stand before all others: what the key's handlers find, they have been given.
+   */
   records(id: string, names: readonly string[]): readonly RecordFact[] {
     const { look, store } = this.#find(id);
-    const wanted = new Set(names);
-    const facts: RecordFact[] = [];
-    for (const { table, id: record, version, sequence } of look?.records ?? []) {
-      const token = writeKey(record);
-      const steps = token === undefined || !wanted.has(`${table}:${token}`) ? undefined : store.get(referenceRow(table, token));
-      const step = steps === undefined ? undefined : readSteps(steps).find((one) => one.version === version);
-      if (step === undefined) continue;
-      const data = step.ended ? null : readData(store.get(referenceVersionRow(table, token!, version))!);
-      facts.push({ table, id: record, version, sequence, effectiveFrom: step.effectiveFrom, data });
-    }
-    return facts;
+    if (look === undefined) return [];
+    const known = names.flatMap((name) => recordsOf(store, name));
+    const noted = new Map(look.records.map(({ table, id: record, version, sequence }) => [`${table}:${version}:${record}`, sequence]));
+    const facts = known.map((fact) => ({ ...fact, sequence: noted.get(`${fact.table}:${fact.version}:${fact.id}`) ?? look.since }));
+    return facts.sort((a, b) => a.sequence - b.sequence);
   }
 
   /** Of a state at rest; `undefined` when the key has no such actor. */
@@ -195,6 +192,21 @@ export class HistoricStates {
     if (found === undefined) throw new Error(`the historic state ${id} is not open`);
     return found;
   }
+}
+
+/** The versions of a record as of here, ascending; where they came is not known of them. */
+function recordsOf(store: ShardStore, name: string): Omit<RecordFact, "sequence">[] {
+  const cut = name.indexOf(":");
+  const table = name.slice(0, cut);
+  const token = name.slice(cut + 1);
+  const row = store.get(referenceRow(table, token));
+  const record = readKey(token);
+  if (row === undefined || record === undefined) return [];
+  const steps = [...readSteps(row)].sort((a, b) => a.version - b.version);
+  return steps.map(({ version, ended, effectiveFrom }) => {
+    const data = ended ? null : readData(store.get(referenceVersionRow(table, token, version))!);
+    return { table, id: record, version, effectiveFrom, data };
+  });
 }
 
 function standOf({ meta }: HistoricFold): HistoricStand {

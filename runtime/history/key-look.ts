@@ -32,6 +32,8 @@ export class KeyLook {
   /** Number of the output whose unit is wanted. */
   #wanted: number | undefined;
   around: StatesAround | undefined;
+  /** The last entry before the look. */
+  readonly since: number;
 
   private constructor(fold: HistoricFold, store: ShardStore, job: Job, key: WatchedKey) {
     this.#fold = fold;
@@ -39,6 +41,7 @@ export class KeyLook {
     this.#rows = new ActorRows(job, store);
     this.#job = job;
     this.#token = key.token;
+    this.since = fold.meta.last.sequence;
   }
 
   /** The fold is at rest, and looked at from there on. */

@@ -98,7 +98,7 @@ ${published.map((output) => `      ${JSON.stringify(output)},\n`).join("")}    ]
 function lineOf(step: GivenStep, job: string, log: string, redrive: () => number): string {
   switch (step.kind) {
     case "clock":
-      return `await kit.advanceClockTo(${textOf(step.processingTime)});`;
+      return `await kit.advanceClockTo(${textOf(step.processingTime)}, { atOnce: true });`;
     case "watermark":
       return `await kit.advanceWatermark(${textOf(step.watermark)});`;
     case "event":

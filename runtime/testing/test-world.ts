@@ -105,11 +105,12 @@ export class TestWorld {
     for (const shard of this.shards) await shard.copyReference(source);
   }
 
-  /** Folds what is there, then lets time pass until `to`, through every tick that is due on the way. `folded`: called after each. */
-  async pass(to: number, folded: () => void): Promise<void> {
+  /** Folds what is there, then lets time pass until `to`, through every tick that is due on the way; `atOnce`: with none before `to`. `folded`: called after each. */
+  async pass(to: number, folded: () => void, atOnce = false): Promise<void> {
     await this.settle();
     await this.pump();
     folded();
+    if (atOnce) this.clock.moveTo(to);
     for (let ticks = 0; ; ticks++) {
       const next = this.#nextTick();
       if (next === undefined || next.at > to) break;

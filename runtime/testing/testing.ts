@@ -151,12 +151,15 @@ export class JobTest<J extends Job> {
     return this.#call(async () => await this.#pass(this.now + spanOf(by, "advanceClock")));
   }
 
-  /** Moves the clock to an instant, through the ticks on the way. Throws TEST_INPUT for an earlier one. */
-  advanceClockTo(time: Instant): Promise<void> {
+  /**
+   * Moves the clock to an instant, through the ticks on the way; with `atOnce` past them, as when no node ran until then:
+   * what was due fires there. Throws TEST_INPUT for an earlier instant.
+   */
+  advanceClockTo(time: Instant, { atOnce = false }: { readonly atOnce?: boolean } = {}): Promise<void> {
     return this.#call(async () => {
       const to = instantOf(time, "advanceClockTo");
       if (to < this.now) throw invalid(`advanceClockTo: ${formatInstant(to)} is before the test's clock, ${formatInstant(this.now)}`);
-      await this.#pass(to);
+      await this.#pass(to, atOnce);
     });
   }
 
@@ -377,7 +380,7 @@ export class JobTest<J extends Job> {
     });
   }
 
-  #pass(to: number): Promise<void> {
-    return this.#world.pass(to, () => this.#outputs.collect());
+  #pass(to: number, atOnce = false): Promise<void> {
+    return this.#world.pass(to, () => this.#outputs.collect(), atOnce);
   }
 }

@@ -27,7 +27,7 @@ export async function replaySteps(declared: Job, key: string, steps: readonly Ke
 }
 
 async function replayStep(test: JobTest<Job>, job: Job, key: string, step: KeyStep, redrive: () => number): Promise<void> {
-  if (step.kind === "clock") await test.advanceClockTo(step.processingTime);
+  if (step.kind === "clock") await test.advanceClockTo(step.processingTime, { atOnce: true });
   else if (step.kind === "watermark") await test.advanceWatermark(step.watermark);
   else if (step.kind === "event") await test.sendRaw({ subject: key, ...(step.event as object) });
   else if (step.kind === "reference") {
