@@ -87,6 +87,7 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
   SNAPSHOT_INCOMPLETE: 409,
   SNAPSHOT_KEY_MISSING: 409,
   SNAPSHOT_MISSING: 404,
+  TEST_INPUT: 422,
 };
 
 /** What `error` is to a caller. Anything that is no problem, no TidemarkError and no refusal of Fastify's is 500 INTERNAL. */

@@ -5,6 +5,7 @@ import { deadLetterRoutes } from "./dead-letters.ts";
 import { documentRoutes } from "./documents.ts";
 import { featureRoutes } from "./features.ts";
 import { generationRoutes } from "./generations.ts";
+import { givenRoutes } from "./given.ts";
 import { handOverRoutes } from "./hand-overs.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -31,6 +32,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...shardRoutes(node),
     ...actorRoutes(node),
     ...timelineRoutes(node),
+    ...givenRoutes(node),
     ...queryRoutes(node),
     ...stateRoutes(node),
     ...outputRoutes(node),

@@ -4,7 +4,8 @@ import { readKey } from "../../actors/model/key.ts";
 import { formatPosition, parsePosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
-import { explain, planExplanation } from "../../runtime/history/explanation.ts";
+import { explain } from "../../runtime/history/explanation.ts";
+import { planKeyHistory } from "../../runtime/history/given.ts";
 import type { FoldWatch } from "../../runtime/history/history.ts";
 import type { KeyItem } from "../../runtime/history/key-item.ts";
 import { planTimeline, readTimeline, type TimelinePage, type TimelineQuestion } from "../../runtime/history/timeline.ts";
@@ -100,7 +101,7 @@ export function timelineRoutes(node: Node): readonly Route[] {
       answers: { 200: ExplanationBody, 202: OperationBody },
       handle: async ({ params, who, signal }) => {
         const { output, chain, question } = await findOutput(node, params.id!);
-        const past = await planExplanation(node.history, question);
+        const past = await planKeyHistory(node.history, question);
         return await answerNowOrLater(node, past, { who, signal }, async (watch) => {
           const explanation = await explain(node.history, question, past, watch);
           const { job } = question.shard;

@@ -1,21 +1,18 @@
 /** Why an output is what it is: what its unit was called for, what its key had been given, and the code that folded it. */
 import type { Epoch } from "../../actors/fold/meta.ts";
 import { writeKey } from "../../actors/model/key.ts";
-import { formatPosition, type Position } from "../../actors/model/position.ts";
+import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
+import type { KeyQuestion } from "./given.ts";
 import type { RecordFact } from "./historic-states.ts";
-import type { FoldWatch, History, Past, PastShard } from "./history.ts";
+import type { FoldWatch, History, Past } from "./history.ts";
 import { type KeyStep, keySteps, recordNames } from "./key-history.ts";
 import type { KeyItem } from "./key-item.ts";
-import { touchedSpans } from "./key-touches.ts";
 import type { KeyStates } from "./state-changes.ts";
 import { WHOLE_ENTRY } from "./timeline.ts";
 
-export interface OutputQuestion {
-  readonly shard: PastShard;
+export interface OutputQuestion extends KeyQuestion {
   readonly k: number;
-  readonly token: string;
-  readonly position: Position;
 }
 
 /** Plain JSON. */
@@ -36,15 +33,6 @@ export interface Explanation {
 
 const INPUTS_MAX = 10_000;
 const SPANS_MAX = 1_000_000;
-
-/** How much it takes. Throws as History.past does. */
-export async function planExplanation(history: History, { shard, token, position }: OutputQuestion): Promise<Past> {
-  const touches = await history.touchesOf(shard, token);
-  const first = touches === undefined ? undefined : (await touchedSpans(touches, 1, 1))[0];
-  const from = Math.min(first?.from ?? 1, position.sequence);
-  const past = await history.past(shard, { kind: "position", sequence: from - 1, index: WHOLE_ENTRY });
-  return { ...past, entries: past.entries + position.sequence + 1 - from };
-}
 
 export async function explain(history: History, question: OutputQuestion, past: Past, watch: FoldWatch): Promise<Explanation> {
   const { shard, token, k, position } = question;

@@ -307,6 +307,7 @@ export class History {
       },
       showStates: (k) => ask("show states", (remote) => remote.showStates(id, k)),
       around: () => ask("around", (remote) => remote.around(id)),
+      actor: (type, token) => ask("historic actor", (remote) => remote.actor(id, type, token)),
       records: (names) => ask("records", (remote) => remote.records(id, names)),
     };
   }

@@ -1,4 +1,5 @@
 /** A state of the past in the hands of one question: folded on, and looked at for one key. */
+import type { ActorReport } from "../node/actor-report.ts";
 import type { HistoricStand, RecordFact } from "./historic-states.ts";
 import type { HistoricTarget } from "./historic-target.ts";
 import type { KeyItem } from "./key-item.ts";
@@ -11,5 +12,7 @@ export interface PastFold {
   look(token: string): Promise<void>;
   showStates(k?: number): Promise<void>;
   around(): Promise<StatesAround | undefined>;
+  /** As of here; `undefined` when the key has no such actor. */
+  actor(type: string, token: string): Promise<ActorReport | undefined>;
   records(names: readonly string[]): Promise<readonly RecordFact[]>;
 }

@@ -1,24 +1,13 @@
 /** A history that is exported runs as a test in a project of its own: green by the build that published, red by another. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, suite, test } from "node:test";
+import { suite, test } from "node:test";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { type ExportedHistory, exportedTest } from "../../runtime/replay/exported-test.ts";
+import { exportedProject } from "../support/exported-project.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
-const folder = mkdtempSync(join(tmpdir(), "tidemark-exported-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
-writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-const installed = join(folder, "node_modules", "tidemark");
-mkdirSync(installed, { recursive: true });
-for (const name of ["actors", "runtime", "index.ts"]) symlinkSync(join(ROOT, name), join(installed, name));
-writeFileSync(
-  join(installed, "package.json"),
-  JSON.stringify({ name: "tidemark", type: "module", exports: { ".": "./index.ts", "./testing": "./runtime/testing/testing.ts" } }),
-);
+const { folder, run } = exportedProject();
 
 const EUROS = "Math.round(cents * (ctx.reference.rates.get(ctx.key)?.data.rate ?? 1))";
 function appOf(name: string, euros = EUROS): string {
@@ -97,13 +86,6 @@ const history: ExportedHistory = {
     { type: "tidemark.dead-letter", time: T(12), data: {} },
   ],
 };
-
-function run(name: string, text: string): { readonly status: number | null; readonly out: string } {
-  writeFileSync(join(folder, name), text);
-  const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--test", name], { cwd: folder, env, encoding: "utf8" });
-  return { status, out: stdout + stderr };
-}
 
 suite("a history that is exported", () => {
   test("runs green in a project with the app: events, results, records, timers and what was put back", () => {

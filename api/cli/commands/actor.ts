@@ -1,14 +1,15 @@
-/** `tidemark actor <type> <key>`: one actor as of its shard's last commit, or of any moment of the past; or its timeline. */
+/** `tidemark actor <type> <key>`: one actor as of its shard's last commit, or of any moment of the past; its timeline; or a test of it. */
 import { parsePosition } from "../../../actors/model/position.ts";
 import { parseInstant } from "../../../actors/model/time.ts";
 import type { ActorReport } from "../../../runtime/node/actor-report.ts";
 import { segment } from "../client/api-client.ts";
 import { ApiProblem } from "../client/api-problem.ts";
 import { pastAnswer } from "../client/past-answer.ts";
-import { command, flag, parsed, required, usageError } from "../framework/command.ts";
+import { command, file, flag, parsed, required, usageError } from "../framework/command.ts";
 import { cut, printable } from "../terminal/printable.ts";
 import { Table } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
+import { writeTest } from "./actor-test.ts";
 import { showTimeline } from "./actor-timeline.ts";
 
 const EXPIRES_SHOWN = 20;
@@ -19,22 +20,33 @@ export const actor = command({
   details: [
     "It shows the last commit of the shard, up to half a second old. With --after the node answers once it has committed that position, so that what was just published is seen.",
     "With --at it shows the state as of a position or a log time, with --timeline what became of the actor, with each change of its state. The log is folded for both; where that takes long, a bar shows how far it is.",
+    "With --test it writes a test to stdout: a module for `node --test` in which the key is given what it was given, from its beginning to the position of --at or all of it, and publishes what it published. It has everything that the key was told.",
   ],
   arguments: { type: required("an actor type, like meter"), key: required("the key itself, as it was published") },
   options: {
     after: parsed("POSITION", "wait until that position is folded, like 0:42.0", readPosition),
     at: parsed("POSITION|TIME", "as of then: a position, or a log time like 2026-01-15T12:00:00Z", readMoment),
     timeline: flag("what became of it; with --at from that position on"),
+    test: flag("its history as a test of the test kit; with --at up to that position"),
+    app: file("FILE", "with --test: the app, as the test imports it; ./app.ts when not given"),
   },
   examples: [
     { line: "tidemark actor meter device-0003", says: "State and timers" },
     { line: "tidemark actor meter device-0003 --json | jq .state", says: "The state alone" },
     { line: "tidemark actor meter device-0003 --at 0:42.0", says: "As of that position" },
     { line: "tidemark actor meter device-0003 --timeline", says: "Events, timers, outputs, and what they changed" },
+    { line: "tidemark actor meter device-0003 --test > device.test.ts", says: "Its history as a test" },
   ],
   async run({ args, options, api, terminal }) {
     // In the query, since the keys "." and ".." cannot stand in a path.
     const { after, at } = options;
+    if (options.test) {
+      if (options.timeline) throw usageError("--test and --timeline: give one of them.");
+      if (at !== undefined && parsePosition(at) === undefined) throw usageError("--test ends at a position; give one with --at.");
+      await writeTest(api(), terminal, { ...args, at, app: options.app });
+      return 0;
+    }
+    if (options.app !== undefined) throw usageError("--app is for --test.");
     if (options.timeline) {
       if (at !== undefined && parsePosition(at) === undefined) throw usageError("--timeline begins at a position; give one with --at.");
       await showTimeline(api(), terminal, args.type, args.key, at);
