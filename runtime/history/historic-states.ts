@@ -187,6 +187,10 @@ export class HistoricStates {
     await found?.store.close();
   }
 
+  async closeAll(): Promise<void> {
+    for (const id of [...this.#opened.keys()]) await this.close(id);
+  }
+
   #find(id: string): Opened {
     const found = this.#opened.get(id);
     if (found === undefined) throw new Error(`the historic state ${id} is not open`);

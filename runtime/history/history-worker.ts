@@ -3,6 +3,7 @@
  * shard, and is asked for one bounded step at a time, so that it always answers soon.
  */
 import { parentPort, workerData } from "node:worker_threads";
+import type { NatsConnection } from "@nats-io/transport-node";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import type { FoldSettings } from "../../actors/model/job.ts";
@@ -39,6 +40,8 @@ export interface HistoryWorker {
   records(id: string, names: readonly string[]): Promise<Outcome<readonly RecordFact[]>>;
   actor(id: string, type: string, token: string): Promise<Outcome<ActorReport | undefined>>;
   close(id: string): Promise<void>;
+  /** Closes every environment and connection; the thread ends by itself behind the answer. */
+  end(): Promise<void>;
 }
 
 const BEAT_MS = 250;
@@ -46,15 +49,17 @@ const BEAT_MS = 250;
 async function main(setup: HistorySetup): Promise<void> {
   const guard = installGuards();
   const heartbeat = new Int32Array(setup.heartbeat);
-  setInterval(() => Atomics.add(heartbeat, 0, 1), BEAT_MS);
+  // As long as the thread lives, and not what it lives for.
+  setInterval(() => Atomics.add(heartbeat, 0, 1), BEAT_MS).unref();
   const app = await loadApp(setup.app);
   let states: HistoricStates | undefined;
+  let nats: NatsConnection | undefined;
   const worker: HistoryWorker = {
     codeHash: () => app.codeHash,
     async open(natsUrl, nodeId) {
-      const nc = await connectNats(natsUrl, `tidemark history ${nodeId}`);
-      const { catalogue } = await openCatalogue(nc, setup.snapshots);
-      states = new HistoricStates({ app, settings: setup.settings, guard }, nc, catalogue);
+      nats = await connectNats(natsUrl, `tidemark history ${nodeId}`);
+      const { catalogue } = await openCatalogue(nats, setup.snapshots);
+      states = new HistoricStates({ app, settings: setup.settings, guard }, nats, catalogue);
     },
     snapshots: (job, partition) => outcomeOf(async () => await states!.snapshots(job, partition)),
     begin: (shard, base) => outcomeOf(async () => await states!.begin(shard, base)),
@@ -65,6 +70,11 @@ async function main(setup: HistorySetup): Promise<void> {
     records: (id, names) => outcomeOf(async () => states!.records(id, names)),
     actor: (id, type, token) => outcomeOf(async () => await states!.actor(id, type, token)),
     close: (id) => states!.close(id),
+    async end() {
+      await states?.closeAll();
+      await nats?.close();
+      setImmediate(() => parentPort!.close());
+    },
   };
   Comlink.expose(worker, nodeEndpoint(parentPort!));
   parentPort!.postMessage("ready");

@@ -2,7 +2,7 @@
  * Questions about the past of shards: chooses where to begin, has a history thread fold forward to the moment asked for,
  * and keeps a few of the states that came of it open, so that a later question goes on from them.
  *
- * Threads are started when they are first needed, one for each build of the app. A state belongs to one question at a
+ * Threads are started when they are first needed, one for each build of the app, a few at a time. A state belongs to one question at a
  * time. The states lie in scratch environments that are worth nothing to anyone else: they are wiped at every start.
  */
 import { rmSync } from "node:fs";
@@ -21,10 +21,11 @@ import type { CommittedPlace } from "../node/state-reader.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import { type Outcome, outcomeValue } from "../threads/outcome.ts";
-import type { Thread } from "../threads/thread-call.ts";
 import { chooseBase, type HistoricBase, placed } from "./historic-base.ts";
 import type { HistoricStand } from "./historic-states.ts";
 import { type HistoricTarget, isBehind, nameOfTarget } from "./historic-target.ts";
+import type { HistoryThread } from "./history-thread.ts";
+import { HistoryThreads } from "./history-threads.ts";
 import type { HistoryWorker } from "./history-worker.ts";
 import type { KeyItem } from "./key-item.ts";
 import type { IndexPiece, TouchParts } from "./key-touches.ts";
@@ -46,8 +47,8 @@ export interface HistoryParts {
   readonly codeHash: string;
   /** Tells whether a build that folds an epoch is there. Throws CODE_UNAVAILABLE with what is missing. */
   readonly appOf: (epoch: CodeIdentity) => Promise<string>;
-  /** The history thread of a build; asked once for each. `app`: where it is not the node's own. */
-  readonly startThread: (codeHash: string, app?: string) => Promise<Thread<HistoryWorker>>;
+  /** A history thread of a build. `app`: where it is not the node's own. */
+  readonly startThread: (codeHash: string, app?: string) => Promise<HistoryThread>;
   readonly logOf: (shard: PastShard) => PartitionLog;
   /** How far the shard itself has come: nothing behind that is folded here, for what takes a process down is found there. */
   readonly committed: (shard: PastShard) => Promise<CommittedPlace | undefined>;
@@ -79,7 +80,9 @@ interface OpenState {
   readonly shard: PastShard;
   /** A history that was begun anew since makes it void. */
   readonly epochRoot: number;
-  thread: Thread<HistoryWorker>;
+  thread: HistoryThread;
+  /** Of the thread's build. */
+  codeHash: string;
   place: HistoricStand;
   busy: boolean;
 }
@@ -106,7 +109,7 @@ const RESTORE_MS = 4 * 60 * 60 * 1000;
 
 export class History {
   readonly #parts: HistoryParts;
-  readonly #threads = new Map<string, Promise<Thread<HistoryWorker>>>();
+  readonly #threads: HistoryThreads;
   /** Least recently used first. */
   readonly #open: OpenState[] = [];
   #opening = 0;
@@ -114,6 +117,7 @@ export class History {
 
   constructor(parts: HistoryParts) {
     this.#parts = parts;
+    this.#threads = new HistoryThreads({ ...parts, start: parts.startThread, makeIdle: () => this.#leaveOther() });
   }
 
   /** Whether a question is too long for its caller to wait for. */
@@ -224,7 +228,7 @@ export class History {
   }
 
   async #snapshots({ job, partition }: PastShard): Promise<readonly ShardManifest[]> {
-    const thread = await this.#ownThread();
+    const thread = await this.#threads.own();
     return outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
   }
 
@@ -267,29 +271,22 @@ export class History {
     const id = `${job.name}-${partition}-${++this.#number}`;
     const folder = join(this.#parts.folder, id);
     // Where another build is to begin, this one hands over to it at once.
-    const thread = await this.#ownThread();
+    const thread = await this.#threads.own();
     const historic = { id, job: job.name, partition, partitions, folder };
     try {
       const place = outcomeValue(await thread.call("history", (remote) => remote.begin(historic, manifest), RESTORE_MS));
-      return { id, folder, shard, epochRoot, thread, place, busy: true };
+      return { id, folder, shard, epochRoot, thread, codeHash: this.#parts.codeHash, place, busy: true };
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
-  #ownThread(): Promise<Thread<HistoryWorker>> {
-    return this.#threadOf(this.#parts.codeHash);
-  }
-
-  #threadOf(codeHash: string, app?: string): Promise<Thread<HistoryWorker>> {
-    let thread = this.#threads.get(codeHash);
-    if (thread === undefined) {
-      thread = this.#parts.startThread(codeHash, app);
-      this.#threads.set(codeHash, thread);
-      thread.catch(() => this.#threads.delete(codeHash));
-    }
-    return thread;
+  /** Lets the least recently used state go that lies with another build's thread and is nobody's; false when there is none. */
+  async #leaveOther(): Promise<boolean> {
+    const idle = this.#open.find(({ busy, codeHash }) => !busy && codeHash !== this.#parts.codeHash);
+    if (idle !== undefined) await this.#forget(idle);
+    return idle !== undefined;
   }
 
   #foldOf(state: OpenState, walk: Walk): PastFold {
@@ -347,13 +344,18 @@ export class History {
   async #handOver(state: OpenState, token: string | undefined): Promise<void> {
     const { shard, place, id, folder } = state;
     const { epoch } = place;
-    const next = await this.#threadOf(epoch.codeHash, await this.#parts.appOf(epoch));
-    if (next === state.thread) {
+    const app = await this.#parts.appOf(epoch);
+    if (epoch.codeHash === state.codeHash) {
       const what = `${shard.job.name}/${shard.partition}: what follows entry ${epoch.sequence}`;
       throw new TidemarkError("CODE_UNAVAILABLE", `${what} was folded by version ${epoch.version}, which this build is not.`);
     }
     await state.thread.call("history close", (remote) => remote.close(id));
+    // Given back first: two questions that wait for a third thread would hold up each other.
+    this.#threads.release(state.thread);
+    state.thread = await this.#threads.own();
+    const next = await this.#threads.take(epoch.codeHash, app);
     state.thread = next;
+    state.codeHash = epoch.codeHash;
     const { job, partition, partitions } = shard;
     state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
     if (token !== undefined) outcomeValue(await next.call("look", (remote) => remote.look(id, token)));
@@ -372,6 +374,8 @@ export class History {
     } catch (error) {
       // A thread that is gone takes the process with it, and the next start wipes what is left.
       if (!isTidemarkError(error)) throw error;
+    } finally {
+      this.#threads.release(thread);
     }
   }
 }

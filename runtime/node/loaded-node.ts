@@ -14,7 +14,7 @@ import { TidemarkError } from "../errors.ts";
 import { clearDropped } from "../generations/dropped-folders.ts";
 import { GenerationBucket } from "../generations/generation-bucket.ts";
 import { History, type PastShard } from "../history/history.ts";
-import type { HistorySetup, HistoryWorker } from "../history/history-worker.ts";
+import { type HistoryThread, startHistoryThread } from "../history/history-thread.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
@@ -237,19 +237,10 @@ export class LoadedNode {
     return verification;
   }
 
-  async #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<Thread<HistoryWorker>> {
+  #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<HistoryThread> {
     const { config } = this.#options;
-    const setup: HistorySetup = {
-      app,
-      settings: foldSettingsOf(config),
-      snapshots: snapshotSettings(config),
-      heartbeat: new SharedArrayBuffer(4),
-    };
-    const thread = await startNodeThread<HistoryWorker>("../history/history-worker.ts", "history", setup, this.#life.lost);
-    this.#life.watch([{ name: "history", ...setup }]);
-    await thread.call("open", (remote) => remote.open(natsUrl, nodeId));
-    if ((await thread.call("code hash", (remote) => remote.codeHash())) === codeHash) return thread;
-    throw new TidemarkError("APP_INVALID", `${app} is not, or no longer, the build ${codeHash.slice(0, 12)}.`);
+    const setup = { app, settings: foldSettingsOf(config), snapshots: snapshotSettings(config) };
+    return startHistoryThread({ setup, codeHash, natsUrl, nodeId, life: this.#life });
   }
 
   async #finishHandOver(node: Node): Promise<void> {

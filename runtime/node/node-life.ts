@@ -8,7 +8,7 @@ import { type Watched, watch } from "./watchdog.ts";
 
 export class NodeLife {
   readonly #hangMs: number;
-  readonly #stopWatching: (() => void)[] = [];
+  readonly #stopWatching = new Set<() => void>();
   #drained = false;
 
   constructor(hangMs: number) {
@@ -22,9 +22,15 @@ export class NodeLife {
     die(error.message);
   };
 
-  watch(threads: readonly Watched[]): void {
+  /** Until the function that it gives is called. */
+  watch(threads: readonly Watched[]): () => void {
     const hung = (name: string): void => die(`${name} showed no sign of life for ${this.#hangMs} ms.`);
-    this.#stopWatching.push(watch(threads, systemClock, this.#hangMs, hung));
+    const stop = watch(threads, systemClock, this.#hangMs, hung);
+    this.#stopWatching.add(stop);
+    return () => {
+      this.#stopWatching.delete(stop);
+      stop();
+    };
   }
 
   /** Everything is committed. */
