@@ -90,13 +90,17 @@ async function publish(...events: readonly object[]): Promise<string[]> {
   return ((await answer.json()) as { results: { position: string }[] }).results.map(({ position }) => position);
 }
 
-/** Every timer and call of the key has come to an output, and nothing is left to publish. */
-async function untilPublished(wanted: Readonly<Record<string, number>>): Promise<void> {
+const ofKey = async (): Promise<string[]> =>
+  (await allOutputs<{ type: string }>(url, `&key=${encodeURIComponent(KEY)}`)).map(({ type }) => type);
+
+/** So many sums and answers of the key are published, of its timers only `left` wait, and nothing is left to publish. How often `soon` fired is the clock's. */
+async function untilPublished(sums: number, left: readonly string[]): Promise<void> {
   for (;;) {
-    const counts: Record<string, number> = {};
-    for (const { type } of await allOutputs<{ type: string }>(url, `&key=${encodeURIComponent(KEY)}`))
-      counts[type] = (counts[type] ?? 0) + 1;
-    if (Object.entries(wanted).every(([type, count]) => counts[type] === count)) break;
+    const types = await ofKey();
+    if (types.filter((type) => type === "sum").length === sums && types.includes("rated")) {
+      const actor = await getJson<{ timers: { name: string }[] }>(`${url}/v1/actors/account/${encodeURIComponent(KEY)}`);
+      if (actor.timers.map(({ name }) => name).join() === left.join()) break;
+    }
     await new Promise((resolve) => {
       setTimeout(resolve, 25);
     });
@@ -125,15 +129,15 @@ const batch = await publish(
   ],
   paid("e4", KEY, 12, 3),
 );
-await untilPublished({ sum: 3, rated: 1, quiet: 1 });
+await untilPublished(3, ["quiet"]);
 await putRate(2, 0.5);
 await publish(...OTHERS.map((key, i) => paid(`p${i}`, key, 20, 1)));
-await untilPublished({ sum: 3, rated: 1, quiet: 2 });
+await untilPublished(3, []);
 await publish(paid("e5", KEY, 21, 9));
-await untilPublished({ sum: 4, rated: 1, quiet: 3, "tidemark.dead-letter": 1 });
+await untilPublished(4, ["quiet"]);
 // Of the rest of the entries nothing is about the key.
 for (let i = 0; i < BOUND; i++) await publish(...OTHERS.map((key) => paid(`r${i}`, key, 21, 1)));
-await untilPublished({ sum: 4 });
+await untilPublished(4, ["quiet"]);
 
 const exported = async (...words: string[]) => await runCli(["actor", "account", KEY, "--test", ...words, "--url", url]);
 
@@ -159,10 +163,11 @@ suite("the history of a key on a running node", () => {
     const answer = await fetch(`${url}/v1/actors/account/${encodeURIComponent(KEY)}/given`);
     assert.equal(answer.status, 202, await answer.clone().text());
     const { id } = (await answer.json()) as { readonly id: string };
+    const published = (await ofKey()).filter((type) => !type.startsWith("tidemark.")).length;
     for (;;) {
       const operation = await getJson<{ status: string; result?: { steps: object[]; outputs: object[] } }>(`${url}/v1/operations/${id}`);
       if (operation.status === "running") continue;
-      assert.deepEqual([operation.status, operation.result!.outputs.length], ["succeeded", 8]);
+      assert.deepEqual([operation.status, operation.result!.outputs.length], ["succeeded", published]);
       break;
     }
   });
