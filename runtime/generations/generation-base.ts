@@ -37,8 +37,8 @@ export async function writeGenerationBase(request: BaseRequest, options: BaseOpt
     if (source.kind === "snapshot") await options.catalogue.restore(source.manifest, store, { signal: options.signal });
     const meta = metaIn(store, folder);
     await committed(store, [
-      { key: HASH_ROW, value: null },
       { key: META_ROW, value: beginningState(meta, root) },
+      { key: HASH_ROW, value: null },
     ]);
     const state = { meta: metaIn(store, folder), stateHash: committedStateHash(store, primitives)! };
     await committed(store, [{ key: HASH_ROW, value: primitives.encodeUtf8(state.stateHash) }]);
