@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import { parsePosition } from "../../actors/model/position.ts";
 import { parseInstant } from "../../actors/model/time.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
+import type { JobMoment } from "../../runtime/generations/past-bases.ts";
 import type { HistoricTarget } from "../../runtime/history/historic-target.ts";
 import type { FoldWatch, Past, PastShard } from "../../runtime/history/history.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
@@ -29,11 +30,17 @@ export function readTarget({ at, atEventTime }: PastQuery, partition: number): H
   if (at !== undefined && atEventTime !== undefined) throw invalid("at and atEventTime: give one of them");
   if (atEventTime !== undefined) return { kind: "event-time", time: readTime("atEventTime", atEventTime) };
   if (at === undefined) return undefined;
+  const moment = readMoment(at);
+  if (moment.kind === "log-time") return moment;
+  const { sequence, index } = moment;
+  if (moment.partition === partition) return { kind: "position", sequence, index };
+  throw invalid(`at: ${at} is of partition ${moment.partition}; this key is in partition ${partition}`);
+}
+
+/** A position or a log time. Throws INPUT_INVALID. */
+export function readMoment(at: string): JobMoment {
   const position = parsePosition(at);
-  if (position === undefined) return { kind: "log-time", time: readTime("at", at) };
-  const { sequence, index } = position;
-  if (position.partition === partition) return { kind: "position", sequence, index };
-  throw invalid(`at: ${at} is of partition ${position.partition}; this key is in partition ${partition}`);
+  return position === undefined ? { kind: "log-time", time: readTime("at", at) } : { kind: "position", ...position };
 }
 
 function readTime(name: string, text: string): number {

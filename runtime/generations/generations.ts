@@ -7,13 +7,14 @@
 import type { Job } from "../../actors/model/job.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { askApi, SERVER_ERROR } from "../log/jetstream-api.ts";
-import type { Operation, Operations } from "../node/operations.ts";
+import type { Operation, Operations, Progress } from "../node/operations.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
 import { findOwner } from "../shard/owner-presence.ts";
 import type { ShardReport } from "../shard/report.ts";
-import { type BeginParts, type BeginRequest, begin, claimName, ORIGIN_WORD, takeBack } from "./generation-begin.ts";
+import { type BeginParts, type BeginRequest, begin, type Claim, claimName, ORIGIN_WORD, takeBack } from "./generation-begin.ts";
 import type { GenerationHosting } from "./generation-hosting.ts";
 import { type GenerationRecord, jobName, type Switch } from "./generation-record.ts";
+import { deleteFolders } from "./past-bases.ts";
 
 export interface GenerationsParts extends BeginParts {
   readonly hosting: GenerationHosting;
@@ -77,25 +78,27 @@ export class Generations {
 
   /**
    * Claims the name and begins it in the background. Throws GENERATION_INVALID, GENERATION_TAKEN or OPERATIONS_BUSY.
-   * `bases`: gives what its shards begin with, and may take long.
+   * `bases`: gives what its shards begin with, and may take long; its progress is told in `unit`, then that of writing in rows.
+   * Folders that it gives are deleted here.
    */
   async begin(
     request: Omit<BeginRequest, "bases">,
-    bases: (signal: AbortSignal) => Promise<Pick<BeginRequest, "bases" | "of">>,
+    unit: string,
+    bases: (progress: Progress) => Promise<Pick<BeginRequest, "bases" | "of">>,
   ): Promise<Operation> {
     const { operations, jobs, hosting } = this.#parts;
     const claim = await claimName(this.#parts, request, jobs);
     const { origin, generation, who } = request;
     try {
-      return operations.start({ kind: "restore", unit: "rows", who }, async ({ report, signal }) => {
+      return operations.start({ kind: "restore", unit, who }, async (progress) => {
         let found: Pick<BeginRequest, "bases" | "of">;
         try {
-          found = await bases(signal);
+          found = await bases(progress);
         } catch (error) {
           await takeBack(this.#parts, claim.record, claim.revision);
           throw error;
         }
-        const record = await begin(this.#parts, claim, { ...request, ...found }, report, signal);
+        const record = await this.#write(claim, { ...request, ...found }, progress);
         await hosting.sync();
         const positions = record.shards.map(({ position }) => position);
         return { generation: claim.job.name, job: origin.name, name: generation, of: record.of, positions };
@@ -103,6 +106,15 @@ export class Generations {
     } catch (error) {
       await takeBack(this.#parts, claim.record, claim.revision);
       throw error;
+    }
+  }
+
+  async #write(claim: Claim, request: BeginRequest, { report, signal, next }: Progress): Promise<GenerationRecord> {
+    next("rows");
+    try {
+      return await begin(this.#parts, claim, request, report, signal);
+    } finally {
+      deleteFolders(request.bases);
     }
   }
 

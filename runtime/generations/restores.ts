@@ -1,37 +1,27 @@
 /**
- * Restores: a job's shards put back to a snapshot, from which they fold on, or a generation begun from it.
+ * Restores: a job's shards put back to a snapshot, from which they fold on, or a generation begun from it or from a moment
+ * of the past.
  *
  * Putting back rewrites nothing: what is folded again is compared with the outputs that are there. What is asked for is
  * checked before anything is stopped, and a snapshot that somebody named is read as a whole before.
  */
 
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { CodeIdentity } from "../../actors/fold/meta.ts";
-import type { Job } from "../../actors/model/job.ts";
 import { TidemarkError } from "../errors.ts";
-import { streamInfo } from "../log/jetstream-api.ts";
-import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import type { History } from "../history/history.ts";
 import type { Operation, Operations, Progress } from "../node/operations.ts";
-import { outputStreamName } from "../outputs/output-layout.ts";
-import { readEpochPlan } from "../shard/epochs.ts";
 import type { JobManifest, ShardManifest } from "../snapshots/manifest.ts";
 import { storedBytes } from "../snapshots/manifest.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
-import type { BeginRequest } from "./generation-begin.ts";
+import { type BeginRequest, generationJob } from "./generation-begin.ts";
 import { type Generations, isDamage } from "./generations.ts";
-import { checkLog, checkOrigin, checkOutputs, makerOf } from "./restore-checks.ts";
-
-/** A job as it runs here: of the app, or a generation. */
-export interface RestorableJob {
-  readonly job: Job;
-  readonly partitions: number;
-  readonly mapVersion: number;
-  readonly identity: CodeIdentity;
-}
+import { foldBases, type JobMoment, nameOfMoment, pastsAt } from "./past-bases.ts";
+import { checkShards, type RestorableJob } from "./shard-checks.ts";
 
 export interface RestoresParts {
   readonly nc: NatsConnection;
   readonly snapshots: Pick<Snapshots, "get" | "list" | "verify">;
+  readonly history: Pick<History, "past" | "detach">;
   readonly operations: Operations;
   readonly generations: Pick<Generations, "begin">;
   /** `undefined` when this node does not run it. */
@@ -49,6 +39,13 @@ export interface RestoreRequest {
   readonly shards?: readonly number[];
   /** Begins one of that name; without it the job itself is put back. */
   readonly generation?: string;
+  readonly who: string;
+}
+
+export interface PastRestoreRequest {
+  readonly job: string;
+  readonly at: JobMoment;
+  readonly generation: string;
   readonly who: string;
 }
 
@@ -79,6 +76,21 @@ export class Restores {
     const running = this.#running(first.job);
     if (request.generation !== undefined) return await this.#begin(request, request.generation, running, candidates);
     return await this.#putBack(request, running, candidates);
+  }
+
+  /**
+   * Begins a generation with the job's state as of a moment of the past. Throws what stands in its way: INPUT_INVALID, NOT_YET,
+   * HISTORY_TRIMMED, CODE_UNAVAILABLE, SNAPSHOT_FOREIGN, GENERATION_INVALID, GENERATION_TAKEN or OPERATIONS_BUSY.
+   */
+  async startAt({ job: name, at, generation, who }: PastRestoreRequest): Promise<Operation> {
+    const running = this.#running(name);
+    const { job, identity, mapVersion } = running;
+    generationJob(job, generation);
+    const pasts = await pastsAt(this.#parts, running, at);
+    const of = nameOfMoment(at);
+    return await this.#parts.generations.begin({ origin: job, identity, mapVersion, generation, of, who }, "entries", async (progress) => {
+      return { bases: await foldBases(this.#parts, running, at, pasts, progress), of };
+    });
   }
 
   /** The snapshots that may serve, the best first: of `newest` the older ones too. */
@@ -113,12 +125,13 @@ export class Restores {
     if (request.shards !== undefined) throw new TidemarkError("GENERATION_INVALID", "A generation has all shards of its job; name none.");
     const { job, identity, mapVersion } = running;
     const named = request.snapshot !== NEWEST;
-    if (named) await this.#check(await this.#chosen(candidates[0]!), running, false);
+    if (named) await checkShards(this.#parts.nc, (await this.#chosen(candidates[0]!)).shards, running, false);
     const { who } = request;
     return await this.#parts.generations.begin(
       { origin: job, identity, mapVersion, generation, of: request.snapshot, who },
-      async (signal) => {
-        const chosen = await this.#whole(candidates, running, false, { report: () => {}, signal });
+      "bytes",
+      async (progress) => {
+        const chosen = await this.#whole(candidates, running, false, progress);
         const bases = chosen.shards.map((manifest): BeginRequest["bases"][number] => ({
           source: { kind: "snapshot", manifest },
           cursor: manifest.cursor.sequence,
@@ -138,7 +151,8 @@ export class Restores {
     if (this.#busy.has(name)) throw new TidemarkError("RESTORE_BUSY", `${name} is being put back already.`);
     this.#busy.add(name);
     try {
-      if (request.snapshot !== NEWEST) await this.#check(await this.#chosen(candidates[0]!, shards), running, true);
+      if (request.snapshot !== NEWEST)
+        await checkShards(this.#parts.nc, (await this.#chosen(candidates[0]!, shards)).shards, running, true);
       return operations.start({ kind: "restore", unit: "bytes", who }, async (progress) => {
         try {
           const chosen = await this.#whole(candidates, running, true, progress, shards);
@@ -168,12 +182,12 @@ export class Restores {
     { report, signal }: Progress,
     shards?: readonly number[],
   ): Promise<Chosen> {
-    const { snapshots, notice } = this.#parts;
+    const { nc, snapshots, notice } = this.#parts;
     for (const [i, candidate] of candidates.entries()) {
       signal.throwIfAborted();
       try {
         const chosen = await this.#chosen(candidate, shards);
-        await this.#check(chosen, running, published);
+        await checkShards(nc, chosen.shards, running, published);
         await snapshots.verify(candidate.id, (done, total) => report(done, total));
         return chosen;
       } catch (error) {
@@ -192,20 +206,5 @@ export class Restores {
     if (shards.length < count)
       throw new TidemarkError("SNAPSHOT_MISSING", `${id} has only the shards ${all.map(({ shard }) => shard).join(", ")}.`);
     return { snapshot, shards };
-  }
-
-  /** `published`: what is restored goes on behind the outputs that are there. */
-  async #check({ shards }: Chosen, { job, partitions, identity }: RestorableJob, published: boolean): Promise<void> {
-    const { nc } = this.#parts;
-    for (const manifest of shards) {
-      const log = new NatsPartitionLog(nc, job.log, manifest.shard);
-      const { root, later } = await readEpochPlan(log, job.log, manifest.shard, job.name);
-      const madeBy = published ? manifest.epoch : makerOf(manifest, [root, ...later]);
-      checkOrigin({ ...manifest, epoch: madeBy }, { name: job.name, log: job.log, partitions, identity });
-      checkLog(manifest, { ...(await log.bounds()), epochRoot: root.sequence });
-      if (!published) continue;
-      const stream = outputStreamName(job.name, manifest.shard);
-      checkOutputs(manifest, stream, (await streamInfo(nc, stream)).state.last_seq);
-    }
   }
 }

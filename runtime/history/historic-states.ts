@@ -37,6 +37,8 @@ export interface HistoricShard {
 
 export interface HistoricStand extends HistoricPlace {
   readonly epoch: Epoch;
+  /** Of the history that it belongs to. */
+  readonly epochRoot: number;
 }
 
 export interface HistoricStep {
@@ -214,6 +216,6 @@ function recordsOf(store: ShardStore, name: string): Omit<RecordFact, "sequence"
 }
 
 function standOf({ meta }: HistoricFold): HistoricStand {
-  const { cursor, last, watermark, processingTime, epoch } = meta;
-  return { cursor, last, watermark, processingTime, epoch };
+  const { cursor, last, watermark, processingTime, epoch, epochRoot } = meta;
+  return { cursor, last, watermark, processingTime, epoch, epochRoot };
 }

@@ -11,21 +11,21 @@ import type * as Comlink from "comlink";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { slotOf } from "../../actors/model/key.ts";
-import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import type { Clock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { PartitionLog } from "../log/partition-log.ts";
 import type { ActorReport } from "../node/actor-report.ts";
 import type { CommittedPlace } from "../node/state-reader.ts";
-import { readEpochPlan } from "../shard/epochs.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import { type Outcome, outcomeValue } from "../threads/outcome.ts";
 import { chooseBase, type HistoricBase, placed } from "./historic-base.ts";
+import { endOf, positionOf, refuseAhead, rootFrom } from "./historic-reach.ts";
 import type { HistoricStand } from "./historic-states.ts";
 import { type HistoricTarget, isBehind, nameOfTarget } from "./historic-target.ts";
 import type { HistoryThread } from "./history-thread.ts";
 import { HistoryThreads } from "./history-threads.ts";
+import { type HistoricTarget, nameOfTarget } from "./historic-target.ts";
 import type { HistoryWorker } from "./history-worker.ts";
 import type { KeyItem } from "./key-item.ts";
 import type { IndexPiece, TouchParts } from "./key-touches.ts";
@@ -66,6 +66,12 @@ export interface Past {
   readonly entries: number;
   readonly shard: PastShard;
   readonly target: HistoricTarget;
+}
+
+/** A state that nobody has open. */
+export interface DetachedState {
+  readonly folder: string;
+  readonly stand: HistoricStand;
 }
 
 /** How the caller watches a fold. */
@@ -149,6 +155,19 @@ export class History {
     });
   }
 
+  /**
+   * Folds to then and lets go of the state: from then on it is its caller's alone, who deletes the folder. Throws as `actor`
+   * does.
+   */
+  async detach(past: Past, watch: FoldWatch): Promise<DetachedState> {
+    return await this.#with(past, watch, async (state) => {
+      const { id, folder, place, thread } = state;
+      await thread.call("history close", (remote) => remote.close(id));
+      this.#open.splice(this.#open.indexOf(state), 1);
+      return { folder, stand: place };
+    });
+  }
+
   /** How to find what became of a key; `undefined` when the shard has committed nothing yet. */
   async touchesOf(shard: PastShard, token: string): Promise<TouchParts | undefined> {
     const committed = await this.#parts.committed(shard);
@@ -187,19 +206,7 @@ export class History {
     const { job, partition } = shard;
     const committed = await this.#parts.committed(shard);
     if (committed === undefined) throw new TidemarkError("NOT_YET", `${job.name}/${partition} has committed nothing yet.`);
-    if (target.kind === "position" && !isBehind({ ...committed, phase: "start" }, target)) {
-      throw new TidemarkError(
-        "NOT_YET",
-        `${nameOfTarget(target, partition)} lies ahead; ${job.name}/${partition} has committed ${committed.position}.`,
-      );
-    }
-    if (target.kind === "log-time" && target.time > this.#parts.clock.now()) {
-      throw new TidemarkError("NOT_YET", `${formatInstant(target.time)} has not come yet.`);
-    }
-    if (target.kind === "event-time" && (committed.watermark === undefined || committed.watermark < target.time)) {
-      const reached = committed.watermark === undefined ? "none yet" : formatInstant(committed.watermark);
-      throw new TidemarkError("NOT_YET", `The watermark of ${job.name}/${partition} is ${reached}.`);
-    }
+    refuseAhead(shard, target, committed, this.#parts.clock.now());
     return { committed, base: await this.#base(shard, target, committed) };
   }
 
@@ -378,22 +385,4 @@ export class History {
       this.#threads.release(thread);
     }
   }
-}
-
-/** The first entry that must not be begun: of one that the shard has begun, what it has folded may be asked for. */
-function endOf({ sequence, index }: CommittedPlace, { kind }: HistoricTarget): number {
-  return index > 0 && kind !== "log-time" ? sequence + 1 : sequence;
-}
-
-async function rootFrom(log: PartitionLog, { job, partition }: PastShard): Promise<number | undefined> {
-  try {
-    return (await readEpochPlan(log, job.log, partition, job.name)).from;
-  } catch (error) {
-    if (isTidemarkError(error, "LOG_TRIMMED") || isTidemarkError(error, "CODE_UNAVAILABLE")) return undefined;
-    throw error;
-  }
-}
-
-function positionOf({ shard, last }: ShardManifest): string {
-  return formatPosition(shard, last.sequence, last.index);
 }

@@ -122,7 +122,9 @@ export class LoadedNode {
     const jsm = await jetstreamManager(nc, { checkAPI: false });
     const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
     const { notice } = this.#options;
-    const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, bucket, keeper, snapshots, notice };
+    const history = this.#historyOf(dataDir, natsUrl, nc, kept);
+    const storing = { bucket, keeper, snapshots, history, notice };
+    const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, ...storing };
     const node: Node = new Node({
       dataDir,
       kept,
@@ -134,7 +136,7 @@ export class LoadedNode {
       nc,
       jsm,
       reader: this.#reader,
-      history: this.#historyOf(dataDir, natsUrl, nc, kept),
+      history,
       verification: this.#verificationOf(dataDir, natsUrl, jobs),
       workers,
       drainMs: config.drainMs,

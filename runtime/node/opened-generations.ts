@@ -11,6 +11,7 @@ import type { GenerationBucket } from "../generations/generation-bucket.ts";
 import { GenerationHosting } from "../generations/generation-hosting.ts";
 import { Generations } from "../generations/generations.ts";
 import { Restores } from "../generations/restores.ts";
+import type { History } from "../history/history.ts";
 import type { ShardReport } from "../shard/report.ts";
 import type { SnapshotKeeper } from "../snapshots/keeper.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
@@ -39,6 +40,7 @@ export interface GenerationSetup {
   readonly bucket: GenerationBucket;
   readonly keeper: Thread<SnapshotKeeper>;
   readonly snapshots: Snapshots;
+  readonly history: History;
   readonly notice: (message: string) => void;
 }
 
@@ -47,7 +49,7 @@ export function openedGenerations(
   operations: Operations,
   reports: () => Promise<readonly ShardReport[]>,
 ): OpenedGenerations {
-  const { nc, jsm, node, config, jobs, begun, shards, bucket, keeper, snapshots, notice } = setup;
+  const { nc, jsm, node, config, jobs, begun, shards, bucket, keeper, snapshots, history, notice } = setup;
   const running = (name: string): RunningJob | undefined => [...jobs, ...begun].find(({ job }) => job.name === name);
   const declared = jobs.map(({ job }) => job);
   const hosting = new GenerationHosting({
@@ -91,6 +93,7 @@ export function openedGenerations(
   const restores = new Restores({
     nc,
     snapshots,
+    history,
     operations,
     generations,
     jobNamed(name) {

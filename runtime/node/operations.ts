@@ -34,6 +34,8 @@ export interface Progress {
   readonly signal: AbortSignal;
   /** Replaces both. */
   report(done: number, total?: number): void;
+  /** Another part of the work begins, which is counted anew, in a unit of its own. */
+  next(unit: string): void;
 }
 
 export interface OperationKind {
@@ -121,8 +123,9 @@ export class Operations {
 
   async #run(id: string, signal: AbortSignal, work: (progress: Progress) => Promise<unknown>): Promise<void> {
     const report = (done: number, total?: number): void => this.#change(id, { done, ...(total === undefined ? {} : { total }) });
+    const next = (unit: string): void => this.#change(id, { done: 0, total: undefined, unit });
     try {
-      const result = await work({ signal, report });
+      const result = await work({ signal, report, next });
       this.#change(id, { status: "succeeded", result });
     } catch (error) {
       if (signal.aborted) this.#change(id, { status: "cancelled" });

@@ -1,11 +1,12 @@
 /** `tidemark actor <type> <key>`: one actor as of its shard's last commit, or of any moment of the past; its timeline; or a test of it. */
 import { parsePosition } from "../../../actors/model/position.ts";
-import { parseInstant } from "../../../actors/model/time.ts";
 import type { ActorReport } from "../../../runtime/node/actor-report.ts";
 import { segment } from "../client/api-client.ts";
 import { ApiProblem } from "../client/api-problem.ts";
 import { pastAnswer } from "../client/past-answer.ts";
 import { command, file, flag, parsed, required, usageError } from "../framework/command.ts";
+import { command, flag, parsed, required, usageError } from "../framework/command.ts";
+import { readMoment } from "../framework/moment.ts";
 import { cut, printable } from "../terminal/printable.ts";
 import { Table } from "../terminal/table.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -65,11 +66,6 @@ export const actor = command({
 function readPosition(written: string): string {
   if (parsePosition(written) !== undefined) return written;
   throw new TypeError("write a position, <partition>:<sequence>.<index>, like 0:42.0");
-}
-
-function readMoment(written: string): string {
-  if (parsePosition(written) !== undefined || parseInstant(written) !== undefined) return written;
-  throw new TypeError("write a position, like 0:42.0, or a time, like 2026-01-15T12:00:00Z");
 }
 
 async function show(terminal: Terminal, actor: ActorReport): Promise<void> {
