@@ -116,8 +116,11 @@ test("a generation begun at a moment of the past puts out and holds what the job
     ["batch", inBatch],
     ["timed", timed],
   ] as const) {
-    const begun = await world.restore({ job: "trips", at: output.position, generation });
+    const started = await world.post("/v1/restores", { job: "trips", at: output.position, generation }, 202);
+    const begun = await world.ended(started);
     assert.equal(begun.status, "succeeded", JSON.stringify(begun.error));
+    // It has folded, then written.
+    assert.deepEqual([started.unit, begun.unit, begun.done > 0], ["entries", "rows", true]);
     assert.ok((begun.result!.positions as string[]).includes(output.position), JSON.stringify(begun.result));
   }
   // Nothing of what was folded for it is left.
@@ -202,5 +205,6 @@ test("a moment that another build folded is refused, and leaves the name free", 
   assert.equal(problem.code, "CODE_UNAVAILABLE");
   const ended = await world.restore({ job: "trips", generation: "g", at: formatInstant(time) });
   assert.deepEqual([ended.status, ended.error?.code], ["failed", "CODE_UNAVAILABLE"]);
+  assert.deepEqual(readdirSync(join(world.dataDir, "scratch", "history")), []);
   assert.deepEqual((await getJson<{ items: unknown[] }>(`${world.url}/v1/generations`)).items, []);
 });

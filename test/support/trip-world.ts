@@ -17,6 +17,8 @@ export const TRIPS = new URL("./trip-app.ts", import.meta.url).pathname;
 
 interface Ends {
   readonly status: string;
+  readonly done: number;
+  readonly unit: string;
   readonly result?: Readonly<Record<string, unknown>>;
   readonly error?: { readonly code: string; readonly detail: string };
 }
