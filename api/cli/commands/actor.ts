@@ -5,7 +5,6 @@ import { segment } from "../client/api-client.ts";
 import { ApiProblem } from "../client/api-problem.ts";
 import { pastAnswer } from "../client/past-answer.ts";
 import { command, file, flag, parsed, required, usageError } from "../framework/command.ts";
-import { command, flag, parsed, required, usageError } from "../framework/command.ts";
 import { readMoment } from "../framework/moment.ts";
 import { cut, printable } from "../terminal/printable.ts";
 import { Table } from "../terminal/table.ts";
