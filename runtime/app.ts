@@ -1,8 +1,8 @@
 /**
  * Loading an app: its jobs, and the hash of its code as loaded.
  *
- * The hash covers every module of the app outside node_modules by content, every package by name and version, and
- * nothing of the machine: paths are relative to the app's root. Tidemark's own model, fold and runtime are named by
+ * The hash covers every module of the app outside node_modules by content, every package by name and version, `imports` of each
+ * package.json that its modules are read by, and nothing of the machine: paths are relative to the app's root. Tidemark's own model, fold and runtime are named by
  * the version of Tidemark instead.
  */
 import { createHash } from "node:crypto";
@@ -12,6 +12,7 @@ import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CodeIdentity } from "../actors/fold/meta.ts";
 import { besideEachOther, type Job } from "../actors/model/job.ts";
+import { type AppManifest, importLines, manifestsAbove } from "./app-manifests.ts";
 import { TidemarkError } from "./errors.ts";
 import { isInPackage, PackageVersions } from "./package-versions.ts";
 import { checkPumps } from "./pump/pump-places.ts";
@@ -33,6 +34,8 @@ export interface AppSource {
   readonly packages: readonly string[];
   /** Names of those that its own modules import, Tidemark among them, sorted. */
   readonly imports: readonly string[];
+  /** Of the package.json files that its modules are read by; folders from the root. */
+  readonly manifests: readonly AppManifest[];
 }
 
 export interface AppModule {
@@ -98,8 +101,12 @@ export async function loadApp(path: string, onFile: (file: string) => void = () 
   checkPumps(path, jobs);
   const lines = packages.lines().sort();
   const named = modules.map(({ file, hash }) => ({ path: pathFrom(root, file), hash }));
-  const source = { file, root, packages: lines, imports: packages.imported() };
-  return { jobs: besideEachOther(jobs), codeHash: codeHashOf(named, lines), modules, source };
+  const manifests = manifestsAbove(modules.filter(({ file }) => existsSync(file)).map(({ file }) => file)).map(({ folder, text }) => ({
+    folder: pathFrom(root, folder),
+    text,
+  }));
+  const source = { file, root, packages: lines, imports: packages.imported(), manifests };
+  return { jobs: besideEachOther(jobs), codeHash: codeHashOf(named, [...lines, ...importLines(manifests)]), modules, source };
 }
 
 /** What an epoch records of this process. */
@@ -154,11 +161,11 @@ function hashOfSource(source: string | ArrayBufferLike | NodeJS.TypedArray): str
     .digest("hex");
 }
 
-/** `modules`: paths from the app's root. `packages`: as {@link AppSource} has them. */
-export function codeHashOf(modules: readonly { readonly path: string; readonly hash: string }[], packages: readonly string[]): string {
+/** `modules`: paths from the app's root. `others`: lines of its packages and manifests. */
+export function codeHashOf(modules: readonly { readonly path: string; readonly hash: string }[], others: readonly string[]): string {
   const lines = modules.map(({ path, hash }) => `module ${path} ${hash}`);
   const hash = createHash("sha256");
-  for (const line of [...lines, ...packages].sort()) hash.update(`${line}\n`);
+  for (const line of [...lines, ...others].sort()) hash.update(`${line}\n`);
   return hash.digest("hex");
 }
 

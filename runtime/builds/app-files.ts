@@ -1,6 +1,6 @@
 /** The files of a loaded app as they are to be kept. Reads the app's own tree, and nothing of its packages. */
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type App, ownCode, PACKAGE_ROOT, pathFrom, TIDEMARK_VERSION } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
 import { BUILD_BYTES_MAX, BUILD_FILES_MAX, BUILD_FORMAT, type KeptBuild, type KeptFile, sha256Of } from "./kept-build.ts";
@@ -13,7 +13,7 @@ export interface AppFiles {
 
 /** Throws APP_INVALID when the app is beyond the bounds, or a file changed since it was loaded. */
 export function appFiles(app: App, profile: KeptBuild["profile"], keptAt: number): AppFiles {
-  const { root, file, packages, imports } = app.source;
+  const { root, file, packages, imports, manifests } = app.source;
   const bytes = new Map<string, Uint8Array>();
   const files: KeptFile[] = [];
   let total = 0;
@@ -37,29 +37,10 @@ export function appFiles(app: App, profile: KeptBuild["profile"], keptAt: number
     jobs: app.jobs.map(({ name, version }) => ({ job: name, version })),
     entry: { path: pathFrom(own ? PACKAGE_ROOT : root, file), own },
     files,
-    manifests: manifestsOf(root, files),
+    manifests,
     ownCode: root === PACKAGE_ROOT ? ownCode().map((path) => pathFrom(root, path)) : [],
     packages,
     imports,
   };
   return { build, bytes };
-}
-
-/** Of the nearest package.json above each file. One that is found by none is not there when the build is put up elsewhere. */
-function manifestsOf(root: string, files: readonly KeptFile[]): KeptBuild["manifests"] {
-  const found = new Map<string, string>();
-  for (const { path } of files) {
-    const folder = nearestManifest(dirname(join(root, path)));
-    if (folder === undefined) continue;
-    const { type, imports } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, unknown>;
-    found.set(pathFrom(root, folder), JSON.stringify({ type, imports }));
-  }
-  return [...found].map(([folder, text]) => ({ folder, text }));
-}
-
-function nearestManifest(from: string): string | undefined {
-  for (let folder = from; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "package.json"))) return folder;
-    if (dirname(folder) === folder) return undefined;
-  }
 }

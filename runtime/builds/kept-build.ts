@@ -3,10 +3,14 @@
  * `builds/<code hash>/files/<sha256>`, one for each file, and `builds/<code hash>/manifest`, which is written last.
  *
  * The code hash in the name is made of exactly the modules and packages that the manifest names, so whoever reads a build
- * finds by it alone whether every byte is what once ran.
+ * finds by it alone whether every byte is what once ran. What the hash does not name – which module is the app, which packages
+ * are imported, where Tidemark's own code lies – may only choose among what it does name: all else is refused here, for the
+ * manifest may lie where others can write.
  */
 import { createHash } from "node:crypto";
-import { codeHashOf } from "../app.ts";
+import { posix } from "node:path";
+import { codeHashOf, ownCode, PACKAGE_ROOT, pathFrom, SHIPPED_APP } from "../app.ts";
+import { type AppManifest, importLines } from "../app-manifests.ts";
 import { TidemarkError } from "../errors.ts";
 
 export const BUILD_FORMAT = 1;
@@ -34,7 +38,7 @@ export interface KeptBuild {
   readonly entry: { readonly path: string; readonly own: boolean };
   readonly files: readonly KeptFile[];
   /** What decides how the files are read: `type` and `imports` of the package.json of each folder that has one. */
-  readonly manifests: readonly { readonly folder: string; readonly text: string }[];
+  readonly manifests: readonly AppManifest[];
   /** Where in the app's tree Tidemark's own code lies, when it lies there. */
   readonly ownCode: readonly string[];
   readonly packages: readonly string[];
@@ -43,6 +47,9 @@ export interface KeptBuild {
 
 const PREFIX = "builds/";
 const HASH = /^[0-9a-f]{64}$/;
+const PACKAGE = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-zA-Z0-9~_-][a-zA-Z0-9._~-]*$/;
+/** Folders above the root in which a package.json may lie. */
+const DEPTH_MAX = 32;
 
 export function isCodeHash(text: string): boolean {
   return HASH.test(text);
@@ -79,10 +86,51 @@ export function readKeptBuild(codeHash: string, bytes: Uint8Array): KeptBuild {
     throw new TidemarkError("SNAPSHOT_FORMAT", `${name} has format ${build.format}, this Tidemark reads ${BUILD_FORMAT}.`);
   const made = codeHashOf(
     build.files.map(({ path, sha256 }) => ({ path, hash: sha256 })),
-    build.packages,
+    [...build.packages, ...importLines(build.manifests)],
   );
   if (made !== codeHash) throw new TidemarkError("SNAPSHOT_DAMAGED", `${name} describes another build, ${made}.`);
+  const stray = strayOf(build);
+  if (stray !== undefined) throw new TidemarkError("SNAPSHOT_DAMAGED", `${name} names ${stray}, which its code hash does not cover.`);
   return build;
+}
+
+/** What would lead to code that is neither of the build, nor of its packages, nor Tidemark's own. */
+function strayOf({ entry, files, manifests, imports, packages, ownCode: own }: KeptBuild): string | undefined {
+  const paths = new Set(files.map(({ path }) => path));
+  const covered = entry.own ? paths.size === 0 && isShipped(entry.path) : paths.has(entry.path);
+  if (!covered) return `the app ${entry.path}`;
+  const manifest = manifests.find(({ folder, text }) => !isAbove(folder, paths) || !isBare(text));
+  if (manifest !== undefined) return `${manifest.folder}/package.json`;
+  const shipped = new Set(ownCode().map((path) => pathFrom(PACKAGE_ROOT, path)));
+  const ownPath = own.find((path) => !shipped.has(path));
+  if (ownPath !== undefined) return `code of Tidemark's own at ${ownPath}`;
+  const isNamed = (name: string): boolean => name === "tidemark" || packages.some((line) => line.startsWith(`package ${name} `));
+  const strange = imports.find((name) => !PACKAGE.test(name) || !isNamed(name));
+  return strange === undefined ? undefined : `the package ${strange}`;
+}
+
+/** A module that ships with jobs, from the package's root. */
+function isShipped(path: string): boolean {
+  const shipped = `${posix.dirname(pathFrom(PACKAGE_ROOT, SHIPPED_APP))}/`;
+  return posix.normalize(path) === path && path.startsWith(shipped) && !path.includes("node_modules");
+}
+
+/** Of a file of the build, as its package.json is found. */
+function isAbove(folder: string, files: ReadonlySet<string>): boolean {
+  if (posix.join(folder, ".") !== (folder || ".")) return false;
+  return [...files].some((path) => {
+    for (let at = posix.dirname(path); ; at = posix.join(at, "..")) {
+      if ((at === "." ? "" : at) === folder) return true;
+      // Above the root there are as many folders as there are `..`.
+      if (at.split("/").filter((part) => part === "..").length > DEPTH_MAX) return false;
+    }
+  });
+}
+
+/** No more than `type` and `imports`, of which the code hash covers the second. */
+function isBare(text: string): boolean {
+  const { type, imports } = JSON.parse(text) as Record<string, unknown>;
+  return JSON.stringify({ type, imports }) === text && (type === undefined || type === "module" || type === "commonjs");
 }
 
 export function sha256Of(bytes: string | Uint8Array): string {

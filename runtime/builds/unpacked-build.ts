@@ -2,7 +2,8 @@
  * A kept build put up on this machine, so that `loadApp` of it gives exactly its code hash: its files under
  * `<data dir>/builds/<hash>/`, its imports of packages led to what is installed here in the versions that it names.
  *
- * Nothing of it is run here. What is not what its hashes say, or stands on something else than is installed, is refused.
+ * Nothing of it is run here, and nothing is given out before the files that lie there were read against the hash. What is not
+ * what its hashes say, or stands on something else than is installed, is refused.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -28,28 +29,42 @@ export async function unpackBuild(store: BuildStore, codeHash: string, dataDir: 
   if (build.entry.own) return join(PACKAGE_ROOT, build.entry.path);
   const folder = join(dataDir, "builds", codeHash);
   const app = (): string => join(realpathSync(folder), rootOf(build), build.entry.path);
-  if (isWhole(build, folder)) return app();
+  if (isWhole(build, folder, installed)) return app();
   const partial = join(dataDir, "builds", `${codeHash}.${process.pid}-${randomBytes(6).toString("hex")}`);
   mkdirSync(partial, { recursive: true });
   try {
     await writeBuild(store, build, partial, installed);
+    if (!isWhole(build, partial, installed)) throw unavailable(codeHash, "could not be put up as its code hash says");
     rmSync(folder, { recursive: true, force: true });
     renameSync(partial, folder);
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
     // Another was faster, and put up the same.
-    if (isTidemarkError(error) || !isWhole(build, folder)) throw error;
+    if (isTidemarkError(error) || !isWhole(build, folder, installed)) throw error;
   }
   return app();
 }
 
-/** Every file of it is there and is what it was. */
-function isWhole(build: KeptBuild, folder: string): boolean {
+/** Every file of it is there and is what it was, in the tree, and every link leads to where it has to. */
+function isWhole(build: KeptBuild, folder: string, installed: ReadonlyMap<string, string>): boolean {
   const root = join(folder, rootOf(build));
-  return build.files.every(({ path, sha256 }) => {
-    const file = join(root, path);
-    return existsSync(file) && sha256Of(readFileSync(file)) === sha256;
-  });
+  const holds = (file: string, sha256: string): boolean =>
+    existsSync(file) && isInside(realpathSync(folder), realpathSync(file)) && sha256Of(readFileSync(file)) === sha256;
+  return (
+    build.files.every(({ path, sha256 }) => holds(join(root, path), sha256)) &&
+    build.manifests.every(({ folder: at, text }) => holds(join(root, at, "package.json"), sha256Of(text))) &&
+    linksOf(build, folder, installed).every(({ from, to }) => existsSync(from) && realpathSync(from) === realpathSync(to))
+  );
+}
+
+/** To Tidemark's own code, where that lies in the app's tree, and to packages. */
+function linksOf(
+  build: KeptBuild,
+  folder: string,
+  installed: ReadonlyMap<string, string>,
+): { readonly from: string; readonly to: string }[] {
+  const own = build.ownCode.map((path) => ({ from: join(folder, rootOf(build), path), to: join(PACKAGE_ROOT, path) }));
+  return [...own, ...[...installed].map(([name, to]) => ({ from: join(folder, "node_modules", name), to }))];
 }
 
 /** Where each imported package lies here. Throws CODE_UNAVAILABLE when any that the build stands on differs. */
@@ -89,8 +104,10 @@ async function writeBuild(store: BuildStore, build: KeptBuild, folder: string, i
     if (!isInside(folder, file)) throw unavailable(build.codeHash, `has a file ${path}, outside of its tree`);
     write(file, await store.file(build.codeHash, sha256));
   }
-  for (const path of build.ownCode) link(join(PACKAGE_ROOT, path), join(root, path));
-  for (const [name, place] of installed) link(place, join(folder, "node_modules", name));
+  for (const { from, to } of linksOf(build, folder, installed)) {
+    if (!isInside(folder, from)) throw unavailable(build.codeHash, `has a link ${from}, outside of its tree`);
+    link(to, from);
+  }
 }
 
 /** The root lies so deep that every path of the build stays in its tree. */

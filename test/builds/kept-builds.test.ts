@@ -1,9 +1,10 @@
 /** Builds beside the snapshots: what is loaded of one has exactly its code hash, or is refused with what is missing. */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { suite, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { type KeptBuild, writeKeptBuild } from "../../runtime/builds/kept-build.ts";
 import { hashOfApp, keepApp, loadKept } from "../support/app-loading.ts";
 import { folder } from "../support/clone.ts";
 
@@ -51,6 +52,15 @@ function filesOf(at: string): string[] {
   return readdirSync(at, { recursive: true, withFileTypes: true }).flatMap((entry) =>
     entry.isFile() ? [join(entry.parentPath, entry.name)] : [],
   );
+}
+
+/** Whoever can write to a place that has no key writes the manifest so, with the checksum that it needs. */
+function forge(place: string, change: (build: KeptBuild) => object): void {
+  const file = filesOf(join(place, "builds")).find((candidate) => candidate.endsWith("manifest"))!;
+  const bytes = readFileSync(file);
+  // Behind what says that it is not encrypted.
+  const build = JSON.parse(bytes.subarray(4 + 65).toString()) as KeptBuild;
+  writeFileSync(file, Buffer.concat([bytes.subarray(0, 4), writeKeptBuild({ ...build, ...change(build) })]));
 }
 
 suite("a build that is kept", () => {
@@ -114,6 +124,54 @@ suite("a build that is kept", () => {
       writeFileSync(file, bytes);
     }
     assert.equal((await loadKept(place, codeHash, dataDir, app)).codeHash, codeHash);
+  });
+
+  test("is refused before anything of it is run, when its manifest leads to what its code hash does not cover", TIMEOUT, async (t) => {
+    const { at, app, place, dataDir } = project(t);
+    const codeHash = await keepApp(place, app);
+    const ran = join(at, "ran");
+    const planted = write(join(dataDir, "planted/app.ts"), `(await import("node:fs")).writeFileSync(${JSON.stringify(ran)}, "");`);
+    const fromTidemark = relative(ROOT, planted);
+    const manifest = filesOf(join(place, "builds")).find((file) => file.endsWith("manifest"))!;
+    const kept = readFileSync(manifest);
+    const forged: Record<string, (build: KeptBuild) => object> = {
+      "an app outside of its tree": () => ({ entry: { path: "../../../../planted/app.ts", own: false } }),
+      "an app of Tidemark's outside of it": () => ({ entry: { path: fromTidemark, own: true } }),
+      "an app of Tidemark's that ships no jobs": () => ({ entry: { path: "runtime/verify/verify-process.ts", own: true } }),
+      "code of Tidemark's own outside of the tree": () => ({ ownCode: ["../../../../planted/link"] }),
+      "a package that is a path": ({ imports }) => ({ imports: [...imports, "../../../planted/link"] }),
+      "a package that its hash does not name": ({ imports }) => ({ imports: [...imports, "typescript"] }),
+      "names led elsewhere": ({ manifests }) => ({
+        manifests: manifests.map(({ folder }) => ({ folder, text: '{"type":"module","imports":{"#type":"./app.ts"}}' })),
+      }),
+      "names led nowhere": () => ({ manifests: [] }),
+      "a package.json that no file is read by": ({ manifests }) => ({
+        manifests: [...manifests, { folder: "../../../../planted", text: '{"type":"module"}' }],
+      }),
+      "a package.json that says more": ({ manifests }) => ({
+        manifests: manifests.map(({ folder, text }) => ({ folder, text: text.replace("{", '{"exports":"./x",') })),
+      }),
+    };
+    for (const [what, change] of Object.entries(forged)) {
+      writeFileSync(manifest, kept);
+      forge(place, change);
+      assert.equal((await loadKept(place, codeHash, dataDir, app)).code, "SNAPSHOT_DAMAGED", what);
+      assert(!existsSync(ran), what);
+      assert.equal(lstatSync(join(dataDir, "planted/link"), { throwIfNoEntry: false }), undefined, what);
+    }
+    writeFileSync(manifest, kept);
+    forge(place, ({ keptAt }) => ({ keptAt: keptAt + 1 }));
+    assert.equal((await loadKept(place, codeHash, dataDir, app)).codeHash, codeHash);
+  });
+
+  test("has another code hash when its package.json leads a name elsewhere", TIMEOUT, async (t) => {
+    const { at, app, place } = project(t);
+    const codeHash = await hashOfApp(place, app);
+    const manifest = join(at, "apps/one/package.json");
+    writeFileSync(manifest, readFileSync(manifest, "utf8").replace('"secret": "no"', '"secret": "yes"'));
+    assert.equal(await hashOfApp(place, app), codeHash);
+    writeFileSync(manifest, readFileSync(manifest, "utf8").replace('"imports": {', '"imports": { "#other": "./app.ts",'));
+    assert.notEqual(await hashOfApp(place, app), codeHash);
   });
 
   test("is kept again when it was damaged", TIMEOUT, async (t) => {
