@@ -116,9 +116,7 @@ class Proof {
       });
     }
     const isBehindLive = ({ cursor }: Stop): boolean => cursor.sequence > live.cursor.sequence;
-    const ordered = stops
-      .filter((stop) => !isBehindLive(stop))
-      .sort((a, b) => a.cursor.sequence - b.cursor.sequence || a.cursor.index - b.cursor.index);
+    const ordered = stops.filter((stop) => !isBehindLive(stop)).sort((a, b) => compareCursors(a.cursor, b.cursor));
     return [
       ...ordered,
       {
@@ -136,7 +134,10 @@ class Proof {
     return stateHash(StateSums.read(actual.get(SUMS_ROW)!), META_ROW, actual.get(META_ROW)!, primitives);
   }
 
-  /** Compares where the fold stands at the next stop. Several units may stand at one cursor: the state of one of them it must be. */
+  /**
+   * Compares where the fold stands at the next stop. Several units may stand at one cursor, as timers do that the opening of an
+   * entry fires: the state of one of them it must be. A mark is of the first of them.
+   */
   async #between(isEnd = false): Promise<void> {
     for (let stop = this.#stops[0]; stop !== undefined; stop = this.#stops[0]) {
       const { cursor } = this.#fold.meta;
@@ -149,10 +150,16 @@ class Proof {
       if (order === 0 || stop.isMark) {
         const hash = await this.#fold.commit();
         if (hash === stop.stateHash && this.#rowsHold(stop, hash)) continue;
-        if (hash !== stop.stateHash && cursor.phase === "timers" && !isEnd) return;
+        if (hash !== stop.stateHash && !stop.isMark && !isEnd && !this.#isUnitOf(stop)) return;
       }
       await this.#differs(stop);
     }
+  }
+
+  /** Whether the shard stood at exactly this unit: then rows that differ are looked for here, not behind the next one. */
+  #isUnitOf({ check }: Stop): boolean {
+    const { store, actual } = this.#parts;
+    return check.kind === "state" && Buffer.compare(store.get(META_ROW)!, actual.get(META_ROW)!) === 0;
   }
 
   /** Whether nothing behind the mark was folded yet: what follows it may begin later, for a sequence that was erased is no entry. */

@@ -25,6 +25,7 @@ export class PublishedOutputs {
   readonly #shard: number;
   #page: readonly Output[] = [];
   #at = 0;
+  #first: number | undefined;
 
   constructor(reader: Pick<OutputReader, "page">, job: string, shard: number) {
     this.#reader = reader;
@@ -37,9 +38,15 @@ export class PublishedOutputs {
     for (const output of outputs) {
       if (this.difference !== undefined) return;
       const published = await this.#find(output.k);
-      if (published === undefined && this.compared === 0 && this.#page.length > 0) this.trimmed++;
+      if (published === undefined && output.k < (await this.#firstStored())) this.trimmed++;
       else this.#compare(output, published);
     }
+  }
+
+  /** 0 for a stream that has none: what is not there was not trimmed then. */
+  async #firstStored(): Promise<number> {
+    this.#first ??= (await this.#reader.page(this.#job, this.#shard, { from: 1, limit: 1 })).items[0]?.k ?? 0;
+    return this.#first;
   }
 
   async #find(k: number): Promise<Output | undefined> {

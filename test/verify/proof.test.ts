@@ -2,6 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { LogEntry } from "../../actors/fold/entry.ts";
+import { META_ROW, SUMS_ROW } from "../../actors/fold/keys.ts";
+import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
+import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
+import { primitives } from "../../runtime/primitives.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import type { ShardManifest } from "../../runtime/snapshots/manifest.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
@@ -9,7 +14,7 @@ import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { prove } from "../../runtime/verify/proof.ts";
 import { PublishedOutputs } from "../../runtime/verify/published-outputs.ts";
 import type { ShardVerdict } from "../../runtime/verify/verify-task.ts";
-import { identityFor, type TestLog } from "../support/entries.ts";
+import { identityFor, TestLog } from "../support/entries.ts";
 import { everythingJob } from "../support/everything-app.ts";
 import { anEverythingHistory } from "../support/everything-history.ts";
 import { allRows, flipped, keyNamedBy, storeOfRows } from "../support/flipped-rows.ts";
@@ -39,7 +44,7 @@ async function proofOf(entries: readonly LogEntry[], { store, outputs, snapshots
   const identity = identityFor(job);
   const published = {
     page: async (_job: string, _shard: number, { from, limit }: { from: number; limit: number }) => ({
-      items: outputs.slice(from - 1, from - 1 + limit),
+      items: outputs.filter(({ k }) => k >= from).slice(0, limit),
       next: undefined,
     }),
   };
@@ -75,6 +80,42 @@ test("whatever the history, it is proven, at every snapshot on the way", async (
     }),
     { numRuns },
   );
+});
+
+test("a shard that stands between the timers that one entry fires is proven, and what differs there is named", async () => {
+  const log = new TestLog(job.log);
+  const acts = [{ do: "alarm", id: "x", at: 1_000 }];
+  for (const key of ["a", "b", "c"]) log.event({ id: `e${key}`, key, type: "run", data: { acts, later: [] } }, 1);
+  log.tick(60_000);
+  log.tick(1);
+  const store = new MemoryStore();
+  const commits: { store: ShardStore; meta: Meta; stateHash: string }[] = [];
+  const take = (): void => {
+    const row = store.get(META_ROW);
+    if (row === undefined) return;
+    const meta = readMeta(row)!;
+    const hash = stateHash(StateSums.read(store.get(SUMS_ROW)!), META_ROW, row, primitives);
+    commits.push({ store: storeOfRows(allRows(store)), meta, stateHash: hash });
+  };
+  const { outputs } = foldHistory({ ...log.history(job), store }, { commitEveryUnits: 1 }, take);
+  take();
+  const cursors = commits.map(({ meta: { cursor } }) => `${cursor.sequence}.${cursor.index}.${cursor.phase}`);
+  assert.ok(new Set(cursors).size < cursors.length, cursors.join());
+  const snapshots = commits.map(
+    ({ meta, stateHash }, i) => ({ id: `s${i}`, cursor: { ...meta.cursor }, last: meta.last, stateHash }) as unknown as ShardManifest,
+  );
+  for (const [i, commit] of commits.entries()) {
+    const healthy = await proofOf(log.entries, { store: commit.store, outputs, snapshots: snapshots.slice(0, i + 1) });
+    assert.deepEqual([healthy.ok, healthy.snapshots, healthy.difference], [true, i + 1, null], cursors[i]);
+    const rows = allRows(commit.store);
+    const row = rows.find((candidate) => keyNamedBy(candidate) !== undefined && candidate.value.length > 0)!;
+    const damaged = storeOfRows(rows.with(rows.indexOf(row), flipped(row, row.key.length * 8 + 3)));
+    const { ok, difference } = await proofOf(log.entries, { store: damaged, outputs, snapshots: [] });
+    assert.deepEqual([ok, difference?.kind, difference?.key, difference?.rows], [false, "state", keyNamedBy(row), 1], cursors[i]);
+    const other = { ...snapshots[i]!, stateHash: "0".repeat(32) };
+    const wrong = await proofOf(log.entries, { store: commit.store, outputs, snapshots: [other] });
+    assert.deepEqual([wrong.ok, wrong.difference?.kind, wrong.difference?.name], [false, "snapshot", `s${i}`], cursors[i]);
+  }
 });
 
 test("a bit that changed in a row is named with its actor, also where the sums still hold", async () => {
@@ -130,10 +171,30 @@ test("a bit that changed in an output, or an output that is gone, is named by it
       const at = pick % kept.outputs.length;
       const output = kept.outputs[at]!;
       const other = { ...output, payload: flipped({ key: "", value: output.payload }, bit).value };
-      const outputs = gone ? kept.outputs.slice(0, at) : kept.outputs.with(at, other);
+      const outputs = gone ? kept.outputs.toSpliced(at, at > 0 && bit % 2 === 0 ? 1 : kept.outputs.length) : kept.outputs.with(at, other);
       const { ok, difference } = await proofOf(log.entries, { ...kept, outputs });
       assert.deepEqual([ok, difference?.kind, difference?.name], [false, "output", String(at + 1)], JSON.stringify(difference));
     }),
     { numRuns },
   );
+});
+
+test("an output that is gone behind where the stream begins is missing, also as the first that is compared", async () => {
+  const output = (k: number): NumberedOutput =>
+    ({ k, subject: "s", payload: Buffer.from("{}"), chain: String(k) }) as unknown as NumberedOutput;
+  const compared = async (stored: readonly number[], folded: readonly number[]): Promise<unknown[]> => {
+    const page = async (_job: string, _shard: number, { from, limit }: { from: number; limit: number }) => ({
+      items: stored
+        .filter((k) => k >= from)
+        .slice(0, limit)
+        .map(output),
+      next: undefined,
+    });
+    const outputs = new PublishedOutputs({ page }, "j", 0);
+    await outputs.compare(folded.map(output));
+    return [outputs.compared, outputs.trimmed, outputs.difference?.k];
+  };
+  assert.deepEqual(await compared([1, 2, 3, 4, 5, 7, 8], [6, 7, 8]), [0, 0, 6]);
+  assert.deepEqual(await compared([4, 5, 7], [2, 3, 4, 5, 6, 7]), [2, 2, 6]);
+  assert.deepEqual(await compared([4, 5], [2, 3, 4, 5]), [2, 2, undefined]);
 });
