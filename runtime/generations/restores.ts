@@ -27,7 +27,7 @@ export interface RestoresParts {
   /** `undefined` when this node does not run it. */
   readonly jobNamed: (name: string) => RestorableJob | undefined;
   /** Stops a shard, puts it back and starts it. */
-  readonly putBack: (manifest: ShardManifest, progress: (doneBytes: number) => void) => Promise<void>;
+  readonly putBack: (manifest: ShardManifest, progress: (doneBytes: number) => void, signal: AbortSignal) => Promise<void>;
   readonly notice: (message: string) => void;
 }
 
@@ -160,7 +160,7 @@ export class Restores {
           let before = 0;
           for (const manifest of chosen.shards) {
             progress.signal.throwIfAborted();
-            await putBack(manifest, (done) => progress.report(before + done, total));
+            await putBack(manifest, (done) => progress.report(before + done, total), progress.signal);
             before += storedBytes(manifest);
           }
           return { job: name, snapshot: chosen.snapshot.id, shards: chosen.shards.map(({ shard }) => shard) };

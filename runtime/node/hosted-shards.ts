@@ -3,6 +3,7 @@
  * one job are spread.
  */
 import * as Comlink from "comlink";
+import { TidemarkError } from "../errors.ts";
 import { pumpsBeside } from "../pump/pump-places.ts";
 import type { ShardWorker } from "../shard/worker.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
@@ -59,10 +60,22 @@ export class HostedShards implements SnapshotShards {
   }
 
   /** Puts a shard back to a snapshot. Throws as {@link SnapshotSource.restore} does. */
-  async restore(manifest: ShardManifest, progress: (doneBytes: number) => void): Promise<void> {
+  async restore(manifest: ShardManifest, progress: (doneBytes: number) => void, signal: AbortSignal): Promise<void> {
+    const { job, shard } = manifest;
+    const worker = this.#places.get(`${job}/${shard}`);
+    if (worker === undefined) throw new TidemarkError("GENERATION_MISSING", `${job} does not run here any more.`);
+    signal.throwIfAborted();
     const told = Comlink.proxy(progress);
-    const worker = this.#workerOf(manifest.job, manifest.shard);
-    outcomeValue(await worker.call("restore", (remote) => remote.restore(manifest, told), RESTORE_MS));
+    const cancel = (): void => {
+      // A worker that is gone has given up already.
+      worker.call("cancel restore", (remote) => remote.cancelRestore(job, shard)).catch(() => {});
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      outcomeValue(await worker.call("restore", (remote) => remote.restore(manifest, told), RESTORE_MS));
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
   }
 
   of(name: string): ReturnType<SnapshotShards["of"]> {
@@ -82,7 +95,7 @@ export class HostedShards implements SnapshotShards {
   }
 
   async settled(job: string, shard: number): Promise<void> {
-    await this.#workerOf(job, shard).call("settle", (remote) => remote.settled(job, shard), SETTLE_MS);
+    outcomeValue(await this.#workerOf(job, shard).call("settle", (remote) => remote.settled(job, shard), SETTLE_MS));
   }
 
   changedRows(job: string, shard: number, since: string | undefined, at: string): ReturnType<SnapshotShards["changedRows"]> {

@@ -102,7 +102,7 @@ export function openedGenerations(
       const { job, map } = found;
       return { job, partitions: map.partitions, mapVersion: map.version, identity: identityFor(job) };
     },
-    putBack: (manifest, progress) => shards.restore(manifest, progress),
+    putBack: (manifest, progress, signal) => shards.restore(manifest, progress, signal),
     notice,
   });
   return { generations, restores };

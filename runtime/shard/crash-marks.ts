@@ -53,6 +53,7 @@ export class FileCrashMarks implements CrashMarks {
   readonly #record = Buffer.alloc(RECORD_BYTES, " ");
   #died: Mark | undefined;
   #current: Mark | undefined;
+  #closed = false;
 
   constructor(path: string) {
     this.#died = readMark(path);
@@ -95,7 +96,10 @@ export class FileCrashMarks implements CrashMarks {
     if (this.stepping) this.#write(this.#current!, false);
   }
 
+  /** Done twice it is done once: by then the descriptor may be another file's. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     writeSync(this.#file, CLEAN, 0, RECORD_BYTES, 0);
     closeSync(this.#file);
   }

@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
+import type { ReadOptions, SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { forgetState } from "./clear-state.ts";
 
@@ -16,16 +16,11 @@ export async function forgetFolder(folder: string): Promise<void> {
 }
 
 /** When it fails, or the process dies on the way, there is no state. Throws as {@link SnapshotSource.restore}. */
-export async function restoreFolder(
-  folder: string,
-  source: SnapshotSource,
-  manifest: ShardManifest,
-  progress: (doneBytes: number, totalBytes: number) => void,
-): Promise<void> {
+export async function restoreFolder(folder: string, source: SnapshotSource, manifest: ShardManifest, options: ReadOptions): Promise<void> {
   const store = openLmdbStore(folder);
   try {
     await forgetState(store);
-    await source.restore(manifest, store, { progress });
+    await source.restore(manifest, store, options);
   } finally {
     await store.close();
   }

@@ -11,13 +11,11 @@ import type { Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { messageWithPage } from "../doc-page.ts";
-import { CallFeed } from "../effects/call-feed.ts";
 import type { Callers } from "../effects/caller.ts";
 import { EffectExecutor } from "../effects/executor.ts";
 import { HttpCaller } from "../effects/http-caller.ts";
 import { HttpConnections } from "../effects/http-exchange.ts";
-import { isTidemarkError, type TidemarkError } from "../errors.ts";
-import type { FollowedFeatures } from "../features/followed-features.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { LineageFeatures } from "../features/lineage-features.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
@@ -27,8 +25,8 @@ import { type PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
 import { LogCopiers } from "../reference/log-copiers.ts";
 import { ChangedRows } from "../snapshots/changed-rows.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { type RestoreProgress, type RestoreReport, restoreNewest } from "../snapshots/restore-newest.ts";
-import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
+import { restoreNewest } from "../snapshots/restore-newest.ts";
+import type { ReadOptions, SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import { refuseDamaged } from "../verify/refusal.ts";
@@ -36,9 +34,10 @@ import { clearState } from "./clear-state.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
 import { CRASH_MARK, forgetFolder, restoreFolder } from "./folder-state.ts";
 import { installGuards } from "./guards.ts";
-import { type HandedOver, HandOver, type HandOverReport } from "./hand-over.ts";
+import { HandOver, type HandOverReport } from "./hand-over.ts";
+import { HostedShard, type ShardPlace } from "./hosted-shard.ts";
 import { announceOwner, findOwner } from "./owner-presence.ts";
-import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
+import type { ShardReport } from "./report.ts";
 import { settled } from "./settled.ts";
 import { Shard } from "./shard.ts";
 import { SkipList } from "./skips.ts";
@@ -56,38 +55,6 @@ export interface HostOptions {
   readonly snapshots: () => Promise<SnapshotSource>;
 }
 
-export interface ShardPlace {
-  readonly partition: number;
-  readonly partitions: number;
-  /** Folder of its LMDB environment. */
-  readonly folder: string;
-}
-
-interface Hosted extends HandedOver {
-  readonly declared: Job;
-  readonly place: ShardPlace;
-  readonly setups: readonly PumpSetup[];
-  /** It is to end, started or not. */
-  ending: boolean;
-  shard: Shard | undefined;
-  /** Of a job that puts out features. */
-  features: FollowedFeatures | undefined;
-  pumps: ShardPumps | undefined;
-  /** Which rows changed since its last snapshot; from when on its state is known. */
-  changed: ChangedRows | undefined;
-  restoring: RestoreProgress | undefined;
-  restored: RestoreReport | undefined;
-  /** Calls that its handlers ask for, and what makes them. */
-  readonly calls: CallFeed;
-  effects: EffectExecutor | undefined;
-  error: TidemarkError | undefined;
-  built: Promise<Shard | undefined>;
-  stateEpoch: () => Epoch | undefined;
-  handOver: HandOver | undefined;
-  finished: Promise<void>;
-  close: () => Promise<void>;
-}
-
 const START_RETRY_MS = 1_000;
 
 export class ShardHost {
@@ -95,7 +62,7 @@ export class ShardHost {
   readonly #options: HostOptions;
   readonly #beat: () => void;
   readonly #notice: (message: string) => void;
-  #hosted: Hosted[] = [];
+  #hosted: HostedShard[] = [];
   readonly #features: LineageFeatures;
   readonly #copiers: LogCopiers;
   readonly #connections = new HttpConnections();
@@ -114,39 +81,18 @@ export class ShardHost {
 
   /** Starts a shard and the pumps beside it in the background; what becomes of them shows in `reports`. */
   host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[] = []): void {
-    const hosted: Hosted = {
-      job: job.name,
-      partition: place.partition,
-      declared: job,
-      place,
-      setups: pumps,
-      ending: false,
-      shard: undefined,
-      features: undefined,
-      pumps: undefined,
-      changed: undefined,
-      restoring: undefined,
-      restored: undefined,
-      calls: new CallFeed(),
-      effects: undefined,
-      error: undefined,
-      built: Promise.resolve(undefined),
-      stateEpoch: () => undefined,
-      handOver: undefined,
-      finished: Promise.resolve(),
-      close: async () => {},
-    };
+    this.#host(job, place, pumps);
+  }
+
+  #host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[]): HostedShard {
+    const hosted = new HostedShard(job, place, pumps);
     this.#hosted.push(hosted);
     hosted.finished = this.#run(hosted, job, place, pumps);
+    return hosted;
   }
 
   reports(): ShardReport[] {
-    return this.#hosted.map(({ job, partition, shard, features, pumps, effects, restoring, restored, error }) => {
-      if (shard !== undefined) {
-        return reportOf(shard, { features: features?.report(), pumps: pumps?.reports(), effects: effects?.measures(), restored });
-      }
-      return unstartedReport(job, partition, this.#options.nodeId, { restoring, error: error?.toRecord() });
-    });
+    return this.#hosted.map((hosted) => hosted.report(this.#options.nodeId));
   }
 
   /** Sinks follow the outputs of these from now on, by job. */
@@ -155,40 +101,74 @@ export class ShardHost {
     for (const { declared, features } of this.#hosted) features?.follow(this.#features.isFollowed(declared));
   }
 
-  /** The shards of a job end here, and their state with them. */
+  /** The shards of a job end here, and their state with them. One that is being put back is given up. */
   async release(job: string): Promise<void> {
-    for (const hosted of this.#hosted.filter((candidate) => candidate.job === job)) {
-      await this.#end(hosted);
-      await forgetFolder(hosted.place.folder);
-      this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
+    const leaving = this.#hosted.filter((hosted) => hosted.job === job);
+    for (const hosted of leaving) {
+      hosted.leaving = true;
+      hosted.putBack?.abort.abort(endsHere(job));
     }
+    for (const hosted of leaving) {
+      hosted.released ??= this.#forget(hosted).finally(() => {
+        hosted.released = undefined;
+      });
+      await hosted.released;
+    }
+  }
+
+  async #forget(hosted: HostedShard): Promise<void> {
+    await hosted.putBack?.ended;
+    await hosted.end();
+    await forgetFolder(hosted.place.folder);
+    this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
   }
 
   /**
    * Puts a shard back to a snapshot, from which it folds on. When that fails, or the process dies on the way, it starts as any shard
-   * without state does. Throws as {@link SnapshotSource.restore}.
+   * without state does. Throws RESTORE_BUSY, GENERATION_MISSING for one that is being dropped, and as {@link SnapshotSource.restore}.
    */
   async restore(manifest: ShardManifest, progress: (doneBytes: number, totalBytes: number) => void): Promise<void> {
-    const hosted = this.#hostedOf(manifest.job, manifest.shard)!;
+    const { job, shard } = manifest;
+    const hosted = this.#hostedOf(job, shard);
+    if (hosted === undefined || hosted.leaving || this.#draining) throw endsHere(job);
+    if (hosted.putBack !== undefined) throw busy(hosted);
+    const abort = new AbortController();
+    const work = this.#putBack(hosted, manifest, { progress, signal: abort.signal });
+    hosted.putBack = { abort, ended: work.catch(() => {}) };
+    await work.finally(() => {
+      hosted.putBack = undefined;
+    });
+  }
+
+  /** Gives up what puts a shard back now. */
+  cancelRestore(job: string, partition: number): void {
+    this.#hostedOf(job, partition)?.putBack?.abort.abort();
+  }
+
+  async #putBack(hosted: HostedShard, manifest: ShardManifest, { progress, signal }: Required<ReadOptions>): Promise<void> {
     const { declared, place, setups } = hosted;
     const source = await this.#options.snapshots();
-    await this.#end(hosted);
+    signal.throwIfAborted();
+    const told = (doneBytes: number, totalBytes: number): void => {
+      hosted.restoring = { snapshot: manifest.id, doneBytes, totalBytes };
+      progress(doneBytes, totalBytes);
+    };
     try {
-      await restoreFolder(place.folder, source, manifest, progress);
+      await hosted.end();
+      hosted.error = undefined;
+      signal.throwIfAborted();
+      await restoreFolder(place.folder, source, manifest, { progress: told, signal });
     } finally {
-      this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
-      if (!this.#draining) this.host(declared, place, setups);
+      if (!this.#draining && !hosted.leaving) {
+        this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
+        const again = this.#host(declared, place, setups);
+        // Whoever asked for the hand-over waits for every shard of the job.
+        if (hosted.handOver !== undefined) this.#ask(again, hosted.handOver.next);
+      }
     }
   }
 
-  async #end(hosted: Hosted): Promise<void> {
-    hosted.ending = true;
-    hosted.shard?.stop();
-    await hosted.finished;
-    await hosted.close();
-  }
-
-  #hostedOf(job: string, partition: number): Hosted | undefined {
+  #hostedOf(job: string, partition: number): HostedShard | undefined {
     return this.#hosted.find((hosted) => hosted.job === job && hosted.partition === partition);
   }
 
@@ -197,19 +177,25 @@ export class ShardHost {
     return this.#hostedOf(job, partition)?.changed;
   }
 
-  /** See {@link settled}. */
+  /** See {@link settled}. Throws RESTORE_BUSY for one that is being put back: it has no state that anybody means. */
   async settled(job: string, partition: number): Promise<void> {
-    const shard = this.#hostedOf(job, partition)?.shard;
-    if (shard !== undefined) await settled(shard);
+    const hosted = this.#hostedOf(job, partition);
+    if (hosted?.putBack !== undefined) throw busy(hosted);
+    if (hosted?.shard !== undefined) await settled(hosted.shard);
   }
 
   /** Asks the shards of a job to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is done once; one that failed is tried again. */
   handOver(job: string, next: CodeIdentity): void {
     for (const hosted of this.#hosted) {
       if (hosted.job !== job || hosted.handOver?.failed === false) continue;
-      hosted.handOver = new HandOver(hosted, next);
-      void hosted.handOver.append(systemClock, () => this.#draining, this.#notice);
+      this.#ask(hosted, next);
     }
+  }
+
+  #ask(hosted: HostedShard, next: CodeIdentity): void {
+    hosted.handOver = new HandOver(hosted, next);
+    const ends = (): boolean => this.#draining || hosted.ending;
+    void hosted.handOver.append(systemClock, ends, this.#notice);
   }
 
   handOvers(): HandOverReport[] {
@@ -220,13 +206,16 @@ export class ShardHost {
   async drain(): Promise<void> {
     this.#draining = true;
     this.#copiers.stop();
-    for (const { shard } of this.#hosted) shard?.stop();
-    await Promise.all(this.#hosted.map((hosted) => hosted.finished));
+    for (const { shard, putBack } of this.#hosted) {
+      putBack?.abort.abort();
+      shard?.stop();
+    }
+    await Promise.all(this.#hosted.flatMap(({ finished, putBack, released }) => [finished, putBack?.ended, released]));
     this.#connections.close();
     for (const hosted of this.#hosted) await hosted.close();
   }
 
-  async #run(hosted: Hosted, job: Job, place: ShardPlace, setups: readonly PumpSetup[]): Promise<void> {
+  async #run(hosted: HostedShard, job: Job, place: ShardPlace, setups: readonly PumpSetup[]): Promise<void> {
     try {
       hosted.built = this.#buildPatiently(hosted, job, place);
       const shard = await hosted.built;
@@ -263,14 +252,14 @@ export class ShardHost {
   }
 
   /** `undefined` when there is nothing to call for. */
-  #executorOf({ calls }: Hosted, shard: Shard): EffectExecutor | undefined {
+  #executorOf({ calls }: HostedShard, shard: Shard): EffectExecutor | undefined {
     const asks = shard.parts.job.actors.some(({ effects }) => effects.length > 0);
     // A build without effects still has to close what an earlier one asked for.
     return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers) : undefined;
   }
 
   /** A server that is away is waited for: a shard that starts is no different from one that runs. `undefined` when drained meanwhile. */
-  async #buildPatiently(hosted: Hosted, job: Job, place: ShardPlace): Promise<Shard | undefined> {
+  async #buildPatiently(hosted: HostedShard, job: Job, place: ShardPlace): Promise<Shard | undefined> {
     while (!this.#draining && !hosted.ending) {
       try {
         return await this.#build(hosted, job, place);
@@ -278,28 +267,21 @@ export class ShardHost {
         if (!isTidemarkError(error, "NATS_UNREACHABLE")) throw error;
         this.#notice(`${job.name}/${place.partition} waits for NATS: ${error.message}`);
         await hosted.close();
-        hosted.close = async () => {};
         await systemClock.sleep(START_RETRY_MS);
       }
     }
     return undefined;
   }
 
-  async #build(hosted: Hosted, job: Job, place: ShardPlace): Promise<Shard> {
+  async #build(hosted: HostedShard, job: Job, place: ShardPlace): Promise<Shard> {
     const { partition, partitions, folder } = place;
     const store = openLmdbStore(folder);
+    hosted.opened(() => store.close());
     hosted.stateEpoch = () => epochOfState(store);
     const marks = new FileCrashMarks(join(folder, CRASH_MARK));
-    hosted.close = async () => {
-      marks.close();
-      await store.close();
-    };
+    hosted.opened(() => marks.close());
     const outputs = await this.#openOutputs(job, partition);
-    hosted.close = async () => {
-      outputs.close();
-      marks.close();
-      await store.close();
-    };
+    hosted.opened(() => outputs.close());
     if (store.get(META_ROW) === undefined) await this.#restore(hosted, job, place, store, (await outputs.last()).sequence);
     hosted.changed = new ChangedRows(committedStateHash(store, primitives));
     const skipList = new SkipList(this.#nc, job.name, partition);
@@ -352,7 +334,7 @@ export class ShardHost {
   }
 
   /** From the newest snapshot, where there is one to go on from. */
-  async #restore(hosted: Hosted, job: Job, { partition, partitions }: ShardPlace, store: ShardStore, outputs: number): Promise<void> {
+  async #restore(hosted: HostedShard, job: Job, { partition, partitions }: ShardPlace, store: ShardStore, outputs: number): Promise<void> {
     hosted.restored = await restoreNewest(await this.#options.snapshots(), {
       job: job.name,
       log: job.log,
@@ -383,6 +365,14 @@ export class ShardHost {
     await askApi(this.#nc, `STREAM.DELETE.${stream}`, undefined);
     (await this.#openOutputs(job, partition)).close();
   }
+}
+
+function endsHere(job: string): TidemarkError {
+  return new TidemarkError("GENERATION_MISSING", `${job} ends here: it is not put back.`);
+}
+
+function busy({ job, partition }: HostedShard): TidemarkError {
+  return new TidemarkError("RESTORE_BUSY", `${job}/${partition} is being put back to a snapshot.`);
 }
 
 function epochOfState(store: ShardStore): Epoch | undefined {

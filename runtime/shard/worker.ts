@@ -19,8 +19,9 @@ import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
+import type { ShardPlace } from "./hosted-shard.ts";
 import type { ShardReport } from "./report.ts";
-import { ShardHost, type ShardPlace } from "./shard-host.ts";
+import { ShardHost } from "./shard-host.ts";
 
 export interface WorkerSetup {
   readonly app: string;
@@ -50,11 +51,12 @@ export interface ShardWorker {
   /** See {@link ShardHost.release}, {@link ShardHost.restore} and {@link ShardHost.follow}. */
   release(job: string): Promise<void>;
   restore(manifest: ShardManifest, progress: (doneBytes: number, totalBytes: number) => void): Promise<Outcome<void>>;
+  cancelRestore(job: string, shard: number): void;
   follow(active: Readonly<Record<string, string>>): void;
   /** Asks its shards of the job to hand over to `next`. */
   handOver(job: string, next: CodeIdentity): void;
   handOvers(): HandOverReport[];
-  settled(job: string, shard: number): Promise<void>;
+  settled(job: string, shard: number): Promise<Outcome<void>>;
   /** See {@link ChangedRows}. */
   changedRows(job: string, shard: number, since: string | undefined, at: string): RowsChanged;
   snapshotTaken(job: string, shard: number, at: string): void;
@@ -116,9 +118,10 @@ async function main(setup: WorkerSetup): Promise<void> {
       outcomeOf(() => opened!.host.restore(manifest, (done, total) => void progress(done, total))).finally(() => {
         (progress as unknown as { readonly [Comlink.releaseProxy]?: () => void })[Comlink.releaseProxy]?.();
       }),
+    cancelRestore: (job, shard) => opened!.host.cancelRestore(job, shard),
     follow: (active) => opened!.host.follow(active),
     handOver: (name, next) => opened!.host.handOver(name, next),
-    settled: (job, shard) => opened!.host.settled(job, shard),
+    settled: (job, shard) => outcomeOf(() => opened!.host.settled(job, shard)),
     changedRows(job, shard, since, at) {
       const changed = rowsChanged(opened!.host.changedRows(job, shard), since, at);
       return changed.keys === undefined ? changed : Comlink.transfer(changed, [changed.keys.buffer]);

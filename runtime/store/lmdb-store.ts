@@ -95,6 +95,7 @@ function openError(folder: string, error: unknown): TidemarkError {
 
 class LmdbStore implements ShardStore, StoreReader {
   readonly #db: RootDatabase<Uint8Array, string>;
+  #closed: Promise<void> | undefined;
 
   constructor(db: RootDatabase<Uint8Array, string>) {
     this.#db = db;
@@ -176,8 +177,9 @@ class LmdbStore implements ShardStore, StoreReader {
     return pageSize * (lastPageNumber + 1);
   }
 
-  async close(): Promise<void> {
-    await this.#db.close();
+  close(): Promise<void> {
+    this.#closed ??= this.#db.close();
+    return this.#closed;
   }
 }
 

@@ -1,0 +1,103 @@
+/**
+ * One shard of a worker thread, from when it is hosted until its state is closed: what runs beside it, and what it says of
+ * itself meanwhile. Once closed its store is never touched again: another may have the file descriptor by then.
+ */
+import type { Epoch } from "../../actors/fold/meta.ts";
+import type { Job } from "../../actors/model/job.ts";
+import { CallFeed } from "../effects/call-feed.ts";
+import type { EffectExecutor } from "../effects/executor.ts";
+import type { TidemarkError } from "../errors.ts";
+import type { FollowedFeatures } from "../features/followed-features.ts";
+import type { PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
+import type { ChangedRows } from "../snapshots/changed-rows.ts";
+import type { RestoreProgress, RestoreReport } from "../snapshots/restore-newest.ts";
+import type { HandedOver, HandOver } from "./hand-over.ts";
+import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
+import type { Shard } from "./shard.ts";
+
+export interface ShardPlace {
+  readonly partition: number;
+  readonly partitions: number;
+  /** Folder of its LMDB environment. */
+  readonly folder: string;
+}
+
+export interface PutBack {
+  readonly abort: AbortController;
+  readonly ended: Promise<unknown>;
+}
+
+export class HostedShard implements HandedOver {
+  readonly declared: Job;
+  readonly place: ShardPlace;
+  readonly setups: readonly PumpSetup[];
+  /** It is to end, started or not. */
+  ending = false;
+  shard: Shard | undefined;
+  /** Of a job that puts out features. */
+  features: FollowedFeatures | undefined;
+  pumps: ShardPumps | undefined;
+  /** Which rows changed since its last snapshot; from when on its state is known. */
+  changed: ChangedRows | undefined;
+  restoring: RestoreProgress | undefined;
+  restored: RestoreReport | undefined;
+  /** Calls that its handlers ask for, and what makes them. */
+  readonly calls = new CallFeed();
+  effects: EffectExecutor | undefined;
+  error: TidemarkError | undefined;
+  built: Promise<Shard | undefined> = Promise.resolve(undefined);
+  stateEpoch: () => Epoch | undefined = () => undefined;
+  handOver: HandOver | undefined;
+  finished: Promise<void> = Promise.resolve();
+  /** While its state is replaced by a snapshot's. */
+  putBack: PutBack | undefined;
+  /** It ends for good: nothing hosts it again. */
+  leaving = false;
+  /** While its state is deleted. */
+  released: Promise<void> | undefined;
+  readonly #open: (() => void | Promise<void>)[] = [];
+
+  constructor(declared: Job, place: ShardPlace, setups: readonly PumpSetup[]) {
+    this.declared = declared;
+    this.place = place;
+    this.setups = setups;
+  }
+
+  get job(): string {
+    return this.declared.name;
+  }
+
+  get partition(): number {
+    return this.place.partition;
+  }
+
+  /** `close` is called once when it ends; what was opened last is closed first. */
+  opened(close: () => void | Promise<void>): void {
+    this.#open.push(close);
+  }
+
+  /** Resolves when it has stopped and is closed. */
+  async end(): Promise<void> {
+    this.ending = true;
+    this.shard?.stop();
+    await this.finished;
+    await this.close();
+  }
+
+  /** From then on it is one that has not started. */
+  async close(): Promise<void> {
+    this.shard = undefined;
+    this.features = undefined;
+    this.pumps = undefined;
+    this.changed = undefined;
+    this.effects = undefined;
+    this.stateEpoch = () => undefined;
+    for (let close = this.#open.pop(); close !== undefined; close = this.#open.pop()) await close();
+  }
+
+  report(nodeId: string): ShardReport {
+    const { job, partition, shard, features, pumps, effects, restoring, restored, error } = this;
+    if (shard === undefined) return unstartedReport(job, partition, nodeId, { restoring, error: error?.toRecord() });
+    return reportOf(shard, { features: features?.report(), pumps: pumps?.reports(), effects: effects?.measures(), restored });
+  }
+}
