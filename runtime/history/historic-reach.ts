@@ -31,9 +31,12 @@ export function endOf({ sequence, index }: CommittedPlace, { kind }: HistoricTar
   return index > 0 && kind !== "log-time" ? sequence + 1 : sequence;
 }
 
+/** First entry of the history; `undefined` when it does not begin with nothing, or nobody can tell any more. */
 export async function rootFrom(log: PartitionLog, { job, partition }: PastShard): Promise<number | undefined> {
   try {
-    return (await readEpochPlan(log, job.log, partition, job.name)).from;
+    const { from, base } = await readEpochPlan(log, job.log, partition, job.name);
+    // A generation begins with the state of another job: with a snapshot of its own.
+    return base === undefined ? from : undefined;
   } catch (error) {
     if (isTidemarkError(error, "LOG_TRIMMED") || isTidemarkError(error, "CODE_UNAVAILABLE")) return undefined;
     throw error;
