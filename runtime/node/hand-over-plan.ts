@@ -27,21 +27,33 @@ export function checkHandOver(job: string, lists: readonly EpochList[], own: Cod
 
 /**
  * The build to which `own` was handing over when it was cut off: some partitions name it behind `own`, and all others still end with
- * `own`, with the same history before. `undefined` when there is nothing to finish.
+ * `own`, with the same history before as far as their logs reach back: each may be trimmed to another place, and a trim writes an
+ * epoch again. `undefined` when there is nothing to finish.
  */
 export function cutOffHandOver(lists: readonly EpochList[], own: CodeIdentity): CodeIdentity | undefined {
-  const [shortest] = [...lists].sort((a, b) => a.length - b.length);
-  if (shortest === undefined || shortest.length === 0) return undefined;
-  // Where every partition has the entry, what is before it may still have to be folded.
-  const common = sameCode(shortest.at(-1)!, own) ? shortest : shortest.slice(0, -1);
-  if (common.length === 0 || !sameCode(common.at(-1)!, own)) return undefined;
   let next: CodeIdentity | undefined;
-  for (const list of lists) {
-    if (list.length > common.length + 1 || !common.every((epoch, i) => sameCode(epoch, list[i]!))) return undefined;
-    const last = list[common.length];
-    if (last === undefined) continue;
-    if (next !== undefined && !sameCode(next, last)) return undefined;
-    next = last;
+  const befores: EpochList[] = [];
+  const behind: CodeIdentity[] = [];
+  for (const list of lists.map(withoutRepeats)) {
+    const last = list.at(-1);
+    if (last === undefined) return undefined;
+    const before = sameCode(last, own) ? list : list.slice(0, -1);
+    if (before.length > 0 && !sameCode(before.at(-1)!, own)) return undefined;
+    befores.push(before);
+    if (before === list) continue;
+    behind.push(last);
+    // One that was trimmed to its last epoch does not say what that followed: another partition has to.
+    if (before.length > 0) next ??= last;
   }
-  return next;
+  if (next === undefined || behind.some((last) => !sameCode(last, next))) return undefined;
+  const longest = befores.reduce((most, before) => (before.length > most.length ? before : most));
+  const isEndOf = (before: EpochList): boolean => before.every((epoch, i) => sameCode(epoch, longest[longest.length - before.length + i]!));
+  if (!befores.every(isEndOf)) return undefined;
+  // One that ends sooner may have been trimmed, or be where the longer ones were when they handed over to the same build before.
+  const isSure = befores.every(({ length }) => length === longest.length) || !longest.some((epoch) => sameCode(epoch, next));
+  return isSure ? next : undefined;
+}
+
+function withoutRepeats(list: EpochList): EpochList {
+  return list.filter((epoch, i) => i === 0 || !sameCode(epoch, list[i - 1]!));
 }

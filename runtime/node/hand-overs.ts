@@ -59,8 +59,8 @@ const WHO_RESUMES = "cut-off hand-over";
 
 export class HandOvers {
   readonly #parts: HandOverParts;
-  /** By job: while an operation works on it. */
-  readonly #running = new Map<string, { readonly next: CodeIdentity; readonly operation: Operation }>();
+  /** From when it is asked until its operation has ended. */
+  readonly #claims = new Set<{ readonly job: string; readonly next: CodeIdentity }>();
   #resumed: Promise<Operation | undefined> = Promise.resolve(undefined);
 
   constructor(parts: HandOverParts) {
@@ -76,11 +76,32 @@ export class HandOvers {
    * or that reads another log, and what `checkHandOver` throws; nothing was appended then.
    */
   async begin(nexts: readonly NextBuild[], who: string): Promise<Operation> {
-    const { builds, operations } = this.#parts;
+    const { over, unchanged } = this.#wanted(nexts);
+    // Before anything is waited for: another that is asked meanwhile finds them.
+    const claims = [...over].map(([job, next]) => ({ job, next }));
+    for (const claim of claims) this.#claims.add(claim);
+    const release = (): void => {
+      for (const claim of claims) this.#claims.delete(claim);
+    };
+    try {
+      for (const own of this.#parts.builds) {
+        const next = over.get(own.job);
+        if (next !== undefined) checkHandOver(own.job, await this.#epochs(own), own.identity, next);
+      }
+      return this.#parts.operations.start({ kind: "hand-over", unit: "shards", who }, (progress) =>
+        this.#work(over, unchanged, progress).finally(release),
+      );
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  #wanted(nexts: readonly NextBuild[]): { readonly over: ReadonlyMap<string, CodeIdentity>; readonly unchanged: readonly string[] } {
     const unchanged: string[] = [];
     const over = new Map<string, CodeIdentity>();
     for (const { job, log, identity } of nexts) {
-      const own = builds.find((build) => build.job === job);
+      const own = this.#parts.builds.find((build) => build.job === job);
       if (own === undefined) throw new TidemarkError("APP_INVALID", `The job ${job} does not run here.`);
       if (own.log !== log)
         throw new TidemarkError("APP_INVALID", `${job} reads the log ${own.log}; to read ${log} it needs a job of another name.`);
@@ -88,19 +109,12 @@ export class HandOvers {
         unchanged.push(job);
         continue;
       }
-      const running = this.#running.get(job)?.next;
-      if (running !== undefined && !sameCode(running, identity))
-        throw new TidemarkError("CODE_UNAVAILABLE", `${job} hands over to ${codeOf(running)} now, not to ${codeOf(identity)}.`);
-      checkHandOver(job, await this.#epochs(own), own.identity, identity);
+      const other = [...this.#claims].find((claim) => claim.job === job && !sameCode(claim.next, identity))?.next;
+      if (other !== undefined)
+        throw new TidemarkError("CODE_UNAVAILABLE", `${job} hands over to ${codeOf(other)} now, not to ${codeOf(identity)}.`);
       over.set(job, identity);
     }
-    const operation = operations.start({ kind: "hand-over", unit: "shards", who }, (progress) =>
-      this.#work(over, unchanged, progress).finally(() => {
-        for (const job of over.keys()) if (this.#running.get(job)?.operation === operation) this.#running.delete(job);
-      }),
-    );
-    for (const [job, next] of over) this.#running.set(job, { next, operation });
-    return operation;
+    return { over, unchanged };
   }
 
   /**

@@ -48,7 +48,34 @@ suite("what an old build finishes when it is started again", () => {
       A,
       undefined,
     ],
-    "nothing, when the histories before differ": [[[C, A, B], [A]], A, undefined],
+    "nothing, when the histories before differ": [
+      [
+        [C, A, B],
+        [B, A],
+      ],
+      A,
+      undefined,
+    ],
+    "its successor, where a partition was trimmed": [[[C, A, B], [A]], A, B],
+    "its successor, where a partition that has the entry was trimmed": [
+      [
+        [A, B],
+        [C, A],
+      ],
+      A,
+      B,
+    ],
+    "its successor, where all but the entry itself was trimmed away": [[[B], [C, A], [C, A, B]], A, B],
+    "its successor, where a trim has written an epoch again": [
+      [
+        [C, A, A, B],
+        [C, A],
+      ],
+      A,
+      B,
+    ],
+    "nothing, when no partition says what the entry followed": [[[B], [A]], A, undefined],
+    "nothing, when a partition has no epoch": [[[A, B], []], A, undefined],
     "nothing, when it ran long ago": [
       [
         [A, B, C],
