@@ -133,6 +133,13 @@ export async function readEpochs(log: PartitionLog, place: EpochPlace): Promise<
   return (await findEpochs(log, place, firstSequence)).map(epochOf);
 }
 
+/** Sequence of the entry that begins the history; `undefined` when the log was trimmed past it, or has none. Throws as `readEpochs` does. */
+export async function readRoot(log: PartitionLog, place: EpochPlace): Promise<number | undefined> {
+  const { firstSequence } = await log.bounds();
+  const [oldest] = await findEpochs(log, place, firstSequence);
+  return isRoot(oldest) ? oldest?.sequence : undefined;
+}
+
 /**
  * Appends the epoch entry with which a generation begins, behind those of earlier generations of its name; gives its sequence.
  * Throws LOG_CONFLICT when somebody else appends one at the same time, LOG_FULL, or what made NATS unreachable.
@@ -210,8 +217,7 @@ async function knownEpochs(
   const found = await findEpochs(log, setting, firstSequence);
   const oldest = found[0];
   const lastStored = found.at(-1)?.sequence ?? 0;
-  const whole = oldest !== undefined && (oldest.from !== undefined || oldest.previous === 0);
-  if (whole) return { epochs: found.map(epochOf), plan: planOf(found), lastStored };
+  if (isRoot(oldest)) return { epochs: found.map(epochOf), plan: planOf(found), lastStored };
   if (committed !== undefined && committed.root < firstSequence) {
     const root = { ...committed.epoch, sequence: committed.root };
     const later = found.map(epochOf);
@@ -219,6 +225,10 @@ async function knownEpochs(
   }
   if (oldest === undefined) return { epochs: [], plan: undefined, lastStored };
   throw new TidemarkError("LOG_TRIMMED", `${nameOf(setting)}: epoch entry ${oldest.previous} is gone.`);
+}
+
+function isRoot(epoch: Found | undefined): boolean {
+  return epoch !== undefined && (epoch.from !== undefined || epoch.previous === 0);
 }
 
 /** Back to the root, or to where the log was trimmed; oldest first. */

@@ -5,6 +5,7 @@
  * It cannot see a pump of another app that reads this log, nor a consumer that is not durable.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { STATE_FORMAT } from "../../actors/fold/meta.ts";
 import { readPumpLink } from "../../actors/fold/pump-entry.ts";
 import { epochSubject, PUMP_JOURNAL, pumpSubject } from "../../actors/fold/subject.ts";
 import { parsePosition } from "../../actors/model/position.ts";
@@ -15,6 +16,7 @@ import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import type { SlotMap } from "../log/slot-map.ts";
 import type { RunningJob } from "../node/node.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
+import { type EpochPlace, readRoot } from "../shard/epochs.ts";
 import type { ShardReport } from "../shard/report.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Hold, JobFacts, OutputFacts, PartitionFacts, SnapshotFact, TrimFacts } from "./trim-plan.ts";
@@ -39,7 +41,7 @@ export interface TrimWorld {
 }
 
 /** By shard number. */
-type ShardSnapshots = ReadonlyMap<number, readonly SnapshotFact[]>;
+type ShardSnapshots = ReadonlyMap<number, readonly { readonly fact: SnapshotFact; readonly epochRoot: number }[]>;
 
 const CONSUMERS_PAGE_MAX = 10_000;
 
@@ -58,9 +60,10 @@ export async function gatherTrimFacts(world: TrimWorld, scope: TrimScope): Promi
     const names = new Set([...running, ...(await jobsWithEpochs(world.nc, stream.stream, log, partition))]);
     const jobs: JobFacts[] = [];
     for (const name of [...names].filter((candidate) => !gone.has(candidate)).sort()) {
-      if (!known.has(name)) known.set(name, await snapshotsOf(world, name));
+      if (!known.has(name)) known.set(name, await snapshotsOf(world, scope, name));
+      const snapshots = await ofHistory(known.get(name)!.get(partition) ?? [], stream, { log, partition, job: name });
       const newestEpoch = (await stream.lastOn(epochSubject(log, partition, name)))?.sequence ?? 0;
-      jobs.push({ job: name, snapshots: known.get(name)!.get(partition) ?? [], newestEpoch });
+      jobs.push({ job: name, snapshots, newestEpoch });
     }
     // Asked behind the snapshots: a shard that has folded less than those say is seen here.
     const shards = (await world.shards()).filter((report) => report.shard === partition);
@@ -96,14 +99,35 @@ async function subjectsOf(nc: NatsConnection, stream: string, filter: string): P
   return Object.keys(state.subjects ?? {});
 }
 
-/** One that cannot be read is none to rely on: then an older one is. */
-async function snapshotsOf({ snapshots }: TrimWorld, job: string): Promise<ShardSnapshots> {
-  const byShard = new Map<number, SnapshotFact[]>();
+/** Those that a shard could go on from. A history that was made void leaves snapshots behind that nobody may. */
+async function ofHistory(
+  found: readonly { readonly fact: SnapshotFact; readonly epochRoot: number }[],
+  log: NatsPartitionLog,
+  place: EpochPlace,
+): Promise<readonly SnapshotFact[]> {
+  if (found.length === 0) return [];
+  try {
+    const root = await readRoot(log, place);
+    const { firstSequence } = await log.bounds();
+    const isOf = (epochRoot: number): boolean => (root === undefined ? epochRoot < firstSequence : epochRoot === root);
+    return found.filter(({ epochRoot }) => isOf(epochRoot)).map(({ fact }) => fact);
+  } catch (error) {
+    // Where the history begins cannot be told: none of them is one to rely on.
+    if (isTidemarkError(error, "LOG_TRIMMED") || isTidemarkError(error, "CODE_UNAVAILABLE")) return [];
+    throw error;
+  }
+}
+
+/** One that cannot be read, or restored by this Tidemark in this log, is none to rely on: then an older one is. */
+async function snapshotsOf({ snapshots }: TrimWorld, { log, map }: TrimScope, job: string): Promise<ShardSnapshots> {
+  const byShard = new Map<number, { readonly fact: SnapshotFact; readonly epochRoot: number }[]>();
   for (const { id } of (await snapshots.list(job)).snapshots) {
     try {
-      for (const { shard, takenAt, cursor, last, processingTime, outputs } of (await snapshots.get(id)).shards) {
+      for (const manifest of (await snapshots.get(id)).shards) {
+        if (manifest.stateFormat !== STATE_FORMAT || manifest.log !== log || manifest.partitions !== map.partitions) continue;
+        const { shard, takenAt, cursor, last, processingTime, outputs, epochRoot } = manifest;
         const fact = { id, takenAt, next: cursor.sequence, last, processingTime, outputs };
-        byShard.set(shard, [...(byShard.get(shard) ?? []), fact]);
+        byShard.set(shard, [...(byShard.get(shard) ?? []), { fact, epochRoot }]);
       }
     } catch (error) {
       if (!isTidemarkError(error) || error.code === "SNAPSHOT_STORE" || error.code === "NATS_UNREACHABLE") throw error;
