@@ -91,6 +91,8 @@ export const ERRORS = {
   TEST_INPUT: "A test gave the kit what the job does not have or cannot take. Correct the call that the message names.",
   TEST_STATE: "The test kit cannot do that now. Await each call, and use no test behind its close.",
   USAGE_INVALID: "The command line is not understood. Add --help to see what the command takes.",
+  VERIFY_UNFINISHED:
+    "The process that verified said nothing for too long and was ended. The state may be sound: verify again, or scrub it.",
   WORKER_LOST: "A worker thread ended. The process ends too and starts again.",
 } as const;
 

@@ -137,14 +137,13 @@ export class LoadedNode {
       jsm,
       reader: this.#reader,
       history,
-      verification: this.#verificationOf(dataDir, natsUrl, jobs),
+      verification: this.#verificationOf(dataDir, natsUrl, () => [...jobs, ...begun]),
       workers,
       drainMs: config.drainMs,
       streamMaxBytes: config.streamMaxBytes,
       onDrained: this.#life.drained,
     });
     await node.generations.open();
-    void node.kept.keep();
     void kept.keep();
     // In development the successor of a build that was cut off is not coming: the history is begun anew.
     if (config.profile === "production") void this.#finishHandOver(node);
@@ -213,7 +212,7 @@ export class LoadedNode {
     });
   }
 
-  #verificationOf(dataDir: DataDir, natsUrl: string, jobs: readonly RunningJob[]): Verification {
+  #verificationOf(dataDir: DataDir, natsUrl: string, jobs: () => readonly RunningJob[]): Verification {
     const { app, config, notice } = this.#options;
     const verification = new Verification({
       app,
@@ -224,7 +223,7 @@ export class LoadedNode {
       clock: systemClock,
       scratch: dataDir.scratchFolder("verify"),
       shards: () =>
-        jobs.flatMap(({ job, map: { partitions } }) =>
+        jobs().flatMap(({ job, map: { partitions } }) =>
           Array.from({ length: partitions }, (_, shard) => ({
             job: job.name,
             shard,

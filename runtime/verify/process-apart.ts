@@ -9,19 +9,28 @@ import { moduleUrl } from "../threads/thread-call.ts";
 export interface ApartOptions {
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  /** Default 60 s. */
+  readonly silentMs?: number | undefined;
 }
 
 /** A process that says nothing for so long has lost its way: a piece of its work takes moments. */
 const SILENT_MS = 60_000;
 const LOOK_MS = 1_000;
 
+/** How a process ended that did not do so by itself. */
+export interface ApartEnd {
+  readonly how: string;
+  /** It was killed because it said nothing for too long, which a machine that is short of everything may cause too. */
+  readonly silent: boolean;
+}
+
 /** Resolves when it has ended: with how, or with `undefined` when it did so by itself. */
 export function runApart<Message>(
   module: string,
   task: object,
-  { clock, signal }: ApartOptions,
+  { clock, signal, silentMs = SILENT_MS }: ApartOptions,
   onMessage: (message: Message) => void,
-): Promise<string | undefined> {
+): Promise<ApartEnd | undefined> {
   // As nodes run: what code makes of a date must not depend on where it is run.
   const env = { ...process.env, TZ: "UTC", LC_ALL: "C", LANG: "C" };
   const child = fork(moduleUrl(module, import.meta.url), { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
@@ -29,12 +38,12 @@ export function runApart<Message>(
   let silent = false;
   const kill = (): void => void child.kill("SIGKILL");
   const look = setInterval(() => {
-    silent ||= clock.monotonic() - heard > SILENT_MS;
+    silent ||= clock.monotonic() - heard > silentMs;
     if (silent) kill();
   }, LOOK_MS);
   signal?.addEventListener("abort", kill, { once: true });
   if (signal?.aborted === true) kill();
-  return new Promise<string | undefined>((resolve, reject) => {
+  return new Promise<ApartEnd | undefined>((resolve, reject) => {
     child.on("message", (message: Message) => {
       heard = clock.monotonic();
       onMessage(message);
@@ -43,10 +52,8 @@ export function runApart<Message>(
     // Behind the last message, unlike "exit".
     child.once("close", (code, killedBy) => {
       if (code === 0) resolve(undefined);
-      else
-        resolve(
-          silent ? `it went on for ${SILENT_MS / 1000} s without a word` : `its process ended with ${killedBy ?? `exit code ${code}`}`,
-        );
+      else if (silent) resolve({ how: `it went on for ${silentMs / 1000} s without a word`, silent });
+      else resolve({ how: `its process ended with ${killedBy ?? `exit code ${code}`}`, silent });
     });
     // Its end tells more than that it could not be told its task.
     child.send(task, () => {});

@@ -29,7 +29,7 @@ export async function scrubShards(places: readonly ScrubPlace[], options: Scrubb
     signal?.throwIfAborted();
     if (done.length === places.length) break;
     const { job, shard } = places[done.length]!;
-    const detail = `the state cannot be read: ${end ?? "its process ended early"}. Its pages are damaged; a node that folds the shard may end the same way`;
+    const detail = `the state cannot be read: ${end?.how ?? "its process ended early"}. Its pages are damaged; a node that folds the shard may end the same way`;
     done.push({ job, shard, rows: 0, count: 1, findings: [{ table: null, slot: null, key: null, actor: null, cell: null, detail }] });
   }
   return done;

@@ -26,6 +26,8 @@ export interface VerificationParts {
   /** Between two scrubs in the background; 0: none. */
   readonly scrubEveryMs: number;
   readonly notice: (message: string) => void;
+  /** Behind which a process that says nothing is ended; its own default. */
+  readonly silentMs?: number;
 }
 
 export interface VerifiedShard {
@@ -75,13 +77,13 @@ export class Verification {
     return this.#found.get(`${job}/${shard}`)?.count;
   }
 
-  /** Rereads the rows of shards. */
+  /** Rereads the rows of shards. Throws STATE_MISSING. */
   async scrub(choice: ShardChoice, { signal, report }: VerificationWatch): Promise<readonly ShardScrub[]> {
     return await this.#scrub(choice, 1, signal, report);
   }
 
   /**
-   * Folds shards again. Throws CODE_UNAVAILABLE, SNAPSHOT_MISSING, SNAPSHOT_DAMAGED, HISTORY_TRIMMED, or what keeps the log from
+   * Folds shards again. Throws STATE_MISSING, CODE_UNAVAILABLE, SNAPSHOT_MISSING, SNAPSHOT_DAMAGED, HISTORY_TRIMMED, VERIFY_UNFINISHED, or what keeps the log from
    * being read; a difference is no error but an answer.
    */
   async prove(choice: ShardChoice, from: string | undefined, { signal, report }: VerificationWatch): Promise<readonly ShardVerdict[]> {
@@ -105,20 +107,22 @@ export class Verification {
     signal: AbortSignal,
     report: (done: number, total: number) => void,
   ): Promise<ShardVerdict> {
-    const { app, codeHash, settings, snapshots, natsUrl, clock } = this.#parts;
+    const { app, codeHash, settings, snapshots, natsUrl, clock, silentMs } = this.#parts;
     const scratch = `${this.#parts.scratch}/${++this.#number}`;
     mkdirSync(scratch, { recursive: true });
     const task: VerifyTask = { app, codeHash, settings, snapshots, natsUrl, ...place, scratch, from };
-    let answer: Exclude<FromVerify, { kind: "folded" }> | undefined;
+    let answer: Exclude<FromVerify, { kind: "folded" | "working" }> | undefined;
     try {
-      const end = await runApart<FromVerify>("./verify-process.ts", task, { clock, signal }, (message) => {
+      const end = await runApart<FromVerify>("./verify-process.ts", task, { clock, signal, silentMs }, (message) => {
         if (message.kind === "folded") report(message.entries, message.total);
-        else answer = message;
+        else if (message.kind !== "working") answer = message;
       });
       signal.throwIfAborted();
       if (answer?.kind === "verdict") return answer.verdict;
       if (answer?.kind === "failed") throw new TidemarkError(answer.error.code, `${place.job}/${place.shard}: ${answer.error.detail}`);
-      throw new TidemarkError("STATE_DAMAGED", `${place.job}/${place.shard} could not be verified: ${end ?? "the process ended early"}.`);
+      const what = `${place.job}/${place.shard} could not be verified`;
+      if (end?.silent === true) throw new TidemarkError("VERIFY_UNFINISHED", `${what}: ${end.how}.`);
+      throw new TidemarkError("STATE_DAMAGED", `${what}: ${end?.how ?? "the process ended early"}.`);
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }
@@ -150,9 +154,11 @@ export class Verification {
     return scrubs;
   }
 
+  /** At least one: what was asked and looked at nothing must not pass for proven. */
   #chosen({ job, shard }: ShardChoice): readonly VerifiedShard[] {
-    return this.#parts
-      .shards()
-      .filter((place) => (job === undefined || place.job === job) && (shard === undefined || place.shard === shard));
+    const all = this.#parts.shards();
+    const chosen = all.filter((place) => (job === undefined || place.job === job) && (shard === undefined || place.shard === shard));
+    if (chosen.length > 0) return chosen;
+    throw new TidemarkError("STATE_MISSING", `This node has no shard ${job ?? "*"}/${shard ?? "*"}.`);
   }
 }

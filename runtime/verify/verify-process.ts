@@ -2,15 +2,16 @@
  * Entry of the process that proves a shard: loads the app, guards armed, copies the shard's rows as of one commit, and folds
  * beside them in an environment of its own.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { META_ROW } from "../../actors/fold/keys.ts";
-import { STATE_FORMAT } from "../../actors/fold/meta.ts";
+import { readMeta, STATE_FORMAT } from "../../actors/fold/meta.ts";
 import { withSettings } from "../../actors/model/job.ts";
 import { type App, identityOf, loadApp } from "../app.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { jobNamed } from "../generations/generation-record.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
@@ -26,6 +27,9 @@ import { prove } from "./proof.ts";
 import { PublishedOutputs } from "./published-outputs.ts";
 import type { FromVerify, ShardVerdict, VerifyTask } from "./verify-task.ts";
 
+const WORKING: FromVerify = { kind: "working" };
+const LOOK_MS = 5_000;
+
 interface Base {
   readonly manifest: ShardManifest | undefined;
   /** Those behind it, in their order. */
@@ -35,22 +39,23 @@ interface Base {
 
 async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<ShardVerdict> {
   const { job: name, shard, partitions, folder, scratch } = task;
-  const declared = app.jobs.find((job) => job.name === name);
+  const declared = jobNamed(app.jobs, name);
   if (declared === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `This build has no job "${name}".`);
   const job = withSettings(declared, task.settings);
   const log = new NatsPartitionLog(nc, job.log, shard);
   const { catalogue } = await openCatalogue(nc, task.snapshots);
   const { firstSequence } = await log.bounds();
-  const base = await chooseBase(catalogue, task, firstSequence, app.codeHash);
+  // Before the copy: so none of them is ahead of it.
+  const found = await snapshotsOf(catalogue, task);
   const copy = join(scratch, "copy");
-  const live = openLmdbReader(folder);
-  await live.copyTo(copy);
-  await live.close();
+  await copied(folder, copy);
   const actual = openLmdbReader(copy);
   const store = openLmdbStore(join(scratch, "fold"));
   try {
-    if (actual.get(META_ROW) === undefined) return nothingFolded(task);
-    if (base.manifest !== undefined) await catalogue.restore(base.manifest, store);
+    const row = actual.get(META_ROW);
+    if (row === undefined) return nothingFolded(task);
+    const base = chooseBase(found, task, readMeta(row)?.epochRoot, firstSequence, app.codeHash);
+    if (base.manifest !== undefined) await catalogue.restore(base.manifest, store, { progress: () => void tell(WORKING) });
     return await prove({
       job,
       partition: shard,
@@ -74,10 +79,47 @@ async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<S
   }
 }
 
-async function chooseBase(source: SnapshotSource, { job, shard, from }: VerifyTask, firstStored: number, codeHash: string): Promise<Base> {
+interface Snapshots {
+  /** The oldest first. */
+  readonly ordered: readonly ShardManifest[];
+  readonly remarks: readonly string[];
+}
+
+async function snapshotsOf(source: SnapshotSource, { job, shard, partitions }: VerifyTask): Promise<Snapshots> {
   const remarks: string[] = [];
   const found = await source.ofShard(job, shard, (name, error) => remarks.push(`the manifest ${name} cannot be read: ${error.message}`));
-  const ordered = [...found].reverse().filter(({ stateFormat }) => stateFormat === STATE_FORMAT);
+  await tell(WORKING);
+  const ordered = [...found].reverse().filter((manifest) => manifest.stateFormat === STATE_FORMAT && manifest.partitions === partitions);
+  return { ordered, remarks };
+}
+
+/** It tells that it gets on for as long as the copy grows, and no longer: damaged pages may send it in a circle. */
+async function copied(folder: string, copy: string): Promise<void> {
+  const live = openLmdbReader(folder);
+  let size = 0;
+  const look = setInterval(() => {
+    const now = statSync(join(copy, "data.mdb"), { throwIfNoEntry: false })?.size ?? 0;
+    if (now > size) void tell(WORKING);
+    size = now;
+  }, LOOK_MS);
+  try {
+    await live.copyTo(copy);
+  } finally {
+    clearInterval(look);
+    await live.close();
+  }
+  await tell(WORKING);
+}
+
+/** Snapshots of another root are of a history that was made void. */
+function chooseBase(
+  { ordered: all, remarks }: Snapshots,
+  { job, shard, from }: VerifyTask,
+  root: number | undefined,
+  firstStored: number,
+  codeHash: string,
+): Base {
+  const ordered = all.filter(({ epochRoot }) => epochRoot === root);
   if (from === "start") return { manifest: undefined, later: ordered, remarks };
   const leadsOn = ({ cursor, epoch }: ShardManifest): boolean => cursor.sequence >= firstStored && epoch.codeHash === codeHash;
   const at = from === undefined ? ordered.findIndex(leadsOn) : ordered.findIndex(({ id }) => id === from);

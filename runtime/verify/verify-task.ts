@@ -66,7 +66,9 @@ export interface ShardVerdict {
   readonly remarks: readonly string[];
 }
 
+/** `working`: it gets on with what comes before the fold. */
 export type FromVerify =
+  | { readonly kind: "working" }
   | { readonly kind: "folded"; readonly entries: number; readonly total: number }
   | { readonly kind: "verdict"; readonly verdict: ShardVerdict }
   | { readonly kind: "failed"; readonly error: ErrorRecord };

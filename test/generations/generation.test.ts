@@ -53,6 +53,7 @@ test("a generation begun from a snapshot gives for the same entries the same pay
       ["trips-gen3", "ready", false, id],
     ],
   );
+  for (const { name, shards } of items) await assertProven(world, name, shards.length);
   const origin = await world.outputs();
   assert.ok(origin.every(({ id: output }) => output.startsWith("trips.")));
   for (const { name, shards } of items) {
@@ -84,3 +85,20 @@ test("a generation begun from a snapshot gives for the same entries the same pay
     assert.deepEqual([actor!.state, actor!.timers], [originActor!.state, originActor!.timers]);
   }
 });
+
+async function assertProven(world: TripWorld, generation: string, count: number): Promise<void> {
+  const proven = await world.cli("verify", generation);
+  const { shards: verdicts } = JSON.parse(proven.stdout) as { readonly shards: readonly { ok: boolean; outputs: number }[] };
+  assert.deepEqual([proven.code, verdicts.length, verdicts.every(({ ok }) => ok)], [0, count, true], proven.stdout);
+  assert.ok(
+    verdicts.some(({ outputs }) => outputs > 0),
+    proven.stdout,
+  );
+  const reread = await world.cli("verify", generation, "--scrub");
+  const { shards: scrubs } = JSON.parse(reread.stdout) as { readonly shards: readonly { rows: number; count: number }[] };
+  assert.deepEqual([reread.code, scrubs.length], [0, count], reread.stdout);
+  assert.ok(
+    scrubs.some(({ rows }) => rows > 0),
+    reread.stdout,
+  );
+}
