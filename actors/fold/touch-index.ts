@@ -89,15 +89,20 @@ export class TouchIndex {
   }
 }
 
-/** Sequences of a row of the index. */
+/** Sequences of a row of the index. Throws RangeError for one that no commit has written so. */
 export function readTouches(block: number, bytes: Uint8Array): number[] {
   if (bytes[0] !== FORMAT) throw new RangeError("a row of the index of touches has an unknown format");
   const reader = new ByteReader(bytes.subarray(HEAD_BYTES));
   const sequences: number[] = [];
-  for (let offset = -1; !reader.done; ) {
-    offset += reader.uint();
+  let offset = -1;
+  while (!reader.done) {
+    const difference = reader.uint();
+    offset += difference;
+    if (difference === 0 || offset >= TOUCHES_BLOCK) throw new RangeError("a row of the index of touches does not ascend in its block");
     sequences.push(block * TOUCHES_BLOCK + offset);
   }
+  // The head repeats the last of them: so most changed bits are found.
+  if (offset !== bytes[1]! * 256 + bytes[2]!) throw new RangeError("a row of the index of touches ends elsewhere than it says");
   return sequences;
 }
 

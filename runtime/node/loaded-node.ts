@@ -22,6 +22,7 @@ import type { KeeperSetup, SnapshotKeeper } from "../snapshots/keeper.ts";
 import { openCatalogue } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
+import { outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import { Verification } from "../verify/verification.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
@@ -192,7 +193,8 @@ export class LoadedNode {
       startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, natsUrl, dataDir.nodeId),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
       committed: (shard) => this.#reader.call("committed", (reader) => reader.committed(folderOf(shard))),
-      touches: (shard, token, from) => this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from)),
+      touches: async (shard, token, from) =>
+        outcomeValue(await this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from))),
     });
   }
 

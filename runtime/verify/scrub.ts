@@ -3,7 +3,7 @@
  * commit, with the sums of that commit, and pieces are bounded in rows, so that a piece holds up the reuse of pages for
  * moments only. Between pieces it rests, so that it takes no more than its share of a core.
  */
-import { META_ROW, SUMS_ROW } from "../../actors/fold/keys.ts";
+import { META_ROW, SUMS_ROW, TABLE } from "../../actors/fold/keys.ts";
 import { NO_SLOT } from "../../actors/fold/pump-state.ts";
 import { StateSums } from "../../actors/fold/state-hash.ts";
 import type { Clock } from "../clock.ts";
@@ -12,7 +12,7 @@ import { type Suspect, searchDamage } from "./damage-search.ts";
 import { type Finding, Findings } from "./finding.ts";
 import { codecOf } from "./scrub-rows.ts";
 import { SLOT_TABLES, SlotScrub } from "./slot-scrub.ts";
-import { INDEX_TABLES, scrubIndex, scrubOwnRows, scrubStrays, scrubWhole, WHOLE_TABLES } from "./table-scrub.ts";
+import { INDEX_TABLES, scrubIndex, scrubOwnRows, scrubStrays, scrubTouches, scrubWhole, WHOLE_TABLES } from "./table-scrub.ts";
 
 export interface ScrubOptions {
   /** Of a core: above 0, at most 1. */
@@ -69,6 +69,15 @@ class Scrub {
         from = undefined;
         await this.#piece((rows) => (from = this.#index(rows, table, at)));
       }
+    }
+    for (let from: string | undefined = TABLE.touches; from !== undefined; ) {
+      const at: string = from;
+      from = undefined;
+      await this.#piece((rows) => {
+        const { next, rowCount } = scrubTouches(rows, at, PIECE_ROWS, this.findings);
+        this.rows += rowCount;
+        from = next;
+      });
     }
     await this.#piece((rows) => scrubStrays(rows, this.findings));
     if (this.#suspects.size > 0) await this.#piece((rows) => this.#search(rows));

@@ -10,20 +10,24 @@ import {
   META_ROW,
   readCallRow,
   readTimerRow,
+  readTouchesBlock,
   SUMS_ROW,
   TABLE,
   type TimerAddress,
+  TOUCHED_ROW,
   tableEnd,
+  touchesRow,
 } from "../../actors/fold/keys.ts";
 import { readMeta } from "../../actors/fold/meta.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
+import { readTouched, readTouches, type TouchedRange } from "../../actors/fold/touch-index.ts";
 import { slotOf } from "../../actors/model/key.ts";
 import { primitives } from "../primitives.ts";
 import type { Row } from "../store/shard-store.ts";
 import { FlipBudget, findFlip } from "./bit-flip.ts";
 import type { Findings } from "./finding.ts";
-import { rowsBetween, slotOfRow } from "./scrub-rows.ts";
+import { rowsBetween, slotOfRow, tokenIn } from "./scrub-rows.ts";
 
 /** Tables that are read from end to end on one look: small ones, and reference data, which seldom changes. */
 export const WHOLE_TABLES = [TABLE.shape, TABLE.redriven, TABLE.sources, TABLE.reference, TABLE.referenceVersion] as const;
@@ -63,6 +67,40 @@ export function scrubIndex(
     if (told !== undefined) findings.add({ table, slot: slotOfRow(row), ...told.place }, told.detail);
   }
   return { next: found.length < limit ? undefined : `${found.at(-1)!.key}\0`, rowCount: found.length };
+}
+
+/** At most `limit` rows of the index of touches, which no sum covers: those are found that no commit has written so. */
+export function scrubTouches(
+  rows: CommittedRows,
+  from: string,
+  limit: number,
+  findings: Findings,
+): { readonly next: string | undefined; readonly rowCount: number } {
+  const table = TABLE.touches;
+  const found = rows.scan(from, tableEnd(table), limit);
+  for (const { key, value } of found) {
+    const isOfKey = key !== TOUCHED_ROW;
+    const token = isOfKey ? tokenIn(key) : undefined;
+    const slot = isOfKey ? key.charCodeAt(1) * 256 + key.charCodeAt(2) : undefined;
+    const place = { table, ...(token === undefined ? {} : { token, slot }) };
+    try {
+      if (!isOfKey) checkTouched(readTouched({ get: () => value }), value);
+      else if (key !== touchesRow(slotOf(token!), token!, readTouchesBlock(key))) throw new RangeError("it stands under no such key");
+      else readTouches(readTouchesBlock(key), value);
+    } catch (error) {
+      findings.add(place, `the row of the index of touches cannot be decoded: ${(error as Error).message}`);
+    }
+  }
+  return { next: found.length < limit ? undefined : `${found.at(-1)!.key}\0`, rowCount: found.length };
+}
+
+function checkTouched(ranges: readonly TouchedRange[], value: Uint8Array): void {
+  if (ranges.length === 0 && value.length > 0) throw new RangeError("it has an unknown format, or covers nothing");
+  let before = 0;
+  for (const { from, to } of ranges) {
+    if (from < before || to < from) throw new RangeError("the entries that it covers do not ascend");
+    before = to;
+  }
 }
 
 interface Told {

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { HASHED_TABLES, pumpedRow } from "../../actors/fold/keys.ts";
+import { HASHED_TABLES, pumpedRow, TABLE, TOUCHED_ROW } from "../../actors/fold/keys.ts";
 import { NO_SLOT } from "../../actors/fold/pump-state.ts";
+import meter from "../../actors/meter/meter.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { indexPiece } from "../../runtime/node/touch-page.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import type { Row } from "../../runtime/store/shard-store.ts";
 import { type Scrubbed, scrubStore } from "../../runtime/verify/scrub.ts";
+import { TestLog } from "../support/entries.ts";
 import { everythingJob } from "../support/everything-app.ts";
 import { anEverythingHistory } from "../support/everything-history.ts";
 import { allRows, flipped, keyNamedBy, readerOf, storeOfRows } from "../support/flipped-rows.ts";
@@ -63,6 +66,23 @@ test("a row that is gone is found", async () => {
     }),
     { numRuns },
   );
+});
+
+test("a row of the index of touches that cannot be decoded is found, and a timeline is told of it by a code", async () => {
+  const log = new TestLog("meter");
+  for (let i = 0; i < 10; i++) log.batch([{ id: `e${i}`, key: "d1" }], 1);
+  const rows = allRows(foldHistory(log.history(meter)).store);
+  const row = rows.find(({ key }) => key.startsWith(TABLE.touches) && key.includes("d1"))!;
+  assert.deepEqual(indexPiece(storeOfRows(rows), "d1", 1).sequences, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  for (let bit = 0; bit < row.value.length * 8; bit++) {
+    const damaged = rows.with(rows.indexOf(row), flipped(row, row.key.length * 8 + bit));
+    const { count, findings } = await scrub(damaged);
+    assert.deepEqual([count, findings[0]?.table, findings[0]?.key], [1, "touches", "d1"], `bit ${bit}: ${JSON.stringify(findings)}`);
+    assert.throws(() => indexPiece(storeOfRows(damaged), "d1", 1), { code: "STATE_DAMAGED" });
+  }
+  const covered = rows.find(({ key }) => key === TOUCHED_ROW)!;
+  const { findings } = await scrub(rows.with(rows.indexOf(covered), flipped(covered, covered.key.length * 8)));
+  assert.deepEqual([findings[0]?.table, findings.length], ["touches", 1], JSON.stringify(findings));
 });
 
 test("what pumps have brought holds too, also of events that have no key, which belong to no slot", async () => {
