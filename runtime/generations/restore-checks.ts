@@ -32,16 +32,22 @@ export interface LogPlace {
 }
 
 /**
- * The epoch whose code made the state: that before the snapshot's where it stands exactly behind an epoch entry, for there the old
- * build has folded everything and the new one nothing. A generation of the old build may begin from it. `epochs`: oldest first.
+ * The epochs whose code may go on from the state, the snapshot's own first. Where it stands exactly behind an epoch entry, the epoch
+ * before is another: there the old build has folded everything and the new one nothing, so a generation of either may begin there.
+ * `epochs`: oldest first.
  */
-export function makerOf({ cursor, epoch }: RestoredShard, epochs: readonly RestoredShard["epoch"][]): RestoredShard["epoch"] {
-  if (cursor.sequence !== epoch.sequence + 1 || cursor.index !== 0) return epoch;
-  return epochs.findLast(({ sequence }) => sequence < epoch.sequence) ?? epoch;
+export function makersOf({ cursor, epoch }: RestoredShard, epochs: readonly RestoredShard["epoch"][]): readonly RestoredShard["epoch"][] {
+  const before = epochs.findLast(({ sequence }) => sequence < epoch.sequence);
+  const behindEntry = cursor.sequence === epoch.sequence + 1 && cursor.index === 0;
+  return behindEntry && before !== undefined ? [epoch, before] : [epoch];
 }
 
-/** Throws SNAPSHOT_FOREIGN, SNAPSHOT_FORMAT or CODE_UNAVAILABLE. */
-export function checkOrigin(snapshot: RestoredShard, job: RestoringJob): void {
+/** `makers`: see {@link makersOf}. Throws SNAPSHOT_FOREIGN, SNAPSHOT_FORMAT or CODE_UNAVAILABLE. */
+export function checkOrigin(
+  snapshot: RestoredShard,
+  job: RestoringJob,
+  makers: readonly RestoredShard["epoch"][] = [snapshot.epoch],
+): void {
   const { id, log, shard, partitions, stateFormat, epoch } = snapshot;
   const name = `${snapshot.job}/${shard} ${id}`;
   if (snapshot.job !== job.name) throw new TidemarkError("SNAPSHOT_FOREIGN", `${name} is of the job ${snapshot.job}, not of ${job.name}.`);
@@ -50,7 +56,7 @@ export function checkOrigin(snapshot: RestoredShard, job: RestoringJob): void {
     throw new TidemarkError("SNAPSHOT_FOREIGN", `${name} is of a log with ${partitions} partitions; ${job.log} has ${job.partitions}.`);
   if (stateFormat !== STATE_FORMAT)
     throw new TidemarkError("SNAPSHOT_FORMAT", `The state of ${name} has format ${stateFormat}; this build reads ${STATE_FORMAT}.`);
-  if (epoch.version === job.identity.version && epoch.codeHash === job.identity.codeHash) return;
+  if (makers.some(({ version, codeHash }) => version === job.identity.version && codeHash === job.identity.codeHash)) return;
   throw new TidemarkError(
     "CODE_UNAVAILABLE",
     `${name} belongs to version ${epoch.version} (${epoch.codeHash.slice(0, 12)}); this build is version ${job.identity.version} (${job.identity.codeHash.slice(0, 12)}).`,

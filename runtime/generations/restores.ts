@@ -17,7 +17,6 @@ import { type BeginRequest, generationJob } from "./generation-begin.ts";
 import { type Generations, isDamage } from "./generations.ts";
 import { foldBases, type JobMoment, nameOfMoment, pastsAt } from "./past-bases.ts";
 import { checkShards, type RestorableJob } from "./shard-checks.ts";
-
 export interface RestoresParts {
   readonly nc: NatsConnection;
   readonly snapshots: Pick<Snapshots, "get" | "list" | "verify">;

@@ -5,8 +5,8 @@ import type { Job } from "../../actors/model/job.ts";
 import { streamInfo } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
-import { readEpochPlan } from "../shard/epochs.ts";
-import { checkLog, checkOrigin, checkOutputs, makerOf, type RestoredShard } from "./restore-checks.ts";
+import { epochsBeside } from "../shard/epochs.ts";
+import { checkLog, checkOrigin, checkOutputs, makersOf, type RestoredShard } from "./restore-checks.ts";
 
 /** A job as it runs here: of the app, or a generation. */
 export interface RestorableJob {
@@ -28,10 +28,10 @@ export async function checkShards(
 ): Promise<void> {
   for (const shard of shards) {
     const log = new NatsPartitionLog(nc, job.log, shard.shard);
-    const { root, later } = await readEpochPlan(log, job.log, shard.shard, job.name);
-    const madeBy = published ? shard.epoch : makerOf(shard, [root, ...later]);
-    checkOrigin({ ...shard, epoch: madeBy }, { name: job.name, log: job.log, partitions, identity });
-    checkLog(shard, { ...(await log.bounds()), epochRoot: root.sequence });
+    const { root, epochs } = await epochsBeside(log, { log: job.log, partition: shard.shard, job: job.name }, shard);
+    const makers = published ? [shard.epoch] : makersOf(shard, epochs);
+    checkOrigin(shard, { name: job.name, log: job.log, partitions, identity }, makers);
+    checkLog(shard, { ...(await log.bounds()), epochRoot: root });
     if (!published) continue;
     const stream = outputStreamName(job.name, shard.shard);
     checkOutputs(shard, stream, (await streamInfo(nc, stream)).state.last_seq);

@@ -96,6 +96,36 @@ export async function readEpochPlan(log: PartitionLog, logName: string, partitio
   return plan;
 }
 
+/** What a snapshot says of its epoch. */
+export type EpochName = Pick<Epoch, "sequence" | "version" | "codeHash">;
+
+/**
+ * The root of the history, and its epochs, oldest first. Where the log was trimmed past them, what a snapshot says of its own stands
+ * in. Throws CODE_UNAVAILABLE when there is none, LOG_TRIMMED when the snapshot is older than what is gone.
+ */
+export async function epochsBeside(
+  log: PartitionLog,
+  place: EpochPlace,
+  snapshot: { readonly epoch: EpochName; readonly epochRoot: number },
+): Promise<{ readonly root: number; readonly epochs: readonly EpochName[] }> {
+  const { firstSequence } = await log.bounds();
+  const found = await findEpochs(log, place, firstSequence);
+  const oldest = found[0];
+  if (oldest !== undefined && isRoot(oldest)) return { root: oldest.sequence, epochs: found };
+  const { epoch, epochRoot } = snapshot;
+  if (epochRoot >= firstSequence && oldest === undefined)
+    throw new TidemarkError("CODE_UNAVAILABLE", `${nameOf(place)}: there is no epoch yet.`);
+  const stored = epoch.sequence >= firstSequence;
+  if (epochRoot >= firstSequence || (!stored && oldest !== undefined && oldest.previous !== epoch.sequence))
+    throw new TidemarkError("LOG_TRIMMED", `${nameOf(place)}: epoch entry ${oldest!.previous} is gone.`);
+  return { root: epochRoot, epochs: stored ? found : [epoch, ...found] };
+}
+
+/** Whether a history begins with it. */
+function isRoot({ from, previous }: Found): boolean {
+  return from !== undefined || previous === 0;
+}
+
 /**
  * Appends the epoch entry with which the code that folds now, `own`, hands over to `next`; gives its sequence. Asked twice, it
  * appends once. Throws CODE_UNAVAILABLE when the log already names a third build, LOG_FULL, or what made NATS unreachable.
@@ -137,7 +167,7 @@ export async function readEpochs(log: PartitionLog, place: EpochPlace): Promise<
 export async function readRoot(log: PartitionLog, place: EpochPlace): Promise<number | undefined> {
   const { firstSequence } = await log.bounds();
   const [oldest] = await findEpochs(log, place, firstSequence);
-  return isRoot(oldest) ? oldest?.sequence : undefined;
+  return oldest !== undefined && isRoot(oldest) ? oldest.sequence : undefined;
 }
 
 /**
@@ -217,7 +247,7 @@ async function knownEpochs(
   const found = await findEpochs(log, setting, firstSequence);
   const oldest = found[0];
   const lastStored = found.at(-1)?.sequence ?? 0;
-  if (isRoot(oldest)) return { epochs: found.map(epochOf), plan: planOf(found), lastStored };
+  if (oldest !== undefined && isRoot(oldest)) return { epochs: found.map(epochOf), plan: planOf(found), lastStored };
   if (committed !== undefined && committed.root < firstSequence) {
     const root = { ...committed.epoch, sequence: committed.root };
     const later = found.map(epochOf);
@@ -225,10 +255,6 @@ async function knownEpochs(
   }
   if (oldest === undefined) return { epochs: [], plan: undefined, lastStored };
   throw new TidemarkError("LOG_TRIMMED", `${nameOf(setting)}: epoch entry ${oldest.previous} is gone.`);
-}
-
-function isRoot(epoch: Found | undefined): boolean {
-  return epoch !== undefined && (epoch.from !== undefined || epoch.previous === 0);
 }
 
 /** Back to the root, or to where the log was trimmed; oldest first. */

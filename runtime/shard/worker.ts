@@ -66,6 +66,21 @@ export interface ShardWorker {
 
 const BEAT_MS = 250;
 
+/** Opened with the first question; one that failed is tried again with the next. */
+function catalogueOf(nc: NatsConnection, settings: SnapshotSettings): () => Promise<SnapshotSource> {
+  let opened: Promise<SnapshotSource> | undefined;
+  return () => {
+    opened ??= openCatalogue(nc, settings).then(
+      ({ catalogue }) => catalogue,
+      (error: unknown) => {
+        opened = undefined;
+        throw error;
+      },
+    );
+    return opened;
+  };
+}
+
 async function main(setup: WorkerSetup): Promise<void> {
   installGuards();
   const heartbeat = new Int32Array(setup.heartbeat);
@@ -80,17 +95,7 @@ async function main(setup: WorkerSetup): Promise<void> {
     codeHash: () => app.codeHash,
     async open(natsUrl, nodeId) {
       const nc = await connectNats(natsUrl, `tidemark ${nodeId}`);
-      let catalogue: Promise<SnapshotSource> | undefined;
-      const snapshots = (): Promise<SnapshotSource> => {
-        catalogue ??= openCatalogue(nc, setup.snapshots).then(
-          (found) => found.catalogue,
-          (error: unknown) => {
-            catalogue = undefined;
-            throw error;
-          },
-        );
-        return catalogue;
-      };
+      const snapshots = catalogueOf(nc, setup.snapshots);
       const host = new ShardHost(
         nc,
         { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas, timelineIndex, snapshots },

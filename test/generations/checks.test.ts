@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { STATE_FORMAT } from "../../actors/fold/meta.ts";
 import type { ErrorCode } from "../../runtime/errors.ts";
-import { checkLog, checkOrigin, checkOutputs, type RestoredShard } from "../../runtime/generations/restore-checks.ts";
+import { checkLog, checkOrigin, checkOutputs, makersOf, type RestoredShard } from "../../runtime/generations/restore-checks.ts";
 
 const SNAPSHOT: RestoredShard = {
   id: "s1",
@@ -51,6 +51,21 @@ suite("a snapshot to restore", () => {
   for (const [name, [change, code]] of Object.entries(OF_LOG)) {
     test(`is refused when it is ${name}`, () => assert.throws(() => checkLog(SNAPSHOT, { ...LOG, ...change }), { code }));
   }
+
+  test("may begin a generation of the build before it and of its own where it stands exactly behind an epoch entry", () => {
+    const old = { sequence: 5, version: 1, codeHash: "aaa" };
+    const own = { sequence: 100, version: 2, codeHash: "abc" };
+    const of = (version: number, codeHash: string) => ({ ...JOB, identity: { version, codeHash } });
+    const at = (sequence: number): RestoredShard => ({ ...SNAPSHOT, epoch: own, cursor: { ...SNAPSHOT.cursor, sequence } });
+    const behind = at(101);
+    for (const job of [of(1, "aaa"), of(2, "abc")]) checkOrigin(behind, job, makersOf(behind, [old, own]));
+    assert.throws(() => checkOrigin(behind, of(3, "def"), makersOf(behind, [old, own])), { code: "CODE_UNAVAILABLE" });
+    const further = at(102);
+    checkOrigin(further, of(2, "abc"), makersOf(further, [old, own]));
+    assert.throws(() => checkOrigin(further, of(1, "aaa"), makersOf(further, [old, own])), { code: "CODE_UNAVAILABLE" });
+    // Put back, it goes on under its own epoch alone.
+    assert.throws(() => checkOrigin(behind, of(1, "aaa")), { code: "CODE_UNAVAILABLE" });
+  });
 
   test("is refused when it is ahead of the outputs", () => {
     assert.throws(() => checkOutputs(SNAPSHOT, "risk-out-1", 39), { code: "OUTPUTS_TRUNCATED", message: /counts 40 outputs.* ends at 39/ });
