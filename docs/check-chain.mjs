@@ -16,17 +16,36 @@ if (partition === undefined) {
   process.exit(2);
 }
 
+function idOf(data) {
+  try {
+    return JSON.parse(Buffer.from(data).toString()).id;
+  } catch {
+    return undefined;
+  }
+}
+
 function fail(k, what) {
   console.log(`${stream}: message ${k}: ${what}`);
   process.exit(1);
 }
 
+/** Backwards from the stream's last sequence: messages that were erased are none. */
+async function lastStored() {
+  for (let seq = state.last_seq; seq >= state.first_seq; seq--) {
+    const message = await manager.streams.getMessage(stream, { seq });
+    if (message !== null) return message;
+  }
+}
+
 const stream = `${job}-out-${partition}`;
 const nc = await connect({ servers: url });
-const { state } = await (await jetstreamManager(nc)).streams.info(stream);
+const manager = await jetstreamManager(nc);
+const { state } = await manager.streams.info(stream);
 let chain = state.first_seq <= 1 ? Buffer.alloc(16) : undefined;
 let k = Math.max(1, state.first_seq);
-if (state.messages > 0) {
+// The last that is there: behind it there is nothing to wait for, whatever the stream says its last sequence was.
+const last = state.messages === 0 ? undefined : (await lastStored())?.seq;
+if (last !== undefined) {
   const consumer = await jetstream(nc).consumers.get(stream, { opt_start_seq: k, deliver_policy: "by_start_sequence" });
   for await (const message of await consumer.consume({ max_bytes: 8 << 20 })) {
     if (message.seq !== k) fail(k, `is missing; the next one is ${message.seq}`);
@@ -39,13 +58,14 @@ if (state.messages > 0) {
       const made = createHash("sha256").update(chain).update(length).update(subject).update(message.data).digest("hex").slice(0, 32);
       if (made !== told) fail(k, `its chain is ${told}, its bytes and the chain before give ${made}`);
     }
-    const { id } = JSON.parse(Buffer.from(message.data).toString());
+    const id = idOf(message.data);
     if (id !== `${job}.${partition}.${k}`) fail(k, `its id is ${id}, not ${job}.${partition}.${k}`);
     chain = Buffer.from(told, "hex");
-    if (k === state.last_seq) break;
     k++;
+    if (message.seq >= last) break;
   }
 }
+if (k <= state.last_seq) fail(k, `is missing, as is all up to ${state.last_seq}, the last that the stream had`);
 console.log(
   `${stream}: ${state.messages} messages hold, chain ${chain?.toString("hex") ?? "empty"}${state.first_seq > 1 ? `, from ${state.first_seq} on` : ""}`,
 );
