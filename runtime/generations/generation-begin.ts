@@ -148,9 +148,10 @@ export async function begin(
   signal: AbortSignal,
 ): Promise<GenerationRecord> {
   try {
-    const shards = await writeShards(parts, job, request, progress, signal);
+    const held = (): Promise<void> => checkClaim(parts, job.name, revision);
+    const shards = await writeShards(parts, job, request, { progress, signal, held });
     const ready: GenerationRecord = { ...record, status: "ready", of: request.of, shards };
-    await parts.bucket.writeGeneration(ready, revision);
+    await writeReady(parts.bucket, ready, revision);
     return ready;
   } catch (error) {
     await takeBack(parts, record, revision);
@@ -158,25 +159,50 @@ export async function begin(
   }
 }
 
-/** A claim of a beginning that is over: its blobs go, then the record. */
+/** A lost acknowledgement and a claim that is gone look alike until the record is read. */
+async function writeReady(bucket: GenerationBucket, ready: GenerationRecord, revision: number): Promise<void> {
+  try {
+    await bucket.writeGeneration(ready, revision);
+  } catch (error) {
+    const { record } = await bucket.generation(jobName(ready));
+    if (JSON.stringify(record) !== JSON.stringify(ready)) throw error;
+  }
+}
+
+/** Throws GENERATION_MISSING: the name may be another beginning's by now, and so may be its blobs. */
+async function checkClaim({ bucket }: BeginParts, name: string, revision: number): Promise<void> {
+  if ((await bucket.generation(name)).revision === revision) return;
+  throw new TidemarkError("GENERATION_MISSING", `${name} was dropped while it was being begun.`);
+}
+
+/** A claim of a beginning that is over, if it still holds: its blobs go, then the record. */
 export async function takeBack(parts: Pick<BeginParts, "bucket" | "writer">, record: GenerationRecord, revision: number): Promise<void> {
   const name = jobName(record);
   try {
+    // Whose claim it is shows before anything goes: the blobs may be those of another beginning.
+    const dropping = await parts.bucket.writeGeneration({ ...record, status: "dropping" }, revision);
     await parts.writer.deleteAll(name);
-    await parts.bucket.deleteGeneration(name, revision);
+    await parts.bucket.deleteGeneration(name, dropping);
   } catch (error) {
     // The claim stays and is taken back at the node's next start, or by whoever drops it.
     if (!isTidemarkError(error)) throw error;
   }
 }
 
+interface Writing {
+  readonly progress: (rows: number) => void;
+  readonly signal: AbortSignal;
+  /** Throws when the claim is gone. */
+  readonly held: () => Promise<void>;
+}
+
 async function writeShards(
   { nc, clock: _clock, replicas, writer }: BeginParts,
   job: Job,
   { origin, identity, bases, mapVersion }: BeginRequest,
-  progress: (rows: number) => void,
-  signal: AbortSignal,
+  { progress, signal, held }: Writing,
 ): Promise<readonly GenerationShard[]> {
+  await held();
   await writer.deleteAll(job.name);
   await SkipList.ensure(nc, job.name, replicas);
   const written: ShardManifest[] = [];
@@ -200,6 +226,7 @@ async function writeShards(
     shards.push({ shard, position: formatPosition(shard, last.sequence, last.index), base: snapshot, root });
   }
   signal.throwIfAborted();
+  await held();
   await writer.nameBases(written);
   return shards;
 }

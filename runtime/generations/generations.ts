@@ -12,6 +12,7 @@ import { outputStreamName } from "../outputs/output-layout.ts";
 import { findOwner } from "../shard/owner-presence.ts";
 import type { ShardReport } from "../shard/report.ts";
 import { type BeginParts, type BeginRequest, begin, type Claim, claimName, ORIGIN_WORD, takeBack } from "./generation-begin.ts";
+import type { Revised } from "./generation-bucket.ts";
 import type { GenerationHosting } from "./generation-hosting.ts";
 import { type GenerationRecord, jobName, type Switch } from "./generation-record.ts";
 import { deleteFolders } from "./past-bases.ts";
@@ -39,6 +40,7 @@ export interface Switched extends Switch {
 
 const OWNER_WAIT_MS = 30_000;
 const OWNER_POLL_MS = 200;
+const KEEP_TRIES = 8;
 
 export class Generations {
   readonly #parts: GenerationsParts;
@@ -123,8 +125,9 @@ export class Generations {
    * Throws GENERATION_MISSING, GENERATION_PUMPED, or LOG_CONFLICT when somebody else switches right now.
    */
   async switchTo(job: string, generation: string, who: string): Promise<Switched> {
-    const { bucket, clock, hosting, shards } = this.#parts;
+    const { bucket, clock, hosting, shards, jobs } = this.#parts;
     const to = generation === ORIGIN_WORD ? job : jobName({ job, generation });
+    if (!jobs.some(({ name }) => name === job)) throw missing(job, generation);
     if (generation !== ORIGIN_WORD) await this.#ready(job, generation);
     this.#refusePumps(job);
     const from = await bucket.activeOf(job);
@@ -135,16 +138,17 @@ export class Generations {
     const positions = Object.fromEntries(places.map((report) => [`${report.job}/${report.shard}`, report.position]));
     const next: Switch = { to, who, at: clock.now(), positions };
     await bucket.switchTo(job, next);
+    if (generation !== ORIGIN_WORD) await this.#keep(job, generation, { ...next, to: from });
     await hosting.sync();
     return { ...next, already: false };
   }
 
-  /** Its shards stop, its streams, state and snapshots go. Throws GENERATION_MISSING or GENERATION_ACTIVE. */
+  /** Its shards stop, its streams, state and snapshots go. Throws GENERATION_MISSING, GENERATION_ACTIVE, or LOG_CONFLICT when somebody changes it right now. */
   async drop(job: string, generation: string, who: string): Promise<Operation> {
     const { bucket, node } = this.#parts;
     const name = jobName({ job, generation });
     const { record, revision } = await bucket.generation(name);
-    if (record === undefined) throw missing(job, generation);
+    if (record?.job !== job) throw missing(job, generation);
     if ((await bucket.activeOf(job)) === name) throw new TidemarkError("GENERATION_ACTIVE", `${name} is what sinks of ${job} follow.`);
     const dropping: GenerationRecord = { ...record, status: "dropping", node };
     return this.#clear(dropping, await bucket.writeGeneration(dropping, revision), who);
@@ -189,10 +193,31 @@ export class Generations {
     }
   }
 
-  async #ready(job: string, generation: string): Promise<GenerationRecord> {
-    const { record } = await this.#parts.bucket.generation(jobName({ job, generation }));
-    if (record?.status !== "ready") throw missing(job, generation, record?.status);
-    return record;
+  /** `job` counts: "a-b" with "c" and "a" with "b-c" are of one name. */
+  async #ready(job: string, generation: string): Promise<Revised<GenerationRecord> & { readonly record: GenerationRecord }> {
+    const { record, revision } = await this.#parts.bucket.generation(jobName({ job, generation }));
+    if (record?.job !== job) throw missing(job, generation);
+    if (record.status !== "ready") throw missing(job, generation, record.status);
+    return { record, revision };
+  }
+
+  /**
+   * Behind a switch: a drop that has looked before it finds the record changed and is refused, and one that was faster makes the
+   * switch void. Throws GENERATION_MISSING then.
+   */
+  async #keep(job: string, generation: string, back: Switch): Promise<void> {
+    const { bucket } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { record, revision } = await this.#ready(job, generation);
+        await bucket.writeGeneration(record, revision);
+        return;
+      } catch (error) {
+        if (isTidemarkError(error, "LOG_CONFLICT") && attempt < KEEP_TRIES) continue;
+        await bucket.switchTo(job, back);
+        throw error;
+      }
+    }
   }
 
   /** A pump remembers the number of the output that it pumped last; numbers of another generation say nothing of that. */
