@@ -6,7 +6,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Job } from "../../actors/model/job.ts";
 import { systemClock } from "../clock.ts";
 import { GenerationBucket } from "../generations/generation-bucket.ts";
-import { isOfLineage, lineageOf } from "../generations/generation-record.ts";
+import { lineageOf } from "../generations/generation-record.ts";
 import { findOwner } from "../shard/owner-presence.ts";
 import type { BucketSizes } from "./feature-bucket.ts";
 import { FollowedFeatures } from "./followed-features.ts";
@@ -49,7 +49,8 @@ export class LineageFeatures {
       notice,
       jobGone: async (other) => {
         const lineage = lineageOf(job);
-        if (isOfLineage(other, lineage)) return (await new GenerationBucket(nc).activeOf(lineage)) === job.name;
+        const bucket = new GenerationBucket(nc);
+        if (await bucket.isOfLineage(other, lineage)) return (await bucket.activeOf(lineage)) === job.name;
         // Every job has a shard 0.
         return profile === "development" && (await findOwner(nc, other, 0)) === undefined;
       },

@@ -90,6 +90,19 @@ export class GenerationBucket {
     return record?.switches.at(-1)?.to ?? job;
   }
 
+  /**
+   * Whether that is the job itself or a generation of it; also one that is gone by now, if it was ever followed. The name alone does
+   * not tell: "a-b" may be a job of its own.
+   */
+  async isOfLineage(name: string, job: string): Promise<boolean> {
+    if (name === job) return true;
+    if (!name.startsWith(`${job}-`)) return false;
+    const { record } = await this.generation(name);
+    if (record !== undefined) return record.job === job;
+    const followed = await this.#read(`${SWITCHES}.${job}`, readSwitches);
+    return followed.record?.switches.some(({ to }) => to === name) === true;
+  }
+
   /** Fails with LOG_CONFLICT when somebody else switched it meanwhile. */
   async switchTo(job: string, next: Switch): Promise<void> {
     const { record, revision } = await this.#read(`${SWITCHES}.${job}`, readSwitches);

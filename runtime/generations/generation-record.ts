@@ -71,11 +71,6 @@ export function lineageOf({ name, origin }: Pick<Job, "name" | "origin">): strin
   return origin ?? name;
 }
 
-/** Whether a job has the name of that one or of a generation of it. */
-export function isOfLineage(name: string, lineage: string): boolean {
-  return name === lineage || (name.startsWith(`${lineage}-`) && /^[a-z][a-z0-9]{0,15}$/.test(name.slice(lineage.length + 1)));
-}
-
 /** `undefined` for what no build of this format wrote. */
 export function readGeneration(payload: Uint8Array): GenerationRecord | undefined {
   const record = parsed(payload) as Partial<GenerationRecord> | undefined;
