@@ -71,7 +71,7 @@ async function start(t: TestContext) {
   const source = { kind: "snapshot", manifest: {} as ShardManifest } as const;
   const found: Pick<BeginRequest, "bases" | "of"> = { of: "s", bases: [{ source, cursor: 5, last: { sequence: 4, index: 0 } }] };
   const generations = new Generations(parts);
-  const begun = (origin: Job, generation: string) => generations.begin(of(origin, generation), async () => found);
+  const begun = (origin: Job, generation: string) => generations.begin(of(origin, generation), "bytes", async () => found);
   const status = async (id: string) => (await operations.ended(id))!.status;
   const ready = async (origin: Job, generation: string): Promise<void> =>
     assert.equal(await status((await begun(origin, generation)).id), "succeeded");
