@@ -28,6 +28,7 @@ import { HistoryThreads } from "./history-threads.ts";
 import type { HistoryWorker } from "./history-worker.ts";
 import type { KeyItem } from "./key-item.ts";
 import type { IndexPiece, TouchParts } from "./key-touches.ts";
+import { OpenStates } from "./open-states.ts";
 import type { PastFold } from "./past-fold.ts";
 import { sequenceAfter } from "./time-search.ts";
 
@@ -108,6 +109,8 @@ interface Walk {
 }
 
 const OPEN_MAX = 4;
+/** Of a question whose choice is taken by others. */
+const TRIES_MAX = 8;
 /** So few are folded from wherever the nearest state is. */
 const NEAR_ENTRIES = 2_000;
 const RESTORE_MS = 4 * 60 * 60 * 1000;
@@ -115,14 +118,13 @@ const RESTORE_MS = 4 * 60 * 60 * 1000;
 export class History {
   readonly #parts: HistoryParts;
   readonly #threads: HistoryThreads;
-  /** Least recently used first. */
-  readonly #open: OpenState[] = [];
-  #opening = 0;
+  readonly #open: OpenStates<OpenState>;
   #number = 0;
 
   constructor(parts: HistoryParts) {
     this.#parts = parts;
     this.#threads = new HistoryThreads({ ...parts, start: parts.startThread, makeIdle: () => this.#leaveOther() });
+    this.#open = new OpenStates(parts.openMax ?? OPEN_MAX);
   }
 
   /** Whether a question is too long for its caller to wait for. */
@@ -162,7 +164,7 @@ export class History {
     return await this.#with(past, watch, async (state) => {
       const { id, folder, place, thread } = state;
       await thread.call("history close", (remote) => remote.close(id));
-      this.#open.splice(this.#open.indexOf(state), 1);
+      this.#open.remove(state);
       return { folder, stand: place };
     });
   }
@@ -181,13 +183,12 @@ export class History {
 
   /** Closes every environment. */
   async stop(): Promise<void> {
-    for (const state of this.#open.splice(0)) await this.#drop(state);
+    for (const state of this.#open.removeAll()) await this.#drop(state);
   }
 
   async #with<T>(past: Past, watch: FoldWatch, read: (state: OpenState, fold: PastFold) => Promise<T>): Promise<T> {
-    const { shard, target } = past;
-    const { committed, base } = await this.#bounds(shard, target);
-    const state = await this.#take(shard, base, committed.epochRoot);
+    const { target } = past;
+    const { state, committed } = await this.#take(past);
     try {
       const walk: Walk = { done: 0, total: past.entries, watch, committed, token: undefined };
       await this.#foldTo(state, target, walk);
@@ -215,15 +216,12 @@ export class History {
     const { job, partition } = shard;
     const log = this.#parts.logOf(shard);
     const { firstSequence: firstStored } = await log.bounds();
-    const mine = (state: OpenState): boolean =>
-      !state.busy && state.shard.job.name === job.name && state.shard.partition === partition && state.epochRoot === epochRoot;
-    const open = this.#open.filter(mine);
-    const choice = { open, rootFrom: await rootFrom(log, shard), firstStored };
-    const near = chooseBase(target, { ...choice, snapshots: [] });
+    const choice = { rootFrom: await rootFrom(log, shard), firstStored };
+    const near = chooseBase(target, { ...choice, open: this.#open.idle(shard, epochRoot), snapshots: [] });
     // Looking at the snapshots takes a while, and a restore longer: not for what is folded sooner.
     if (near !== undefined && (await this.#entriesTo(shard, target, near.from, end)) <= NEAR_ENTRIES) return near;
     const snapshots = (await this.#snapshots(shard)).filter((manifest) => manifest.epochRoot === epochRoot);
-    const base = chooseBase(target, { ...choice, snapshots: snapshots.map(placed) });
+    const base = chooseBase(target, { ...choice, open: this.#open.idle(shard, epochRoot), snapshots: snapshots.map(placed) });
     if (base !== undefined) return base;
     const oldest = snapshots.findLast(({ cursor }) => cursor.sequence >= firstStored);
     const from = oldest === undefined ? "no snapshot leads on from there" : `it can be asked from ${positionOf(oldest)} on`;
@@ -244,32 +242,34 @@ export class History {
     return (await sequenceAfter(this.#parts.logOf(shard), target.time, from, end)) - from;
   }
 
-  /** A state to fold on, from now on this question's own. */
-  async #take(shard: PastShard, base: Bounds["base"], epochRoot: number): Promise<OpenState> {
-    if (base.kind === "open" && !base.state.busy) {
-      const { state } = base;
-      state.busy = true;
-      this.#open.splice(this.#open.indexOf(state), 1);
-      this.#open.push(state);
-      return state;
+  /** A state to fold on, from now on this question's own. Between the choice of one and the claim to it others may come first. */
+  async #take(past: Past): Promise<{ readonly state: OpenState; readonly committed: CommittedPlace }> {
+    const { shard, target } = past;
+    for (let tries = 1; tries <= TRIES_MAX; tries++) {
+      const { committed, base } = await this.#bounds(shard, target);
+      const entries = await this.#entriesTo(shard, target, base.from, endOf(committed, target));
+      // Its caller waits for what was said to be short: what it was to go on from is another's now.
+      if (!this.isLong(past) && this.isLong({ ...past, entries })) break;
+      if (base.kind !== "open") {
+        return { committed, state: await this.#beginInPlace(shard, committed.epochRoot, base.kind === "root" ? undefined : base.manifest) };
+      }
+      if (this.#open.claim(base.state, target)) return { committed, state: base.state };
     }
-    await this.#makeRoom();
-    this.#opening++;
-    try {
-      const state = await this.#begin(shard, epochRoot, base.kind === "snapshot" ? base.manifest : undefined);
-      this.#open.push(state);
-      return state;
-    } finally {
-      this.#opening--;
-    }
+    const what = `${nameOfTarget(target, shard.partition)} of ${shard.job.name}/${shard.partition}`;
+    throw new TidemarkError("OPERATIONS_BUSY", `${what}: another question holds the state that leads there.`);
   }
 
-  async #makeRoom(): Promise<void> {
-    const max = this.#parts.openMax ?? OPEN_MAX;
-    if (this.#open.length + this.#opening < max) return;
-    const idle = this.#open.find(({ busy }) => !busy);
-    if (idle === undefined) throw new TidemarkError("OPERATIONS_BUSY", `${max} questions about the past are being answered.`);
-    await this.#forget(idle);
+  async #beginInPlace(shard: PastShard, epochRoot: number, manifest: ShardManifest | undefined): Promise<OpenState> {
+    const gone = this.#open.keepPlace();
+    if (gone === "full") throw new TidemarkError("OPERATIONS_BUSY", "As many questions about the past as may be are being answered.");
+    let state: OpenState | undefined;
+    try {
+      if (gone !== undefined) await this.#drop(gone);
+      state = await this.#begin(shard, epochRoot, manifest);
+      return state;
+    } finally {
+      this.#open.fillPlace(state);
+    }
   }
 
   async #begin(shard: PastShard, epochRoot: number, manifest: ShardManifest | undefined): Promise<OpenState> {
@@ -290,7 +290,7 @@ export class History {
 
   /** Lets the least recently used state go that lies with another build's thread and is nobody's; false when there is none. */
   async #leaveOther(): Promise<boolean> {
-    const idle = this.#open.find(({ busy, codeHash }) => !busy && codeHash !== this.#parts.codeHash);
+    const idle = this.#open.first(({ busy, codeHash }) => !busy && codeHash !== this.#parts.codeHash);
     if (idle !== undefined) await this.#forget(idle);
     return idle !== undefined;
   }
@@ -368,8 +368,7 @@ export class History {
   }
 
   async #forget(state: OpenState): Promise<void> {
-    const at = this.#open.indexOf(state);
-    if (at !== -1) this.#open.splice(at, 1);
+    this.#open.remove(state);
     await this.#drop(state);
   }
 
