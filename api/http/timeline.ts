@@ -8,7 +8,13 @@ import { explain } from "../../runtime/history/explanation.ts";
 import { planKeyHistory } from "../../runtime/history/given.ts";
 import type { FoldWatch } from "../../runtime/history/history.ts";
 import type { KeyItem } from "../../runtime/history/key-item.ts";
-import { planTimeline, readTimeline, type TimelinePage, type TimelineQuestion } from "../../runtime/history/timeline.ts";
+import {
+  planTimeline,
+  readTimeline,
+  type TimelinePage,
+  type TimelinePlace,
+  type TimelineQuestion,
+} from "../../runtime/history/timeline.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { jobOf, readPlace } from "./actor-place.ts";
 import { OperationBody } from "./operations.ts";
@@ -59,6 +65,8 @@ const ExplanationBody = Type.Object(
 );
 
 const OUTPUT_ID = /^(?<job>[a-z][a-z0-9-]*)\.(?<partition>0|[1-9]\d{0,3})\.(?<k>[1-9]\d{0,15})$/;
+
+const WITHIN = /^(?<position>[^+]+)\+(?<passed>[1-9]\d{0,14})$/;
 
 export function timelineRoutes(node: Node): readonly Route[] {
   return [
@@ -112,11 +120,17 @@ export function timelineRoutes(node: Node): readonly Route[] {
   ];
 }
 
+/** A position; `next` of a page that ends among the timers of one counts behind a "+" what was shown of it. */
 function readFrom(text: string | undefined, partition: number): TimelineQuestion["from"] {
   if (text === undefined) return { sequence: 1, index: 0 };
-  const position = parsePosition(text);
-  if (position?.partition === partition) return { sequence: Math.max(1, position.sequence), index: position.index };
+  const { position: place = text, passed = "0" } = WITHIN.exec(text)?.groups ?? {};
+  const position = parsePosition(place);
+  if (position?.partition === partition) return { sequence: Math.max(1, position.sequence), index: position.index, passed: Number(passed) };
   throw new TidemarkError("INPUT_INVALID", `from: "${text.slice(0, 64)}" is no position of this key's partition, like ${partition}:594.0.`);
+}
+
+function formatPlace(partition: number, { sequence, index, passed = 0 }: TimelinePlace): string {
+  return `${formatPosition(partition, sequence, index)}${passed > 0 ? `+${passed}` : ""}`;
 }
 
 function pageBody({ shard, states }: TimelineQuestion, type: string, { items, next }: TimelinePage) {
@@ -124,7 +138,7 @@ function pageBody({ shard, states }: TimelineQuestion, type: string, { items, ne
   const ofType = items.filter((item) => !("actor" in item) || item.actor === type || item.actor === "");
   return {
     items: ofType.map((item) => itemBody(job.name, partition, states, item)),
-    next: next === undefined ? null : formatPosition(partition, next.sequence, next.index),
+    next: next === undefined ? null : formatPlace(partition, next),
   };
 }
 

@@ -37,7 +37,8 @@ export function isBehind(cursor: Cursor, { sequence, index }: { readonly sequenc
 export function leadsTo(place: HistoricPlace, target: HistoricTarget): boolean {
   if (target.kind === "log-time") return place.processingTime <= target.time;
   if (target.kind === "event-time") return place.watermark === undefined || place.watermark < target.time;
-  const { sequence, index } = lastFolded(place);
+  // Among the timers of an event it is past whatever comes before that one.
+  const { sequence, index } = place.cursor.phase === "timers" ? place.cursor : lastFolded(place);
   return sequence < target.sequence || (sequence === target.sequence && index <= target.index);
 }
 

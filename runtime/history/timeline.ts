@@ -1,15 +1,22 @@
 /** The timeline of a key: what became of it, from a place of its log on, in pages. */
 
-import { lastFolded } from "./historic-target.ts";
+import { isBehind, lastFolded } from "./historic-target.ts";
 import type { FoldWatch, History, Past, PastShard } from "./history.ts";
 import type { KeyItem } from "./key-item.ts";
 import { type TouchedSpan, touchedSpans } from "./key-touches.ts";
+
+/** A position, and how many items of it lie before: millions of timers may fire at one. */
+export interface TimelinePlace {
+  readonly sequence: number;
+  readonly index: number;
+  readonly passed?: number;
+}
 
 export interface TimelineQuestion {
   readonly shard: PastShard;
   readonly token: string;
   /** The first place that is wanted. */
-  readonly from: { readonly sequence: number; readonly index: number };
+  readonly from: TimelinePlace;
   readonly limit: number;
   readonly states: boolean;
 }
@@ -17,7 +24,7 @@ export interface TimelineQuestion {
 export interface TimelinePage {
   readonly items: readonly KeyItem[];
   /** Where to go on; `undefined` at the end of what the shard has committed. */
-  readonly next: { readonly sequence: number; readonly index: number } | undefined;
+  readonly next: TimelinePlace | undefined;
 }
 
 export interface TimelinePlan {
@@ -54,16 +61,58 @@ export async function readTimeline(
   return await history.visit(past, watch, async (fold) => {
     await fold.look(token);
     if (states) await fold.showStates();
-    const items: KeyItem[] = [];
+    const page = new Page(from, limit);
     for (const { to } of spans) {
-      const found = await fold.foldTo({ kind: "position", sequence: to, index: WHOLE_ENTRY }, limit - items.length);
-      items.push(...found.filter((item) => item.sequence > from.sequence || (item.sequence === from.sequence && item.index >= from.index)));
-      if (items.length >= limit) break;
+      // It rests behind as many items as are wanted, and some of them may lie before the page.
+      for (let found = -1; found !== 0 && page.left > 0 && fold.stand.cursor.sequence <= to; ) {
+        const items = await fold.foldTo({ kind: "position", sequence: to, index: WHOLE_ENTRY }, page.left);
+        page.add(items);
+        found = items.length;
+      }
+      if (page.left <= 0) break;
     }
+    const { items } = page;
+    const last = items.at(-1);
+    if (page.left <= 0 && last !== undefined && !isBehind(fold.stand.cursor, last)) return { items, next: page.within(last) };
     const { sequence, index } = lastFolded(fold.stand);
     const inEntry = fold.stand.cursor.sequence === sequence;
     const next = inEntry ? { sequence, index: index + 1 } : { sequence: sequence + 1, index: 0 };
-    const more = inEntry || (next.sequence < end && (items.length >= limit || spans.length >= limit));
+    const more = inEntry || (next.sequence < end && (page.left <= 0 || spans.length >= limit));
     return { items, next: more ? next : undefined };
   });
+}
+
+/** Gathers the items of a page. */
+class Page {
+  readonly items: KeyItem[] = [];
+  readonly #from: TimelinePlace;
+  readonly #limit: number;
+  #toPass: number;
+
+  constructor(from: TimelinePlace, limit: number) {
+    this.#from = from;
+    this.#limit = limit;
+    this.#toPass = from.passed ?? 0;
+  }
+
+  get left(): number {
+    return this.#limit - this.items.length;
+  }
+
+  add(items: readonly KeyItem[]): void {
+    for (const item of items) {
+      const { sequence, index } = this.#from;
+      const at = item.sequence - sequence || item.index - index;
+      if (at < 0) continue;
+      if (at === 0 && this.#toPass > 0) this.#toPass--;
+      else this.items.push(item);
+    }
+  }
+
+  /** Behind the last item, where more of its position lie ahead. */
+  within({ sequence, index }: KeyItem): TimelinePlace {
+    const begun = sequence === this.#from.sequence && index === this.#from.index ? (this.#from.passed ?? 0) : 0;
+    const shown = this.items.filter((item) => item.sequence === sequence && item.index === index).length;
+    return { sequence, index, passed: begun + shown };
+  }
 }

@@ -1,0 +1,56 @@
+/** The pages of a timeline together show every item once, however many lie at one position. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KeyItem } from "../../runtime/history/key-item.ts";
+import { planTimeline, readTimeline, type TimelinePlace } from "../../runtime/history/timeline.ts";
+import { TestLog } from "../support/entries.ts";
+import { everythingJob } from "../support/everything-app.ts";
+import { type QuestionsWorld, questionsWorld, watching } from "../support/questions-world.ts";
+
+const job = everythingJob(1);
+
+/** Alarms that all fire with the entry behind them, and of a batch with its second event. */
+function alarms(events: number, each: number, last: "event" | "batch"): TestLog {
+  const log = new TestLog(job.log);
+  for (let e = 0; e < events; e++) {
+    const acts = Array.from({ length: each }, (_, i) => ({ do: "alarm", id: `x${e}-${i}`, at: 1_000 }));
+    log.event({ id: `e${e}`, key: "a", type: "run", data: { acts, later: [] } }, 1);
+  }
+  const data = { acts: [], later: [] };
+  if (last === "event") log.event({ id: "last", key: "a", type: "run", data }, 60_000);
+  else
+    log.batch(
+      ["l0", "l1"].map((id) => ({ id, key: "a", type: "run", data })),
+      60_000,
+    );
+  log.event({ id: "end", key: "a", type: "run", data }, 1);
+  return log;
+}
+
+async function pagesOf({ history, shard }: QuestionsWorld, limit: number): Promise<KeyItem[][]> {
+  const pages: KeyItem[][] = [];
+  for (let from: TimelinePlace | undefined = { sequence: 1, index: 0 }; from !== undefined; ) {
+    assert.ok(pages.length < 100, "the pages do not end");
+    const question = { shard, token: "a", from, limit, states: false };
+    const plan = await planTimeline(history, question);
+    if (plan === undefined) break;
+    const { items, next } = await readTimeline(history, question, plan, watching());
+    pages.push([...items]);
+    from = next;
+  }
+  return pages;
+}
+
+for (const last of ["event", "batch"] as const) {
+  test(`a page that ends among the timers of one ${last} is gone on from there`, async (t) => {
+    const log = alarms(10, 150, last);
+    const world = await questionsWorld(t, log, job);
+    const whole = (await pagesOf(world, 100_000)).flat();
+    const paged = await pagesOf(world, 20);
+    assert.ok(whole.filter(({ kind }) => kind === "timer").length >= 1_500);
+    assert.ok(paged.length > 2);
+    assert.ok(paged.every((page) => page.length <= 20 + 1_000));
+    assert.deepEqual(paged.flat(), whole);
+    await world.history.stop();
+  });
+}
