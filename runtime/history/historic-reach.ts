@@ -26,9 +26,12 @@ export function refuseAhead({ job, partition }: PastShard, target: HistoricTarge
   }
 }
 
-/** The first entry that must not be begun: of one that the shard has begun, what it has folded may be asked for. */
+/**
+ * The first entry that must not be begun: of one that the shard has begun, what it has folded may be asked for. Of a time
+ * nobody knows before it is folded whether it lies within that.
+ */
 export function endOf({ sequence, index }: CommittedPlace, { kind }: HistoricTarget): number {
-  return index > 0 && kind !== "log-time" ? sequence + 1 : sequence;
+  return index > 0 && kind === "position" ? sequence + 1 : sequence;
 }
 
 /** First entry of the history; `undefined` when it does not begin with nothing, or nobody can tell any more. */

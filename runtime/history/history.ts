@@ -328,21 +328,21 @@ export class History {
       walk.done += step.folded;
       items.push(...step.items);
       if (step.stand !== undefined) state.place = step.stand;
-      if (step.result === "end") await this.#atEnd(state.shard, target, end);
+      if (step.result === "end") await this.#atEnd(state, target, end);
       if (step.result === "reached" || step.result === "end") return items;
       if (step.result === "other-code") await this.#handOver(state, walk.token);
     }
   }
 
-  /** All that the shard has folded is folded. Of a log time: unless more of that time lies behind, this is its state. */
-  async #atEnd(shard: PastShard, target: HistoricTarget, end: number): Promise<void> {
-    const { job, partition } = shard;
-    if (target.kind !== "log-time") return;
-    const next = await this.#parts.logOf(shard).firstOn(">", end);
-    if (next === undefined || next.logTime > target.time) return;
+  /** All that the shard has folded is folded. Of a time: unless what lies behind belongs to it, this is its state. */
+  async #atEnd({ shard, place }: OpenState, target: HistoricTarget, end: number): Promise<void> {
+    if (target.kind === "position") return;
+    if (target.kind === "event-time" && place.watermark !== undefined && place.watermark >= target.time) return;
+    const next = target.kind === "event-time" ? undefined : await this.#parts.logOf(shard).firstOn(">", end);
+    if (target.kind === "log-time" && (next === undefined || next.logTime > target.time)) return;
     throw new TidemarkError(
       "NOT_YET",
-      `${job.name}/${partition} has entries of before ${formatInstant(target.time)} that it has not folded.`,
+      `${shard.job.name}/${shard.partition} has not folded all entries that make up ${nameOfTarget(target, shard.partition)}.`,
     );
   }
 

@@ -1,9 +1,16 @@
 /** Questions about the past that run at once each get the state of their own moment. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { META_ROW } from "../../actors/fold/keys.ts";
+import { readMeta } from "../../actors/fold/meta.ts";
 import meter from "../../actors/meter/meter.ts";
+import { isTidemarkError } from "../../runtime/errors.ts";
 import { lastFolded } from "../../runtime/history/historic-target.ts";
+import type { CommittedPlace } from "../../runtime/node/state-reader.ts";
+import { foldHistory } from "../../runtime/replay/fold-history.ts";
+import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import { T0, TestLog } from "../support/entries.ts";
+import { everythingJob } from "../support/everything-app.ts";
 import { type QuestionsWorld, questionsWorld, standIn, watching } from "../support/questions-world.ts";
 
 function events(count: number): TestLog {
@@ -104,5 +111,46 @@ test("a question whose state another one holds folds no more than its caller wai
   assert.equal(lastFolded(standIn(await answer)).sequence, 52);
   // Asked again it is what it now costs.
   assert.ok(!world.history.isLong(await world.history.past(shard, { kind: "position", sequence: 53, index: 0 })));
+  await world.history.stop();
+});
+
+test("as of an event time waits for the entry that lifts the watermark to it", async (t) => {
+  const job = everythingJob(1);
+  const log = new TestLog(job.log);
+  for (const key of ["a", "b", "c"]) {
+    log.event({ id: `e${key}`, key, type: "run", time: T0, data: { acts: [{ do: "tick", id: "x", at: 1_000 }], later: [] } }, 1);
+  }
+  log.event({ id: "lift", key: "a", type: "run", time: T0 + 600_000, data: { acts: [], later: [] } }, 1);
+  // What the shard commits, unit by unit: the watermark is there as soon as the timers below it begin to fire.
+  const store = new MemoryStore();
+  let committed: CommittedPlace | undefined;
+  const places: CommittedPlace[] = [];
+  const note = (): void => {
+    const row = store.get(META_ROW);
+    if (row === undefined) return;
+    const { cursor, watermark } = readMeta(row)!;
+    if (cursor.sequence >= 4) places.push({ sequence: cursor.sequence, index: cursor.index, epochRoot: 0, watermark, position: "0:3.0" });
+  };
+  foldHistory({ ...log.history(job), store }, { commitEveryUnits: 1 }, note);
+  note();
+  const world = await questionsWorld(t, log, job, { committed: async () => committed });
+  const time = T0 + 300_000;
+  assert.ok(places.some(({ sequence, watermark }) => sequence === 4 && watermark !== undefined && watermark >= time));
+  const told: string[] = [];
+  for (committed of places) {
+    try {
+      const past = await world.history.past(world.shard, { kind: "event-time", time });
+      const { watermark } = standIn(await world.history.actor(past, "first", "a", watching()));
+      assert.ok(watermark !== undefined && watermark >= time);
+      told.push("answered");
+    } catch (error) {
+      assert.ok(isTidemarkError(error, "NOT_YET"), String(error));
+      told.push("not yet");
+    }
+  }
+  assert.deepEqual(
+    told,
+    places.map(({ sequence }) => (sequence === 4 ? "not yet" : "answered")),
+  );
   await world.history.stop();
 });
