@@ -24,7 +24,7 @@ import type { ShardStore } from "../store/shard-store.ts";
 import { HistoricFold, type StepResult } from "./historic-fold.ts";
 import { type HistoricPlace, type HistoricTarget, lastFolded } from "./historic-target.ts";
 import type { KeyItem } from "./key-item.ts";
-import { KeyLook, type StatesAround } from "./key-look.ts";
+import { KeyLook, type LookNotes, type StatesAround } from "./key-look.ts";
 
 /** A shard whose past is asked for, and the scratch environment that its state of then lies in. */
 export interface HistoricShard {
@@ -135,13 +135,18 @@ export class HistoricStates {
     return { result, items, folded: fold.folded - before, stand: result === "more" ? undefined : standOf(fold) };
   }
 
-  /** From here on a key is looked at, or with no token none. The state is at rest. */
-  async look(id: string, token: string | undefined): Promise<void> {
+  /** From here on a key is looked at, or with no token none; `before`: by whoever folded up to here. The state is at rest. */
+  async look(id: string, token: string | undefined, before?: LookNotes): Promise<void> {
     const opened = this.#find(id);
     const { fold, store, shard } = opened;
     opened.look = undefined;
     if (token === undefined) await fold.observe(undefined);
-    else opened.look = await KeyLook.begin(fold, store, opened.job, { job: shard.job, partition: shard.partition, token });
+    else opened.look = await KeyLook.begin(fold, store, opened.job, { job: shard.job, partition: shard.partition, token }, before);
+  }
+
+  /** Of the key that is looked at, if any. */
+  notes(id: string): LookNotes | undefined {
+    return this.#find(id).look?.notes;
   }
 
   /** From here on with its states; around the unit that writes the output `k`, if given, whole. */

@@ -16,7 +16,7 @@ import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogu
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import { type HistoricShard, type HistoricStand, HistoricStates, type HistoricStep, type RecordFact } from "./historic-states.ts";
 import type { HistoricTarget } from "./historic-target.ts";
-import type { StatesAround } from "./key-look.ts";
+import type { LookNotes, StatesAround } from "./key-look.ts";
 
 export interface HistorySetup {
   readonly app: string;
@@ -34,7 +34,8 @@ export interface HistoryWorker {
   snapshots(job: string, partition: number): Promise<Outcome<readonly ShardManifest[]>>;
   begin(shard: HistoricShard, base?: ShardManifest): Promise<Outcome<HistoricStand>>;
   step(id: string, target: HistoricTarget, end: number, itemsMax?: number): Promise<Outcome<HistoricStep>>;
-  look(id: string, token: string | undefined): Promise<Outcome<void>>;
+  look(id: string, token: string | undefined, before?: LookNotes): Promise<Outcome<void>>;
+  notes(id: string): Promise<Outcome<LookNotes | undefined>>;
   showStates(id: string, k: number | undefined): Promise<Outcome<void>>;
   around(id: string): Promise<Outcome<StatesAround | undefined>>;
   records(id: string, names: readonly string[]): Promise<Outcome<readonly RecordFact[]>>;
@@ -64,7 +65,8 @@ async function main(setup: HistorySetup): Promise<void> {
     snapshots: (job, partition) => outcomeOf(async () => await states!.snapshots(job, partition)),
     begin: (shard, base) => outcomeOf(async () => await states!.begin(shard, base)),
     step: (id, target, end, itemsMax) => outcomeOf(async () => await states!.step(id, target, end, itemsMax)),
-    look: (id, token) => outcomeOf(async () => await states!.look(id, token)),
+    look: (id, token, before) => outcomeOf(async () => await states!.look(id, token, before)),
+    notes: (id) => outcomeOf(async () => states!.notes(id)),
     showStates: (id, k) => outcomeOf(async () => states!.showStates(id, k)),
     around: (id) => outcomeOf(async () => states!.around(id)),
     records: (id, names) => outcomeOf(async () => states!.records(id, names)),

@@ -104,8 +104,6 @@ interface Walk {
   readonly total: number;
   readonly watch: FoldWatch;
   readonly committed: CommittedPlace;
-  /** Of the key that is looked at. */
-  token: string | undefined;
 }
 
 const OPEN_MAX = 4;
@@ -190,7 +188,7 @@ export class History {
     const { target } = past;
     const { state, committed } = await this.#take(past);
     try {
-      const walk: Walk = { done: 0, total: past.entries, watch, committed, token: undefined };
+      const walk: Walk = { done: 0, total: past.entries, watch, committed };
       await this.#foldTo(state, target, walk);
       return await read(state, this.#foldOf(state, walk));
     } catch (error) {
@@ -304,10 +302,7 @@ export class History {
         return state.place;
       },
       foldTo: (target, itemsMax) => this.#foldTo(state, target, walk, itemsMax),
-      async look(token) {
-        walk.token = token;
-        await ask("look", (remote) => remote.look(id, token));
-      },
+      look: (token) => ask("look", (remote) => remote.look(id, token)),
       showStates: (k) => ask("show states", (remote) => remote.showStates(id, k)),
       around: () => ask("around", (remote) => remote.around(id)),
       actor: (type, token) => ask("historic actor", (remote) => remote.actor(id, type, token)),
@@ -330,7 +325,7 @@ export class History {
       if (step.stand !== undefined) state.place = step.stand;
       if (step.result === "end") await this.#atEnd(state, target, end);
       if (step.result === "reached" || step.result === "end") return items;
-      if (step.result === "other-code") await this.#handOver(state, walk.token);
+      if (step.result === "other-code") await this.#handOver(state);
     }
   }
 
@@ -346,8 +341,8 @@ export class History {
     );
   }
 
-  /** Gives a state to the thread whose code folds what follows. */
-  async #handOver(state: OpenState, token: string | undefined): Promise<void> {
+  /** Gives a state, and what the look at it has come to, to the thread whose code folds what follows. */
+  async #handOver(state: OpenState): Promise<void> {
     const { shard, place, id, folder } = state;
     const { epoch } = place;
     const app = await this.#parts.appOf(epoch);
@@ -355,6 +350,7 @@ export class History {
       const what = `${shard.job.name}/${shard.partition}: what follows entry ${epoch.sequence}`;
       throw new TidemarkError("CODE_UNAVAILABLE", `${what} was folded by version ${epoch.version}, which this build is not.`);
     }
+    const notes = outcomeValue(await state.thread.call("notes", (remote) => remote.notes(id)));
     await state.thread.call("history close", (remote) => remote.close(id));
     // Given back first: two questions that wait for a third thread would hold up each other.
     this.#threads.release(state.thread);
@@ -364,7 +360,7 @@ export class History {
     state.codeHash = epoch.codeHash;
     const { job, partition, partitions } = shard;
     state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
-    if (token !== undefined) outcomeValue(await next.call("look", (remote) => remote.look(id, token)));
+    if (notes !== undefined) outcomeValue(await next.call("look", (remote) => remote.look(id, notes.token, notes)));
   }
 
   async #forget(state: OpenState): Promise<void> {

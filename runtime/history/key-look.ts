@@ -8,13 +8,22 @@ import type { ShardStore } from "../store/shard-store.ts";
 import type { HistoricFold, StepBounds, StepResult } from "./historic-fold.ts";
 import { type HistoricTarget, isBehind } from "./historic-target.ts";
 import type { KeyItem } from "./key-item.ts";
-import { KeyWatch, type NotedRecord, type WatchedKey } from "./key-watch.ts";
+import { KeyWatch, type NotedRecord, type WatchedKey, type WatchNotes } from "./key-watch.ts";
 import { changesBetween, type KeyStates } from "./state-changes.ts";
 
 /** Before and behind the unit that wrote an output. */
 export interface StatesAround {
   readonly before: KeyStates;
   readonly after: KeyStates;
+}
+
+/** What a look has come to, for the one that goes on behind it in another thread. */
+export interface LookNotes {
+  readonly token: string;
+  readonly watch: WatchNotes;
+  readonly states: boolean;
+  readonly wanted: number | undefined;
+  readonly around: StatesAround | undefined;
 }
 
 /** Of items at one position: beyond so many more than wanted the rest is left for later all the same. */
@@ -35,20 +44,22 @@ export class KeyLook {
   /** The last entry before the look. */
   readonly since: number;
 
-  private constructor(fold: HistoricFold, store: ShardStore, job: Job, key: WatchedKey) {
+  private constructor(fold: HistoricFold, store: ShardStore, job: Job, key: WatchedKey, before: LookNotes | undefined) {
     this.#fold = fold;
-    this.#watch = new KeyWatch(key);
+    this.#watch = new KeyWatch(key, before?.watch);
     this.#rows = new ActorRows(job, store);
     this.#job = job;
     this.#token = key.token;
     this.since = fold.meta.last.sequence;
   }
 
-  /** The fold is at rest, and looked at from there on. */
-  static async begin(fold: HistoricFold, store: ShardStore, job: Job, key: WatchedKey): Promise<KeyLook> {
-    const look = new KeyLook(fold, store, job, key);
+  /** The fold is at rest, and looked at from there on; `before`: by whoever looked at it up to there. */
+  static async begin(fold: HistoricFold, store: ShardStore, job: Job, key: WatchedKey, before?: LookNotes): Promise<KeyLook> {
+    const look = new KeyLook(fold, store, job, key, before);
     look.#watch.fold = fold;
     await fold.observe({ observer: look.#watch, calls: look.#watch, betweenUnits: () => look.#betweenUnits() });
+    if (before?.states === true) look.showStates(before.wanted);
+    look.around = before?.around;
     return look;
   }
 
@@ -56,6 +67,12 @@ export class KeyLook {
   showStates(output?: number): void {
     this.#states = this.#read();
     this.#wanted = output;
+  }
+
+  /** The fold is at rest, and nothing is left to take. */
+  get notes(): LookNotes {
+    const { notes } = this.#watch;
+    return { token: this.#token, watch: notes, states: this.#states !== undefined, wanted: this.#wanted, around: this.around };
   }
 
   /** As HistoricFold.step; it also rests behind `itemsMax` items, when nothing more can come at their position. */

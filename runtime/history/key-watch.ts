@@ -17,6 +17,13 @@ import type { Meta } from "../../actors/fold/meta.ts";
 import { primitives } from "../primitives.ts";
 import type { ItemCall, ItemOf, ItemOutput, KeyItem } from "./key-item.ts";
 
+/** What a watch has noted of a key, for the one that goes on behind it in another thread. */
+export interface WatchNotes {
+  readonly records: readonly NotedRecord[];
+  readonly waiting: readonly (readonly [string, CallRecord])[];
+  readonly deadLetters: readonly string[];
+}
+
 export interface WatchedKey {
   readonly job: string;
   readonly partition: number;
@@ -51,12 +58,21 @@ export class KeyWatch implements FoldObserver, CallWatch {
   /** Asked for by the unit in hand, by the row. */
   readonly #asked = new Map<string, CallRecord>();
   /** Calls of the key that wait, in the order in which they were asked for. */
-  readonly #waiting = new Map<string, CallRecord>();
+  readonly #waiting: Map<string, CallRecord> = new Map();
   /** Ids of the key's dead letters, in order. */
   readonly #deadLetters: string[] = [];
 
-  constructor(key: WatchedKey) {
+  constructor(key: WatchedKey, before?: WatchNotes) {
     this.#key = key;
+    if (before === undefined) return;
+    this.records = [...before.records];
+    this.#waiting = new Map(before.waiting);
+    this.#deadLetters = [...before.deadLetters];
+  }
+
+  /** Between two units. */
+  get notes(): WatchNotes {
+    return { records: this.records, waiting: [...this.#waiting], deadLetters: this.#deadLetters };
   }
 
   event({ token, index, watermark, ...event }: SeenEvent): void {

@@ -13,6 +13,7 @@ import type { HistoryWorker } from "../../runtime/history/history-worker.ts";
 import { KeyLook } from "../../runtime/history/key-look.ts";
 import type { MemoryPartitionLog } from "../../runtime/log/memory-partition-log.ts";
 import type { CommittedPlace } from "../../runtime/node/state-reader.ts";
+import type { EpochPlan } from "../../runtime/shard/epochs.ts";
 import type { ShardManifest } from "../../runtime/snapshots/manifest.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
@@ -25,6 +26,8 @@ export interface QuestionsParts extends Partial<HistoryParts> {
   readonly committed?: () => Promise<CommittedPlace | undefined>;
   /** Builds by their code hash; default the one of `identityFor`. */
   readonly builds?: readonly CodeIdentity[];
+  /** Where the history begins; default an epoch that is told behind the last entry. */
+  readonly root?: EpochPlan;
   readonly snapshots?: readonly ShardManifest[];
   /** Awaited before a step. */
   readonly beforeStep?: () => Promise<void>;
@@ -46,13 +49,12 @@ export interface QuestionsWorld {
   begun: number;
 }
 
-/** The history's root epoch is told behind the last entry: it begins with the first. */
 export async function questionsWorld(t: TestContext, test: TestLog, job: Job, parts: QuestionsParts = {}): Promise<QuestionsWorld> {
   const folder = mkdtempSync(join(tmpdir(), "tidemark-questions-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const log = await memoryLogOf(test.entries);
-  const { builds = [identityFor(job)], snapshots = [], beforeStep, ...rest } = parts;
-  await log.append(`${job.log}.p0.j.${job.name}.epoch`, Buffer.from(writeEpoch(builds[0]!, 0, 1)));
+  const { builds = [identityFor(job)], snapshots = [], beforeStep, root, ...rest } = parts;
+  if (root === undefined) await log.append(`${job.log}.p0.j.${job.name}.epoch`, Buffer.from(writeEpoch(builds[0]!, 0, 1)));
   const last = test.entries.length;
   const stores = new Map<string, ShardStore>();
   const opened = new Map<string, Opened>();
@@ -63,7 +65,11 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
       const store = stores.get(id) ?? new MemoryStore();
       stores.set(id, store);
       world.begun++;
-      const fold = await openPast({ ...job, version: identity.version }, log, { store, identity });
+      const fold = await openPast({ ...job, version: identity.version }, log, {
+        store,
+        identity,
+        ...(root === undefined ? {} : { begin: async () => root }),
+      });
       const one: Opened = { fold, store, look: undefined };
       mine.set(id, one);
       opened.set(id, one);
@@ -81,13 +87,14 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
           await beforeStep?.();
           return await stepOf(mine.get(id)!, target, end, itemsMax);
         }),
-      look: (id, token) =>
+      look: (id, token, before) =>
         outcomeOf(async () => {
           const one = mine.get(id)!;
           one.look = undefined;
           if (token === undefined) await one.fold.observe(undefined);
-          else one.look = await KeyLook.begin(one.fold, one.store, job, { job: job.name, partition: 0, token });
+          else one.look = await KeyLook.begin(one.fold, one.store, job, { job: job.name, partition: 0, token }, before);
         }),
+      notes: (id) => outcomeOf(async () => structuredClone(mine.get(id)!.look?.notes)),
       showStates: (id, k) => outcomeOf(async () => mine.get(id)!.look!.showStates(k)),
       around: (id) => outcomeOf(async () => mine.get(id)!.look?.around),
       records: () => outcomeOf(async () => []),
@@ -108,7 +115,13 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
     appOf: async ({ codeHash }) => codeHash,
     startThread: async (codeHash) => threads.get(codeHash)!,
     logOf: () => log,
-    committed: async () => ({ sequence: last + 1, index: 0, epochRoot: 0, watermark: T0 + 1e12, position: `0:${last}.0` }),
+    committed: async () => ({
+      sequence: last + 1,
+      index: 0,
+      epochRoot: root?.root.sequence ?? 0,
+      watermark: T0 + 1e12,
+      position: `0:${last}.0`,
+    }),
     touches: async () => ({ sequences: [], whole: true, covered: [] }),
     entriesMax: 100_000,
     ...rest,
