@@ -4,8 +4,7 @@ import { readKey } from "../../actors/model/key.ts";
 import { formatPosition, parsePosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
-import { explain } from "../../runtime/history/explanation.ts";
-import { planKeyHistory } from "../../runtime/history/given.ts";
+import { explain, planExplanation } from "../../runtime/history/explanation.ts";
 import type { FoldWatch } from "../../runtime/history/history.ts";
 import type { KeyItem } from "../../runtime/history/key-item.ts";
 import {
@@ -45,6 +44,13 @@ const TimelineItem = Type.Object(
   { additionalProperties: true },
 );
 
+const TimelineBody = Type.Object({
+  ...listOf(TimelineItem).properties,
+  complete: Type.Optional(
+    Type.Literal(false, { description: "The log was trimmed: without `from` it begins where the log can still be folded from." }),
+  ),
+});
+
 const ExplanationBody = Type.Object(
   {
     output: CloudEvent,
@@ -56,7 +62,9 @@ const ExplanationBody = Type.Object(
     handler: Type.Union([Text, Type.Null()]),
     cause: Type.Unknown({ description: "The event, timer, result or redrive that its handler was called for." }),
     inputs: Type.Array(Type.Unknown(), { description: "What the key had been given up to there: replayed alone, they give the output." }),
-    complete: Type.Boolean({ description: "False when there were more inputs than are shown." }),
+    complete: Type.Boolean({
+      description: "False when there were more inputs than are shown, or may have been before what the log still has.",
+    }),
     state: Type.Unknown({ description: "By actor and cell: `before` and `after`." }),
     references: Type.Array(Type.Unknown()),
     calls: Type.Array(Type.Unknown()),
@@ -81,7 +89,7 @@ export function timelineRoutes(node: Node): readonly Route[] {
         from: Type.Optional(Type.String({ description: "The first position wanted; default the beginning." })),
         state: Type.Optional(Type.Union([Type.Literal("true"), Type.Literal("false")], { description: "With what each changed." })),
       }),
-      answers: { 200: listOf(TimelineItem), 202: OperationBody },
+      answers: { 200: TimelineBody, 202: OperationBody },
       handle: async ({ params, query, who, signal }) => {
         const running = jobOf(node, params.type!);
         const { place, token } = readPlace(node, running, params.key!);
@@ -109,9 +117,9 @@ export function timelineRoutes(node: Node): readonly Route[] {
       answers: { 200: ExplanationBody, 202: OperationBody },
       handle: async ({ params, who, signal }) => {
         const { output, chain, question } = await findOutput(node, params.id!);
-        const past = await planKeyHistory(node.history, question);
-        return await answerNowOrLater(node, past, { who, signal }, async (watch) => {
-          const explanation = await explain(node.history, question, past, watch);
+        const plan = await planExplanation(node.history, question);
+        return await answerNowOrLater(node, plan.past, { who, signal }, async (watch) => {
+          const explanation = await explain(node.history, question, plan, watch);
           const { job } = question.shard;
           return { output, position: output.position, job: job.name, version: output.jobversion, chain, ...explanation };
         });
@@ -122,7 +130,7 @@ export function timelineRoutes(node: Node): readonly Route[] {
 
 /** A position; `next` of a page that ends among the timers of one counts behind a "+" what was shown of it. */
 function readFrom(text: string | undefined, partition: number): TimelineQuestion["from"] {
-  if (text === undefined) return { sequence: 1, index: 0 };
+  if (text === undefined) return undefined;
   const { position: place = text, passed = "0" } = WITHIN.exec(text)?.groups ?? {};
   const position = parsePosition(place);
   if (position?.partition === partition) return { sequence: Math.max(1, position.sequence), index: position.index, passed: Number(passed) };
@@ -133,12 +141,13 @@ function formatPlace(partition: number, { sequence, index, passed = 0 }: Timelin
   return `${formatPosition(partition, sequence, index)}${passed > 0 ? `+${passed}` : ""}`;
 }
 
-function pageBody({ shard, states }: TimelineQuestion, type: string, { items, next }: TimelinePage) {
+function pageBody({ shard, states }: TimelineQuestion, type: string, { items, next, complete }: TimelinePage) {
   const { job, partition } = shard;
   const ofType = items.filter((item) => !("actor" in item) || item.actor === type || item.actor === "");
   return {
     items: ofType.map((item) => itemBody(job.name, partition, states, item)),
     next: next === undefined ? null : formatPlace(partition, next),
+    ...(complete ? {} : { complete }),
   };
 }
 

@@ -8,6 +8,7 @@ import type { RecordFact } from "./historic-states.ts";
 import type { FoldWatch, History, Past } from "./history.ts";
 import { type KeyStep, keySteps, recordNames } from "./key-history.ts";
 import type { KeyItem } from "./key-item.ts";
+import { touchedSpans } from "./key-touches.ts";
 import type { KeyStates } from "./state-changes.ts";
 import { WHOLE_ENTRY } from "./timeline.ts";
 
@@ -23,7 +24,7 @@ export interface Explanation {
   readonly handler: string | null;
   /** What the key had been given up to there, in order; at most the last 10,000. */
   readonly inputs: readonly KeyStep[];
-  /** False when there was more. */
+  /** False when there was more, or may have been before what the log still has. */
   readonly complete: boolean;
   readonly state: { readonly before: KeyStates; readonly after: KeyStates } | null;
   readonly references: readonly Readonly<Record<string, unknown>>[];
@@ -34,7 +35,28 @@ export interface Explanation {
 const INPUTS_MAX = 10_000;
 const SPANS_MAX = 1_000_000;
 
-export async function explain(history: History, question: OutputQuestion, past: Past, watch: FoldWatch): Promise<Explanation> {
+export interface ExplanationPlan {
+  readonly past: Past;
+  /** Nothing of the history lies before it. */
+  readonly whole: boolean;
+}
+
+/** How much it takes: from the first entry that the log still has of the key. Throws as History.past does. */
+export async function planExplanation(history: History, { shard, token, position }: OutputQuestion): Promise<ExplanationPlan> {
+  const touches = await history.touchesOf(shard, token);
+  const { sequence, whole } = (await history.start(shard)) ?? { sequence: 1, whole: true };
+  const first = touches === undefined ? undefined : (await touchedSpans(touches, sequence, 1))[0];
+  const from = Math.min(first?.from ?? sequence, position.sequence);
+  const past = await history.past(shard, { kind: "position", sequence: from - 1, index: WHOLE_ENTRY });
+  return { past: { ...past, entries: past.entries + position.sequence + 1 - from }, whole };
+}
+
+export async function explain(
+  history: History,
+  question: OutputQuestion,
+  { past, whole }: ExplanationPlan,
+  watch: FoldWatch,
+): Promise<Explanation> {
   const { shard, token, k, position } = question;
   return await history.visit(past, watch, async (fold) => {
     await fold.look(token);
@@ -56,7 +78,7 @@ export async function explain(history: History, question: OutputQuestion, past: 
       cause: item === undefined ? null : causeOf(shard.partition, item, known),
       handler: item?.outputs.find((output) => output.k === k)?.handler ?? null,
       inputs: keySteps(shard.partition, known, records),
-      complete: dropped === 0,
+      complete: whole && dropped === 0,
       state: (await fold.around()) ?? null,
       references: item === undefined ? [] : referencesOf(item, records),
       calls: callsOf(shard.partition, known),

@@ -25,6 +25,7 @@ import type { HistoricStand } from "./historic-states.ts";
 import { type HistoricTarget, nameOfTarget } from "./historic-target.ts";
 import type { HistoryThread } from "./history-thread.ts";
 import { HistoryThreads } from "./history-threads.ts";
+import { type HistoryStart, startOf } from "./history-start.ts";
 import type { HistoryWorker } from "./history-worker.ts";
 import type { KeyItem } from "./key-item.ts";
 import type { IndexPiece, TouchParts } from "./key-touches.ts";
@@ -179,6 +180,16 @@ export class History {
     };
   }
 
+  /** From where on entries can be folded; `undefined` when nothing leads on from what the log still has, or nothing is committed. */
+  async start(shard: PastShard): Promise<HistoryStart | undefined> {
+    const committed = await this.#parts.committed(shard);
+    if (committed === undefined) return undefined;
+    const log = this.#parts.logOf(shard);
+    const { firstSequence } = await log.bounds();
+    const whole = startOf(await rootFrom(log, shard), firstSequence, []);
+    return whole ?? startOf(undefined, firstSequence, await this.#snapshots(shard, committed.epochRoot));
+  }
+
   /** Closes every environment. */
   async stop(): Promise<void> {
     for (const state of this.#open.removeAll()) await this.#drop(state);
@@ -218,7 +229,7 @@ export class History {
     const near = chooseBase(target, { ...choice, open: this.#open.idle(shard, epochRoot), snapshots: [] });
     // Looking at the snapshots takes a while, and a restore longer: not for what is folded sooner.
     if (near !== undefined && (await this.#entriesTo(shard, target, near.from, end)) <= NEAR_ENTRIES) return near;
-    const snapshots = (await this.#snapshots(shard)).filter((manifest) => manifest.epochRoot === epochRoot);
+    const snapshots = await this.#snapshots(shard, epochRoot);
     const base = chooseBase(target, { ...choice, open: this.#open.idle(shard, epochRoot), snapshots: snapshots.map(placed) });
     if (base !== undefined) return base;
     const oldest = snapshots.findLast(({ cursor }) => cursor.sequence >= firstStored);
@@ -229,9 +240,11 @@ export class History {
     );
   }
 
-  async #snapshots({ job, partition }: PastShard): Promise<readonly ShardManifest[]> {
+  /** Newest first. */
+  async #snapshots({ job, partition }: PastShard, epochRoot: number): Promise<readonly ShardManifest[]> {
     const thread = await this.#threads.own();
-    return outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
+    const found = outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
+    return found.filter((manifest) => manifest.epochRoot === epochRoot);
   }
 
   async #entriesTo(shard: PastShard, target: HistoricTarget, from: number, end: number): Promise<number> {

@@ -15,8 +15,8 @@ export interface TimelinePlace {
 export interface TimelineQuestion {
   readonly shard: PastShard;
   readonly token: string;
-  /** The first place that is wanted. */
-  readonly from: TimelinePlace;
+  /** The first place that is wanted; `undefined`: the first that the log can still be folded from. */
+  readonly from: TimelinePlace | undefined;
   readonly limit: number;
   readonly states: boolean;
 }
@@ -25,9 +25,13 @@ export interface TimelinePage {
   readonly items: readonly KeyItem[];
   /** Where to go on; `undefined` at the end of what the shard has committed. */
   readonly next: TimelinePlace | undefined;
+  /** False when it begins behind what the log no longer has. */
+  readonly complete: boolean;
 }
 
 export interface TimelinePlan {
+  readonly from: TimelinePlace;
+  readonly complete: boolean;
   readonly past: Past;
   readonly spans: readonly TouchedSpan[];
   /** The first entry behind what the shard has committed. */
@@ -39,9 +43,11 @@ export const WHOLE_ENTRY = Number.MAX_SAFE_INTEGER;
 
 /** What a page takes. `undefined` when nothing became of the key from there on. Throws as History.past does. */
 export async function planTimeline(history: History, question: TimelineQuestion): Promise<TimelinePlan | undefined> {
-  const { shard, token, from, limit } = question;
+  const { shard, token, limit } = question;
   const touches = await history.touchesOf(shard, token);
   if (touches === undefined) return undefined;
+  const start = question.from === undefined ? await history.start(shard) : undefined;
+  const from = question.from ?? { sequence: start?.sequence ?? 1, index: 0 };
   const spans = await touchedSpans(touches, from.sequence, limit);
   const first = spans[0];
   const last = spans.at(-1);
@@ -49,13 +55,19 @@ export async function planTimeline(history: History, question: TimelineQuestion)
   const within = first.from === from.sequence && from.index > 0;
   const target = within ? { sequence: from.sequence, index: from.index - 1 } : { sequence: first.from - 1, index: WHOLE_ENTRY };
   const past = await history.past(shard, { kind: "position", ...target });
-  return { past: { ...past, entries: past.entries + last.to + 1 - first.from }, spans, end: touches.end };
+  return {
+    past: { ...past, entries: past.entries + last.to + 1 - first.from },
+    from,
+    complete: start?.whole !== false,
+    spans,
+    end: touches.end,
+  };
 }
 
 export async function readTimeline(
   history: History,
-  { token, limit, states, from }: TimelineQuestion,
-  { past, spans, end }: TimelinePlan,
+  { token, limit, states }: TimelineQuestion,
+  { past, from, complete, spans, end }: TimelinePlan,
   watch: FoldWatch,
 ): Promise<TimelinePage> {
   return await history.visit(past, watch, async (fold) => {
@@ -73,12 +85,12 @@ export async function readTimeline(
     }
     const { items } = page;
     const last = items.at(-1);
-    if (page.left <= 0 && last !== undefined && !isBehind(fold.stand.cursor, last)) return { items, next: page.within(last) };
+    if (page.left <= 0 && last !== undefined && !isBehind(fold.stand.cursor, last)) return { items, complete, next: page.within(last) };
     const { sequence, index } = lastFolded(fold.stand);
     const inEntry = fold.stand.cursor.sequence === sequence;
     const next = inEntry ? { sequence, index: index + 1 } : { sequence: sequence + 1, index: 0 };
     const more = inEntry || (next.sequence < end && (page.left <= 0 || spans.length >= limit));
-    return { items, next: more ? next : undefined };
+    return { items, complete, next: more ? next : undefined };
   });
 }
 

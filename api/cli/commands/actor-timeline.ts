@@ -27,7 +27,9 @@ export async function showTimeline(api: ApiClient, terminal: Terminal, type: str
     const page = (await pastAnswer(api, terminal, path, { state: "true", from: next })) as {
       readonly items: readonly TimelineLine[];
       readonly next: string | null;
+      readonly complete?: false;
     };
+    if (page.complete === false) terminal.notice("the log was trimmed; what lay before is not shown.");
     for (const item of page.items) {
       if (terminal.json) await terminal.record(item);
       else await showItem(terminal, item);
