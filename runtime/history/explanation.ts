@@ -33,7 +33,8 @@ export interface Explanation {
 }
 
 const INPUTS_MAX = 10_000;
-const SPANS_MAX = 1_000_000;
+/** Of one piece on the way. */
+const PIECE_ITEMS = 2_000;
 
 export interface ExplanationPlan {
   readonly past: Past;
@@ -60,15 +61,21 @@ export async function explain(
   const { shard, token, k, position } = question;
   return await history.visit(past, watch, async (fold) => {
     await fold.look(token);
-    const inputs: KeyItem[] = [];
-    let dropped = 0;
-    const add = (items: readonly KeyItem[]): void => {
-      inputs.push(...items);
-      if (inputs.length > INPUTS_MAX) dropped += inputs.splice(0, inputs.length - INPUTS_MAX).length;
+    let inputs: KeyItem[] = [];
+    let complete = whole;
+    // Piece by piece: a key may have been given far more than is shown.
+    const foldTo = async (sequence: number, index: number): Promise<void> => {
+      for (let found = -1; found !== 0; ) {
+        const items = await fold.foldTo({ kind: "position", sequence, index }, PIECE_ITEMS);
+        found = items.length;
+        inputs = inputs.concat(items);
+        if (inputs.length > INPUTS_MAX) complete = false;
+        inputs = inputs.slice(-INPUTS_MAX);
+      }
     };
-    add(await fold.foldTo({ kind: "position", sequence: position.sequence - 1, index: WHOLE_ENTRY }, SPANS_MAX));
+    await foldTo(position.sequence - 1, WHOLE_ENTRY);
     await fold.showStates(k);
-    add(await fold.foldTo({ kind: "position", sequence: position.sequence, index: position.index }, SPANS_MAX));
+    await foldTo(position.sequence, position.index);
     const { sequence, version, codeHash, tidemark, node } = fold.stand.epoch;
     const at = inputs.findIndex(({ outputs }) => outputs.some((output) => output.k === k));
     const known = at === -1 ? inputs : inputs.slice(0, at + 1);
@@ -78,7 +85,7 @@ export async function explain(
       cause: item === undefined ? null : causeOf(shard.partition, item, known),
       handler: item?.outputs.find((output) => output.k === k)?.handler ?? null,
       inputs: keySteps(shard.partition, known, records),
-      complete: whole && dropped === 0,
+      complete,
       state: (await fold.around()) ?? null,
       references: item === undefined ? [] : referencesOf(item, records),
       calls: callsOf(shard.partition, known),

@@ -334,7 +334,7 @@ export class History {
       const left = itemsMax === undefined ? undefined : itemsMax - items.length;
       const step = outcomeValue(await thread.call("history step", (remote) => remote.step(id, target, end, left)));
       walk.done += step.folded;
-      items.push(...step.items);
+      for (const item of step.items) items.push(item);
       if (step.stand !== undefined) state.place = step.stand;
       if (step.result === "end") await this.#atEnd(state, target, end);
       if (step.result === "reached" || step.result === "end") return items;
