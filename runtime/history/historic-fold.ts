@@ -152,8 +152,8 @@ export class HistoricFold {
     const { end } = bounds;
     if (!this.#fold.inEntry) {
       if (this.#fold.meta.cursor.sequence >= end) return "end";
-      const entry = await this.#next(end);
-      if (entry === undefined) return "end";
+      const entry = await this.#next(end, until);
+      if (entry === "end" || entry === "more") return entry;
       if (target.kind === "position" && entry.sequence > target.sequence) return "reached";
       if (target.kind === "log-time" && entry.logTime > target.time) return "reached";
       if (!(await this.#ownCode())) return "other-code";
@@ -192,8 +192,8 @@ export class HistoricFold {
     return true;
   }
 
-  /** The first entry that is not folded; it stays where it is. `undefined` when there is none before `end`. */
-  async #next(end: number) {
+  /** The first entry that is not folded; it stays where it is. `end`: there is none before that. `more`: it has not come. */
+  async #next(end: number, until: number): Promise<LogEntry | "end" | "more"> {
     const { log } = this.#parts;
     const from = this.#fold.meta.cursor.sequence;
     if (this.#reader === undefined) {
@@ -201,19 +201,21 @@ export class HistoricFold {
       if (firstSequence > from) {
         throw new TidemarkError("HISTORY_TRIMMED", `${log.stream} begins at ${firstSequence}; ${from} is the next to fold.`);
       }
-      if (lastSequence < from) return undefined;
+      if (lastSequence < from) return "end";
       this.#reader = log.read(from);
     }
     while (this.#waiting.length === 0) {
       this.#waiting = this.#reader.take(TAKE);
       if (this.#waiting.length > 0) break;
-      // What stood between here and the end may have been erased.
-      const { lastSequence } = await log.bounds();
-      if (lastSequence < from) return undefined;
-      await this.#reader.readable(WAIT_MS);
+      // What stood between here and the end may have been erased, the very last entry too.
+      const next = await log.firstOn(">", from);
+      if (next === undefined || next.sequence >= end) return "end";
+      const left = until - performance.now();
+      if (left <= 0) return "more";
+      await this.#reader.readable(Math.min(WAIT_MS, Math.ceil(left)));
     }
     const entry = this.#waiting[0]!;
-    return entry.sequence < end ? entry : undefined;
+    return entry.sequence < end ? entry : "end";
   }
 }
 

@@ -5,6 +5,7 @@ import type { Job } from "../../actors/model/job.ts";
 import { HistoricFold, type HistoricParts } from "../../runtime/history/historic-fold.ts";
 import type { HistoricTarget } from "../../runtime/history/historic-target.ts";
 import { MemoryPartitionLog } from "../../runtime/log/memory-partition-log.ts";
+import type { PartitionLog } from "../../runtime/log/partition-log.ts";
 import { type Folded, foldHistory } from "../../runtime/replay/fold-history.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import { identityFor, type TestLog } from "./entries.ts";
@@ -19,7 +20,7 @@ export async function memoryLogOf(entries: readonly LogEntry[], stream = "past-0
 }
 
 /** A fold into the past of a test's log, from its first entry on unless `parts` name a store that holds more. */
-export async function openPast(job: Job, log: MemoryPartitionLog, parts: Partial<HistoricParts> = {}): Promise<HistoricFold> {
+export async function openPast(job: Job, log: PartitionLog, parts: Partial<HistoricParts> = {}): Promise<HistoricFold> {
   const identity = identityFor(job);
   return await HistoricFold.open({
     job,
