@@ -54,7 +54,7 @@ export interface HistoryParts {
   /** How far the shard itself has come: nothing behind that is folded here, for what takes a process down is found there. */
   readonly committed: (shard: PastShard) => Promise<CommittedPlace | undefined>;
   /** Of the index that the shard keeps of what touched a key. */
-  readonly touches: (shard: PastShard, token: string, from: number) => Promise<IndexPiece>;
+  readonly touches: (shard: PastShard, token: string, from: number, max: number) => Promise<IndexPiece>;
   /** Entries that a question may fold while its caller waits. */
   readonly entriesMax: number;
   /** States kept open. Default 4. */
@@ -176,7 +176,7 @@ export class History {
       log: this.#parts.logOf(shard),
       subject: `${shard.job.log}.${slotOf(token)}.e.${token}`,
       end: committed.sequence,
-      index: (from) => this.#parts.touches(shard, token, from),
+      index: (from, max) => this.#parts.touches(shard, token, from, max),
     };
   }
 

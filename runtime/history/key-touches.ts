@@ -25,14 +25,20 @@ export interface TouchParts {
   readonly subject: string;
   /** The first entry that is not asked about. */
   readonly end: number;
-  readonly index: (from: number) => Promise<IndexPiece>;
+  /** At most `max` sequences of it. */
+  readonly index: (from: number, max: number) => Promise<IndexPiece>;
 }
 
-/** Up to `spansMax` spans from `from` on, ascending; neighbours are one. */
-export async function touchedSpans(parts: TouchParts, from: number, spansMax: number): Promise<TouchedSpan[]> {
+/**
+ * Spans from `from` on, ascending; neighbours are one. It ends with the `touchesMax`th touched entry: what lies behind is
+ * another question's. So much of the index is read, and no more.
+ */
+export async function touchedSpans(parts: TouchParts, from: number, touchesMax: number): Promise<TouchedSpan[]> {
   const spans: TouchedSpan[] = [];
-  for (let at = from; spans.length < spansMax; ) {
-    const span = await nextSpan(parts, at);
+  const places = new TouchedPlaces(parts, touchesMax);
+  let at = from;
+  for (let touched = 0; touched < touchesMax; touched++) {
+    const span = await places.next(at);
     if (span === undefined) break;
     const last = spans.at(-1);
     if (last !== undefined && last.to + 1 === span.from) spans[spans.length - 1] = { from: last.from, to: span.to };
@@ -42,19 +48,51 @@ export async function touchedSpans(parts: TouchParts, from: number, spansMax: nu
   return spans;
 }
 
-async function nextSpan(parts: TouchParts, from: number): Promise<TouchedSpan | undefined> {
-  const { log, subject, end } = parts;
-  if (from >= end) return undefined;
-  const { sequences, whole, covered } = await parts.index(from);
-  const range = covered.find((one) => one.from <= from && from < one.to);
-  if (range === undefined) {
-    const next = covered.find((one) => one.from > from)?.from ?? end;
-    return { from, to: Math.min(next, end) - 1 };
+/** Asked for ascending places: what was read of the index, and where the key's next own event stands, holds for many. */
+class TouchedPlaces {
+  readonly #parts: TouchParts;
+  readonly #max: number;
+  #piece: IndexPiece | undefined;
+  /** Of the piece: how many lie before the place asked for. */
+  #passed = 0;
+  #own: number | undefined;
+
+  constructor(parts: TouchParts, max: number) {
+    this.#parts = parts;
+    this.#max = max;
   }
-  const limit = Math.min(range.to, end);
-  const own = (await log.firstOn(subject, from))?.sequence ?? end;
-  const indexed = sequences[0] ?? (whole ? end : from);
-  const first = Math.min(own, indexed);
-  if (first < limit) return { from: first, to: first };
-  return limit < end ? await nextSpan(parts, limit) : undefined;
+
+  async next(from: number): Promise<TouchedSpan | undefined> {
+    const { end } = this.#parts;
+    if (from >= end) return undefined;
+    const { sequences, whole, covered } = await this.#pieceFrom(from);
+    const range = covered.find((one) => one.from <= from && from < one.to);
+    if (range === undefined) {
+      const next = covered.find((one) => one.from > from)?.from ?? end;
+      return { from, to: Math.min(next, end) - 1 };
+    }
+    const limit = Math.min(range.to, end);
+    const indexed = sequences[this.#passed] ?? (whole ? end : from);
+    const first = Math.min(await this.#ownFrom(from), indexed);
+    if (first < limit) return { from: first, to: first };
+    return limit < end ? await this.next(limit) : undefined;
+  }
+
+  async #pieceFrom(from: number): Promise<IndexPiece> {
+    let piece = this.#piece;
+    if (piece !== undefined) {
+      while (this.#passed < piece.sequences.length && piece.sequences[this.#passed]! < from) this.#passed++;
+      if (piece.whole || this.#passed < piece.sequences.length) return piece;
+    }
+    piece = await this.#parts.index(from, this.#max);
+    this.#piece = piece;
+    this.#passed = 0;
+    return piece;
+  }
+
+  async #ownFrom(from: number): Promise<number> {
+    const { log, subject, end } = this.#parts;
+    if (this.#own === undefined || this.#own < from) this.#own = (await log.firstOn(subject, from))?.sequence ?? end;
+    return this.#own;
+  }
 }

@@ -89,9 +89,14 @@ export async function readTimeline(
     const { sequence, index } = lastFolded(fold.stand);
     const inEntry = fold.stand.cursor.sequence === sequence;
     const next = inEntry ? { sequence, index: index + 1 } : { sequence: sequence + 1, index: 0 };
-    const more = inEntry || (next.sequence < end && (page.left <= 0 || spans.length >= limit));
+    const more = inEntry || (next.sequence < end && (page.left <= 0 || touchedIn(spans) >= limit));
     return { items, complete, next: more ? next : undefined };
   });
+}
+
+/** How many entries were looked for, at most: as many as a page has items, and there may be more behind. */
+function touchedIn(spans: readonly TouchedSpan[]): number {
+  return spans.reduce((sum, { from, to }) => sum + to + 1 - from, 0);
 }
 
 /** Gathers the items of a page. */

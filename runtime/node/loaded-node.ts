@@ -193,8 +193,8 @@ export class LoadedNode {
       startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, natsUrl, dataDir.nodeId),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
       committed: (shard) => this.#reader.call("committed", (reader) => reader.committed(folderOf(shard))),
-      touches: async (shard, token, from) =>
-        outcomeValue(await this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from))),
+      touches: async (shard, token, from, max) =>
+        outcomeValue(await this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from, max))),
     });
   }
 

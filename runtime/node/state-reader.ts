@@ -98,7 +98,7 @@ export interface StateReader {
   /** Asks the actors of one shard, by slot and token; those whose answer is null are left out. At most so many are asked. */
   askEach(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, question: EachQuestion): AnswerPage;
   /** Entries from `from` on that touched a key, as the shard's index has them. */
-  touches(place: ShardFolder, token: string, from: number): Promise<Outcome<IndexPiece>>;
+  touches(place: ShardFolder, token: string, from: number, max: number): Promise<Outcome<IndexPiece>>;
   /** Sums over a piece of a shard's rows: what its parts cost. `slots`: of the shard's own, so many are looked at. */
   sizes(place: KeyRange, slots: number, from: SizePlace, rowsMax: number): WalkPiece<PartSize, SizePlace>;
   /** The same of the index of what expires, in spans of `stepMs`. */
@@ -167,7 +167,7 @@ const reader: StateReader = {
     }
     return { answers, asked, next: undefined };
   },
-  touches: (place, token, from) => outcomeOf(async () => indexPiece(storeOf(place), token, from)),
+  touches: (place, token, from, max) => outcomeOf(async () => indexPiece(storeOf(place), token, from, max)),
   sizes: (place, slots, from, rowsMax) => sizesFrom(jobOf(place.job), storeOf(place), { ...place, slots }, from, rowsMax),
   expiries: (place, stepMs, after, rowsMax) => expiriesFrom(storeOf(place), stepMs, after, rowsMax),
   reference: (place, query) => referencePage(storeOf(place), query),

@@ -24,7 +24,7 @@ async function trimmedAt(t: TestContext, first: number | undefined) {
   const { cursor, last, watermark = null, processingTime } = foldedBeginning(log, meter, 10).meta;
   // Of a manifest what the choice of a beginning reads.
   const snapshot = { id: "s", shard: 0, job: "meter", cursor, last, watermark, processingTime, epochRoot: 0 } as unknown as ShardManifest;
-  const touches = async (_shard: unknown, token: string, from: number) => indexPiece(whole.store, token, from);
+  const touches = async (_shard: unknown, token: string, from: number, max: number) => indexPiece(whole.store, token, from, max);
   const world = await questionsWorld(t, log, meter, { snapshots: [snapshot], touches });
   if (first !== undefined) world.log.trim(first);
   return world;
