@@ -116,7 +116,6 @@ export class EventStep implements CallSite {
     const verdict = this.#pumps.judge(this.#items[index]!, event);
     if (verdict === "repeated") {
       this.#state.meta.counts.repeated++;
-      this.#observe(index, event, undefined, "repeated");
       return false;
     }
     if (verdict !== "new") return this.#refuse(index, verdict.code, verdict.reason, event, undefined);
@@ -303,7 +302,9 @@ export class EventStep implements CallSite {
     counts.quarantined++;
     const position = this.#position(index);
     const about = row ?? this.#knownRow(event);
-    if (about !== undefined && this.#subject.kind !== "event") this.#state.touch(about);
+    // By a subject of another slot the key's own are not found either.
+    const own = this.#subject.kind === "event" && this.#subject.slot === about?.slot;
+    if (about !== undefined && !own) this.#state.touch(about);
     this.#side(quarantine(event.time ?? this.#entry!.logTime, { reason, code, position, excerpt: this.#excerpt(index) }), event.id, about);
     this.#observe(index, event, about, "quarantined", code);
     return false;

@@ -7,7 +7,7 @@
 import type { CallAddress } from "./keys.ts";
 import type { Outcome } from "./result-entry.ts";
 
-/** What became of an event. `behind` is applied too; `undecidable` is late beyond the horizon. */
+/** What became of an event; what a pump repeats was taken before, and nothing becomes of it. `behind` is applied too; `undecidable` is late beyond the horizon. */
 export type Disposition =
   | "applied"
   | "behind"
@@ -17,8 +17,7 @@ export type Disposition =
   | "conflict"
   | "quarantined"
   | "dead-lettered"
-  | "ignored"
-  | "repeated";
+  | "ignored";
 
 export interface SeenEvent {
   /** Written key; of a refused one, where it is known. */

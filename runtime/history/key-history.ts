@@ -132,7 +132,7 @@ function stepOf(position: string, item: KeyItem): KeyStep | "clocks" | undefined
     return { kind: "result", position, actor, effect, waiting, outcome };
   }
   const { disposition, content } = item.event;
-  // What was repeated had been taken before; what cannot be read reached nobody.
-  if (content === undefined || disposition === "repeated") return undefined;
+  // What cannot be read reached nobody.
+  if (content === undefined) return undefined;
   return { kind: "event", position, disposition, event: content };
 }

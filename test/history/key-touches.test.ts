@@ -4,12 +4,14 @@ import { test } from "node:test";
 import { TOUCHES_BLOCK } from "../../actors/fold/keys.ts";
 import meter from "../../actors/meter/meter.ts";
 import { slotOf } from "../../actors/model/key.ts";
+import { KeyLook } from "../../runtime/history/key-look.ts";
 import { type TouchParts, touchedSpans } from "../../runtime/history/key-touches.ts";
 import { indexPiece } from "../../runtime/node/touch-page.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
+import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
-import { TestLog } from "../support/entries.ts";
-import { memoryLogOf } from "../support/past-world.ts";
+import { cloudEvent, TestLog } from "../support/entries.ts";
+import { memoryLogOf, openPast } from "../support/past-world.ts";
 
 async function partsOf(log: TestLog, store: ShardStore) {
   const memory = await memoryLogOf(log.entries);
@@ -74,4 +76,28 @@ test("own events and batches of a key are found in order, and neighbours are one
   const { parts } = await partsOf(log, store);
   assert.deepEqual(await touchedSpans(parts, 1, 30), [{ from: 1, to: 30 }]);
   assert.deepEqual(await touchedSpans(parts, 31, 1_000), [{ from: 31, to: 80 }]);
+});
+
+test("what a whole fold shows of a key is what is found of it", async () => {
+  const log = new TestLog("meter");
+  log.event({ id: "e1", key: "d1" }, 1);
+  for (let i = 0; i < 3; i++) log.event({ id: `x${i}`, key: "other" }, 1);
+  log.raw(`meter.${(slotOf("d1") + 1) % 1024}.e.d1`, JSON.stringify(cloudEvent({ id: "misplaced", key: "d1" })), 1);
+  log.raw(`meter.${slotOf("d1")}.e.d1`, "no json", 1);
+  log.batch(
+    [
+      { id: "b1", key: "d1" },
+      { id: "b2", key: "other" },
+    ],
+    1,
+  );
+  const { store } = foldHistory(log.history(meter));
+  const { memory, parts } = await partsOf(log, store);
+  const found = (await touchedSpans(parts, 1, 100)).flatMap(({ from, to }) => Array.from({ length: to + 1 - from }, (_, i) => from + i));
+  const folded = new MemoryStore();
+  const fold = await openPast(meter, memory, { store: folded });
+  const look = await KeyLook.begin(fold, folded, meter, { job: meter.name, partition: 0, token: "d1" });
+  const bounds = { end: Number.POSITIVE_INFINITY, entriesMax: 1_000, msMax: 10_000 };
+  const { items } = await look.step({ kind: "position", sequence: 100, index: 0 }, bounds, Number.POSITIVE_INFINITY);
+  assert.deepEqual([...new Set(items.map(({ sequence }) => sequence))], found);
 });
