@@ -9,6 +9,7 @@ import type { Job } from "../../actors/model/job.ts";
 import type { HistoricFold } from "../../runtime/history/historic-fold.ts";
 import type { HistoricShard, HistoricStand, HistoricStep } from "../../runtime/history/historic-states.ts";
 import { History, type HistoryParts, type PastShard } from "../../runtime/history/history.ts";
+import type { HistoryThread } from "../../runtime/history/history-thread.ts";
 import type { HistoryWorker } from "../../runtime/history/history-worker.ts";
 import { KeyLook } from "../../runtime/history/key-look.ts";
 import type { MemoryPartitionLog } from "../../runtime/log/memory-partition-log.ts";
@@ -18,7 +19,6 @@ import type { ShardManifest } from "../../runtime/snapshots/manifest.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { outcomeOf } from "../../runtime/threads/outcome.ts";
-import type { Thread } from "../../runtime/threads/thread-call.ts";
 import { identityFor, T0, type TestLog } from "./entries.ts";
 import { memoryLogOf, openPast } from "./past-world.ts";
 
@@ -59,7 +59,7 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
   const stores = new Map<string, ShardStore>();
   const opened = new Map<string, Opened>();
   const world = { begun: 0 };
-  const thread = (identity: CodeIdentity): Thread<HistoryWorker> => {
+  const thread = (identity: CodeIdentity): HistoryThread => {
     const mine = new Map<string, Opened>();
     const remote = remoteOf(mine, async ({ id }: HistoricShard) => {
       const store = stores.get(id) ?? new MemoryStore();
@@ -76,7 +76,7 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
       return fold;
     });
     const call = async <R>(_name: string, run: (remote: HistoryWorker) => Promise<R>): Promise<R> => await run(remote);
-    return { call } as unknown as Thread<HistoryWorker>;
+    return { call, end: async () => {} } as unknown as HistoryThread;
   };
   function remoteOf(mine: Map<string, Opened>, begin: (shard: HistoricShard) => Promise<HistoricFold>): HistoryWorker {
     const remote: Partial<HistoryWorker> = {
@@ -158,5 +158,6 @@ function standOf({ meta }: HistoricFold): HistoricStand {
     watermark: meta.watermark,
     processingTime: meta.processingTime,
     epoch: meta.epoch,
+    epochRoot: meta.epochRoot,
   });
 }

@@ -73,12 +73,12 @@ test("a row of the index of touches that cannot be decoded is found, and a timel
   for (let i = 0; i < 10; i++) log.batch([{ id: `e${i}`, key: "d1" }], 1);
   const rows = allRows(foldHistory(log.history(meter)).store);
   const row = rows.find(({ key }) => key.startsWith(TABLE.touches) && key.includes("d1"))!;
-  assert.deepEqual(indexPiece(storeOfRows(rows), "d1", 1).sequences, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.deepEqual(indexPiece(storeOfRows(rows), "d1", 1, 100).sequences, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   for (let bit = 0; bit < row.value.length * 8; bit++) {
     const damaged = rows.with(rows.indexOf(row), flipped(row, row.key.length * 8 + bit));
     const { count, findings } = await scrub(damaged);
     assert.deepEqual([count, findings[0]?.table, findings[0]?.key], [1, "touches", "d1"], `bit ${bit}: ${JSON.stringify(findings)}`);
-    assert.throws(() => indexPiece(storeOfRows(damaged), "d1", 1), { code: "STATE_DAMAGED" });
+    assert.throws(() => indexPiece(storeOfRows(damaged), "d1", 1, 100), { code: "STATE_DAMAGED" });
   }
   const covered = rows.find(({ key }) => key === TOUCHED_ROW)!;
   const { findings } = await scrub(rows.with(rows.indexOf(covered), flipped(covered, covered.key.length * 8)));
