@@ -61,7 +61,7 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
   const world = { begun: 0 };
   const thread = (identity: CodeIdentity): HistoryThread => {
     const mine = new Map<string, Opened>();
-    const remote = remoteOf(mine, async ({ id }: HistoricShard) => {
+    const begin = async ({ id }: HistoricShard) => {
       const store = stores.get(id) ?? new MemoryStore();
       stores.set(id, store);
       world.begun++;
@@ -74,39 +74,11 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
       mine.set(id, one);
       opened.set(id, one);
       return fold;
-    });
+    };
+    const remote = remoteOf({ job, mine, opened, snapshots, beforeStep, begin });
     const call = async <R>(_name: string, run: (remote: HistoryWorker) => Promise<R>): Promise<R> => await run(remote);
     return { call, end: async () => {} } as unknown as HistoryThread;
   };
-  function remoteOf(mine: Map<string, Opened>, begin: (shard: HistoricShard) => Promise<HistoricFold>): HistoryWorker {
-    const remote: Partial<HistoryWorker> = {
-      snapshots: () => outcomeOf(async () => snapshots),
-      begin: (shard) => outcomeOf(async () => standOf(await begin(shard))),
-      step: (id, target, end, itemsMax) =>
-        outcomeOf(async () => {
-          await beforeStep?.();
-          return await stepOf(mine.get(id)!, target, end, itemsMax);
-        }),
-      look: (id, token, before) =>
-        outcomeOf(async () => {
-          const one = mine.get(id)!;
-          one.look = undefined;
-          if (token === undefined) await one.fold.observe(undefined);
-          else one.look = await KeyLook.begin(one.fold, one.store, job, { job: job.name, partition: 0, token }, before);
-        }),
-      notes: (id) => outcomeOf(async () => structuredClone(mine.get(id)!.look?.notes)),
-      showStates: (id, k) => outcomeOf(async () => mine.get(id)!.look!.showStates(k)),
-      around: (id) => outcomeOf(async () => mine.get(id)!.look?.around),
-      records: () => outcomeOf(async () => []),
-      actor: (id) => outcomeOf(async () => standOf(mine.get(id)!.fold) as never),
-      async close(id) {
-        await mine.get(id)?.fold.rest();
-        mine.delete(id);
-        opened.delete(id);
-      },
-    };
-    return remote as HistoryWorker;
-  }
   const threads = new Map(builds.map((identity) => [identity.codeHash, thread(identity)] as const));
   const history = new History({
     folder,
@@ -136,6 +108,46 @@ export function standIn(answer: unknown): HistoricStand {
 
 export function watching(): { readonly signal: AbortSignal } {
   return { signal: new AbortController().signal };
+}
+
+interface RemoteParts {
+  readonly job: Job;
+  /** Of this thread, and of all. */
+  readonly mine: Map<string, Opened>;
+  readonly opened: Map<string, Opened>;
+  readonly snapshots: readonly ShardManifest[];
+  readonly beforeStep: (() => Promise<void>) | undefined;
+  readonly begin: (shard: HistoricShard) => Promise<HistoricFold>;
+}
+
+function remoteOf({ job, mine, opened, snapshots, beforeStep, begin }: RemoteParts): HistoryWorker {
+  const remote: Partial<HistoryWorker> = {
+    snapshots: () => outcomeOf(async () => snapshots),
+    begin: (shard) => outcomeOf(async () => standOf(await begin(shard))),
+    step: (id, target, end, itemsMax) =>
+      outcomeOf(async () => {
+        await beforeStep?.();
+        return await stepOf(mine.get(id)!, target, end, itemsMax);
+      }),
+    look: (id, token, before) =>
+      outcomeOf(async () => {
+        const one = mine.get(id)!;
+        one.look = undefined;
+        if (token === undefined) await one.fold.observe(undefined);
+        else one.look = await KeyLook.begin(one.fold, one.store, job, { job: job.name, partition: 0, token }, before);
+      }),
+    notes: (id) => outcomeOf(async () => structuredClone(mine.get(id)!.look?.notes)),
+    showStates: (id, k) => outcomeOf(async () => mine.get(id)!.look!.showStates(k)),
+    around: (id) => outcomeOf(async () => mine.get(id)!.look?.around),
+    records: () => outcomeOf(async () => []),
+    actor: (id) => outcomeOf(async () => standOf(mine.get(id)!.fold) as never),
+    async close(id) {
+      await mine.get(id)?.fold.rest();
+      mine.delete(id);
+      opened.delete(id);
+    },
+  };
+  return remote as HistoryWorker;
 }
 
 async function stepOf(
