@@ -49,7 +49,7 @@ export const snapshotCreate = command({
   details: ["Shards go on meanwhile. Nodes take snapshots by themselves too, every TIDEMARK_SNAPSHOT_EVERY where something changed."],
   arguments: {},
   options: { job: text("J", "only of this job") },
-  examples: [{ line: "tidemark snapshot create --job cases", says: "Before an upgrade, say" }],
+  examples: [{ line: "tidemark snapshot create --job meter", says: "Before an upgrade, say" }],
   async run({ options: { job }, api, terminal }) {
     const result = await runOperation(api(), terminal, "/v1/snapshots", job === undefined ? {} : { job });
     const { snapshots } = result as { readonly snapshots: readonly SnapshotItem[] };
@@ -66,7 +66,7 @@ export const snapshotList = command({
   details: ["Kept are the last three, one of each hour for a day, one of each day for TIDEMARK_SNAPSHOT_KEEP, and one at each epoch."],
   arguments: {},
   options: { job: text("J", "only of this job") },
-  examples: [{ line: "tidemark snapshot list --job cases", says: "What can be gone back to" }],
+  examples: [{ line: "tidemark snapshot list --job meter", says: "What can be gone back to" }],
   async run({ options: { job }, api, terminal }) {
     const body = await api().get("/v1/snapshots", { job });
     const { items, damaged } = body as {
@@ -85,7 +85,7 @@ export const snapshotShow = command({
   summary: "One snapshot: where each shard was, and what it takes",
   arguments: { id: required("id of the snapshot") },
   options: {},
-  examples: [{ line: "tidemark snapshot show cases.20261127T090000000Z", says: "Positions, outputs and sizes" }],
+  examples: [{ line: "tidemark snapshot show meter.20261127T090000000Z", says: "Positions, outputs and sizes" }],
   async run({ args, api, terminal }) {
     const body = (await api().get(`/v1/snapshots/${segment(args.id)}`)) as { readonly shards: readonly ShardItem[] };
     if (terminal.json) await terminal.record(body);
@@ -102,7 +102,7 @@ export const snapshotVerify = command({
   ],
   arguments: { id: required("id of the snapshot") },
   options: {},
-  examples: [{ line: "tidemark snapshot verify cases.20261127T090000000Z", says: "Before it is needed" }],
+  examples: [{ line: "tidemark snapshot verify meter.20261127T090000000Z", says: "Before it is needed" }],
   async run({ args, api, terminal }) {
     const result = await runOperation(api(), terminal, `/v1/snapshots/${segment(args.id)}/verify`);
     const { bytes } = result as { readonly bytes: number };

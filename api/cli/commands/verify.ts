@@ -46,8 +46,8 @@ export const verify = command({
     scrub: flag("reread the rows instead"),
   },
   examples: [
-    { line: "tidemark verify cases", says: "Folds again what the snapshots and the log still hold" },
-    { line: "tidemark verify cases --from start --shard 0", says: "The whole history of one shard" },
+    { line: "tidemark verify meter", says: "Folds again what the snapshots and the log still hold" },
+    { line: "tidemark verify meter --from start --shard 0", says: "The whole history of one shard" },
     { line: "tidemark verify --scrub", says: "After a disk was in doubt" },
   ],
   async run({ args: { job }, options: { from, shard, scrub }, api, terminal }) {
