@@ -98,8 +98,10 @@ async function untilPublished(sums: number, left: readonly string[]): Promise<vo
   for (;;) {
     const types = await ofKey();
     if (types.filter((type) => type === "sum").length === sums && types.includes("rated")) {
-      const actor = await getJson<{ timers: { name: string }[] }>(`${url}/v1/actors/account/${encodeURIComponent(KEY)}`);
-      if (actor.timers.map(({ name }) => name).join() === left.join()) break;
+      // What is published need not be committed yet.
+      const answer = await fetch(`${url}/v1/actors/account/${encodeURIComponent(KEY)}`);
+      const { timers = [] } = (await answer.json()) as { readonly timers?: readonly { readonly name: string }[] };
+      if (answer.ok && timers.map(({ name }) => name).join() === left.join()) break;
     }
     await new Promise((resolve) => {
       setTimeout(resolve, 25);
