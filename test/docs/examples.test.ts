@@ -22,7 +22,10 @@ const NOT_RUN: readonly [pattern: RegExp, reason: string][] = [
   [/^tidemark migrate\b/, "test/cli/migrate.test.ts has state of an older build"],
   [/^tidemark (upgrade|builds)\b/, "test/builds has builds and their state"],
   [/^tidemark snapshot (show|verify)\b/, "test/snapshots/node.test.ts has snapshots whose names it knows"],
-  [/^tidemark (explain\b|actor .*(--at|--test)\b)/, "test/history and test/cli/actor-test.test.ts have outputs and positions that they know"],
+  [
+    /^tidemark (explain\b|actor .*(--at|--test)\b)/,
+    "test/history and test/cli/actor-test.test.ts have outputs and positions that they know",
+  ],
   [/^tidemark replay\b/, "test/cli/replay.test.ts has logs to replay, and builds"],
   [/^tidemark dead-letters (show|redrive)/, "test/http/dead-letters.test.ts has handlers that fail"],
 ];
