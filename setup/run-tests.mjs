@@ -3,7 +3,7 @@
  * With CI set a skipped test is a failure: a machine that tests for others must be able to run everything. So is an empty run.
  */
 import { readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
@@ -12,20 +12,33 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CONCURRENCY = 2;
 /** For one file as a whole: a hang is to be told from a slow machine. */
 const TIMEOUT_MS = 10 * 60_000;
+/** So many files are named with their times at the end. */
+const SHOWN = 20;
 
 const files = process.argv.length > 2 ? process.argv.slice(2) : allTestFiles();
 process.chdir(ROOT);
 
 const events = run({ files, concurrency: CONCURRENCY, timeout: TIMEOUT_MS });
-events.on("test:summary", ({ file, counts, success }) => {
+const slowest = [];
+events.on("test:summary", ({ file, counts, success, duration_ms }) => {
   // A summary with a file is that file's; the one without is of the run, and comes last.
-  if (file !== undefined) return;
+  if (file !== undefined) return slowest.push({ file: relative(ROOT, file), seconds: duration_ms / 1000 });
+  if (slowest.length > SHOWN) process.once("exit", () => process.stdout.write(timesOf(slowest)));
   const problem = problemOf(counts);
   if (problem !== undefined) process.once("exit", () => process.stderr.write(`${problem}\n`));
   process.exitCode = success && problem === undefined ? 0 : 1;
 });
 process.exitCode = 1;
 events.compose(new spec()).pipe(process.stdout);
+
+/** Where the time went, so that a suite that grows is seen to grow. */
+function timesOf(files) {
+  const lines = files
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, SHOWN)
+    .map(({ file, seconds }) => `  ${seconds.toFixed(1).padStart(6)} s  ${file}`);
+  return `\nthe slowest of ${files.length} files:\n${lines.join("\n")}\n`;
+}
 
 function problemOf({ tests, skipped, todo }) {
   if (tests === 0) return "TESTS_MISSING: no test ran";

@@ -125,7 +125,7 @@ async function readActor(node: Node, running: RunningJob, type: string, key: str
   const { place, token } = readPlace(node, running, key);
   const { after, wait, signal } = when;
   if (after !== undefined) await awaitPosition(node, place, { after, wait, signal });
-  const actor = await node.reader.call("actor", (reader) => reader.actor(place, type, token));
+  const actor = await node.reader.ask("actor", (reader) => reader.actor(place, type, token));
   if (actor === undefined) throw notFound(`There is no actor "${type}" with the key "${key}".`);
   return { ...actor, pending: await withAttempts(node, actor) };
 }
@@ -147,7 +147,7 @@ async function listKeys(node: Node, { job, map }: RunningJob, type: string, pref
   let from = { slot: cursor?.slot ?? 0, after: cursor?.after ?? "" };
   for (let partition = cursor?.partition ?? 0; partition < map.partitions; partition++) {
     const place = { job: job.name, partition, partitions: map.partitions, folder: node.shardFolder(job.name, partition) };
-    const page = await node.reader.call("keys", (reader) => reader.keys(place, type, prefixToken, from, limit - items.length));
+    const page = await node.reader.ask("keys", (reader) => reader.keys(place, type, prefixToken, from, limit - items.length));
     items.push(...page.keys);
     if (page.next !== undefined) return { items, next: writeCursor({ partition, ...page.next } satisfies KeyCursor) };
     from = { slot: 0, after: "" };

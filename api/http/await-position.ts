@@ -112,7 +112,7 @@ function follow(node: Node, place: ShardFolder, ofNode: Map<string, Watch>): Wat
   const watch: Watch = { waiters: new Set(), reached: undefined };
   ofNode.set(place.folder, watch);
   const ask = async (): Promise<void> => {
-    watch.reached = await node.reader.call("committed", (reader) => reader.committed(place));
+    watch.reached = await node.reader.ask("committed", (reader) => reader.committed(place));
     for (const waiter of [...watch.waiters]) if (isCovered(waiter.after, watch.reached)) waiter.covered();
   };
   const turn = async (): Promise<void> => {

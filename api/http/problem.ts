@@ -87,6 +87,7 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
   SNAPSHOT_INCOMPLETE: 409,
   SNAPSHOT_KEY_MISSING: 409,
   SNAPSHOT_MISSING: 404,
+  STATE_DAMAGED: 500,
   TEST_INPUT: 422,
 };
 

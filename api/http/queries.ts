@@ -77,7 +77,7 @@ export function queryRoutes(node: Node): readonly Route[] {
         const { place, token } = readPlace(node, running, question.key);
         const { after, wait } = question;
         if (after !== undefined) await awaitPosition(node, place, { after, wait, signal });
-        const given = await node.reader.call("query", (reader) => reader.query(place, type, token, name, question.input ?? null));
+        const given = await node.reader.ask("query", (reader) => reader.query(place, type, token, name, question.input ?? null));
         if (given === undefined) throw notFound(`There is no actor "${type}" with the key "${question.key}".`);
         const { position, watermark, result } = given;
         if (!result.ok) throw new HttpProblem(result.code === "STATE_OLD_SHAPE" ? 409 : 422, result.code, result.message);
@@ -107,7 +107,7 @@ async function askEach(node: Node, running: RunningJob, type: string, name: stri
     const { partition, slot, after } = at;
     const place = { job: job.name, partition, partitions: map.partitions, folder: node.shardFolder(job.name, partition) };
     const each = { name, input, asked: Math.min(ASKED_AT_ONCE, left), answers: limit - items.length };
-    const page = await node.reader.call("askEach", (reader) => reader.askEach(place, type, prefixToken, { slot, after }, each));
+    const page = await node.reader.ask("askEach", (reader) => reader.askEach(place, type, prefixToken, { slot, after }, each));
     for (const { key, result } of page.answers) {
       if (result.ok) chars += result.json.length;
       items.push(

@@ -45,6 +45,7 @@ const Shard = Type.Object({
   ]),
   counts: Type.Record(Text, Count),
   error: Type.Optional(ErrorRecord),
+  waitsFor: Type.Optional(ErrorRecord),
   features: Type.Optional(
     Type.Object(
       { written: Count, failures: Count, lag: Count, error: Type.Optional(ErrorRecord) },

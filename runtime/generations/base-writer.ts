@@ -5,7 +5,6 @@ import type { Clock } from "../clock.ts";
 import type { SnapshotKeeper } from "../snapshots/keeper.ts";
 import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT } from "../snapshots/manifest.ts";
 import { shardSnapshotId } from "../snapshots/shard-snapshot.ts";
-import { outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { BaseRequest, BaseWriter } from "./generation-begin.ts";
 
@@ -25,12 +24,12 @@ export class KeeperBaseWriter implements BaseWriter {
   }
 
   async deleteAll(job: string): Promise<void> {
-    outcomeValue(await this.#keeper.call("delete snapshots", (keeper) => keeper.deleteAll(job), DEADLINE_MS));
+    await this.#keeper.ask("delete snapshots", (keeper) => keeper.deleteAll(job), DEADLINE_MS);
   }
 
   async writeBase(request: BaseRequest, progress: (rows: number) => void): Promise<ShardManifest> {
     const told = Comlink.proxy(progress);
-    return outcomeValue(await this.#keeper.call("begin", (keeper) => keeper.writeBase(request, told), DEADLINE_MS));
+    return await this.#keeper.ask("begin", (keeper) => keeper.writeBase(request, told), DEADLINE_MS);
   }
 
   async nameBases(bases: readonly ShardManifest[]): Promise<void> {
@@ -47,6 +46,6 @@ export class KeeperBaseWriter implements BaseWriter {
       reason: "generation",
       shards: bases.map(({ shard, id }) => ({ shard, snapshot: id })),
     };
-    outcomeValue(await this.#keeper.call("seal", (keeper) => keeper.seal(manifest), DEADLINE_MS));
+    await this.#keeper.ask("seal", (keeper) => keeper.seal(manifest), DEADLINE_MS);
   }
 }

@@ -17,7 +17,7 @@ import type { PartitionLog } from "../log/partition-log.ts";
 import type { ActorReport } from "../node/actor-report.ts";
 import type { CommittedPlace } from "../node/state-reader.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { type Outcome, outcomeValue } from "../threads/outcome.ts";
+import type { Outcome } from "../threads/outcome.ts";
 import { chooseBase, type HistoricBase, placed } from "./historic-base.ts";
 import { endOf, positionOf, refuseAhead, rootFrom } from "./historic-reach.ts";
 import type { HistoricStand } from "./historic-states.ts";
@@ -138,8 +138,10 @@ export class History {
 
   /** An actor as of then; `undefined` when the key had none. Throws as `past`, and OPERATIONS_BUSY. */
   async actor(past: Past, type: string, token: string, watch: FoldWatch): Promise<ActorReport | undefined> {
-    return await this.#with(past, watch, async ({ thread, id }) =>
-      outcomeValue(await thread.call("historic actor", (remote) => remote.actor(id, type, token))),
+    return await this.#with(
+      past,
+      watch,
+      async ({ thread, id }) => await thread.ask("historic actor", (remote) => remote.actor(id, type, token)),
     );
   }
 
@@ -242,7 +244,7 @@ export class History {
   /** Newest first. */
   async #snapshots({ job, partition }: PastShard, epochRoot: number): Promise<readonly ShardManifest[]> {
     const thread = await this.#threads.own();
-    const found = outcomeValue(await thread.call("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS));
+    const found = await thread.ask("snapshots", (remote) => remote.snapshots(job.name, partition), RESTORE_MS);
     return found.filter((manifest) => manifest.epochRoot === epochRoot);
   }
 
@@ -290,7 +292,7 @@ export class History {
     const thread = await this.#threads.own();
     const historic = { id, job: job.name, partition, partitions, folder };
     try {
-      const place = outcomeValue(await thread.call("history", (remote) => remote.begin(historic, manifest), RESTORE_MS));
+      const place = await thread.ask("history", (remote) => remote.begin(historic, manifest), RESTORE_MS);
       return { id, folder, shard, epochRoot, thread, codeHash: this.#parts.codeHash, place, busy: true };
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
@@ -308,7 +310,7 @@ export class History {
   #foldOf(state: OpenState, walk: Walk): PastFold {
     const { id } = state;
     const ask = async <R>(name: string, run: (remote: Comlink.Remote<HistoryWorker>) => Promise<Outcome<R>>): Promise<R> =>
-      outcomeValue(await state.thread.call(name, run));
+      await state.thread.ask(name, run);
     return {
       get stand() {
         return state.place;
@@ -331,7 +333,7 @@ export class History {
       watch.signal.throwIfAborted();
       const { thread, id } = state;
       const left = itemsMax === undefined ? undefined : itemsMax - items.length;
-      const step = outcomeValue(await thread.call("history step", (remote) => remote.step(id, target, end, left)));
+      const step = await thread.ask("history step", (remote) => remote.step(id, target, end, left));
       walk.done += step.folded;
       for (const item of step.items) items.push(item);
       if (step.stand !== undefined) state.place = step.stand;
@@ -362,7 +364,7 @@ export class History {
       const what = `${shard.job.name}/${shard.partition}: what follows entry ${epoch.sequence}`;
       throw new TidemarkError("CODE_UNAVAILABLE", `${what} was folded by version ${epoch.version}, which this build is not.`);
     }
-    const notes = outcomeValue(await state.thread.call("notes", (remote) => remote.notes(id)));
+    const notes = await state.thread.ask("notes", (remote) => remote.notes(id));
     await state.thread.call("history close", (remote) => remote.close(id));
     // Given back first: two questions that wait for a third thread would hold up each other.
     this.#threads.release(state.thread);
@@ -371,8 +373,8 @@ export class History {
     state.thread = next;
     state.codeHash = epoch.codeHash;
     const { job, partition, partitions } = shard;
-    state.place = outcomeValue(await next.call("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder })));
-    if (notes !== undefined) outcomeValue(await next.call("look", (remote) => remote.look(id, notes.token, notes)));
+    state.place = await next.ask("history", (remote) => remote.begin({ id, job: job.name, partition, partitions, folder }));
+    if (notes !== undefined) await next.ask("look", (remote) => remote.look(id, notes.token, notes));
   }
 
   async #forget(state: OpenState): Promise<void> {

@@ -3,6 +3,7 @@
  * that they cannot show different things. It never writes a row.
  */
 import type { CallRecord } from "../../actors/fold/call-row.ts";
+import { undamaged } from "../../actors/fold/damaged-row.ts";
 import type { PageStore } from "../../actors/fold/dedupe.ts";
 import { type KeyRow, KeyRowCodec, type Section } from "../../actors/fold/key-row.ts";
 import { keyRow, pageRow, TABLE } from "../../actors/fold/keys.ts";
@@ -62,14 +63,12 @@ export class ActorRows {
     return number === -1 ? undefined : number;
   }
 
-  /** `undefined` when the key has no such actor. `token`: a written key; `watermark`: what has expired by it is not there. */
+  /** `undefined` when the key has no such actor. Throws DamagedRow. `token`: a written key; `watermark`: what has expired by it is not there. */
   read(actor: number, token: string, watermark: number | undefined): ActorRecord | undefined {
-    const slot = slotOf(token);
-    const bytes = this.#rows.get(keyRow(slot, token));
-    if (bytes === undefined) return undefined;
-    const row = this.#codec.decode(token, slot, bytes);
-    const section = row.sections[actor];
-    return section === undefined ? undefined : this.#record(row, section, watermark);
+    const row = this.#row(token);
+    const section = row?.sections[actor];
+    if (row === undefined || section === undefined) return undefined;
+    return undamaged(keyRow(row.slot, token), () => this.#record(row, section, watermark));
   }
 
   /** What a query of the actor gives; `undefined` when the key has no such actor. */
@@ -80,9 +79,7 @@ export class ActorRows {
     name: string,
     input: unknown,
   ): QueryAnswer | undefined {
-    const slot = slotOf(token);
-    const bytes = this.#rows.get(keyRow(slot, token));
-    const row = bytes === undefined ? undefined : this.#codec.decode(token, slot, bytes);
+    const row = this.#row(token);
     const section = row?.sections[actor];
     if (row === undefined || section === undefined) return undefined;
     return answerQuery(this.#rows, row, section, this.#job.actors[actor]!, name, input, clocks);
@@ -91,7 +88,17 @@ export class ActorRows {
   /** Key of a row of the key table; `undefined` when it has no such actor. */
   keyOf(row: { readonly key: string; readonly value: Uint8Array }, actor: number): string | undefined {
     const token = tokenOf(row.key);
-    return this.#codec.decode(token, slotOf(token), row.value).sections[actor] === undefined ? undefined : readKey(token);
+    return this.#decode(token, slotOf(token), row.value).sections[actor] === undefined ? undefined : readKey(token);
+  }
+
+  #row(token: string): KeyRow | undefined {
+    const slot = slotOf(token);
+    const bytes = this.#rows.get(keyRow(slot, token));
+    return bytes === undefined ? undefined : this.#decode(token, slot, bytes);
+  }
+
+  #decode(token: string, slot: number, bytes: Uint8Array): KeyRow {
+    return undamaged(keyRow(slot, token), () => this.#codec.decode(token, slot, bytes));
   }
 
   /** In the shape that it was stored in: a build with other cells brings it to its own when a handler needs it. */

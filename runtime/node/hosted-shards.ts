@@ -9,7 +9,6 @@ import type { ShardWorker } from "../shard/worker.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import type { SnapshotShards } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
-import { outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { RunningJob } from "./node.ts";
 
@@ -72,7 +71,7 @@ export class HostedShards implements SnapshotShards {
     };
     signal.addEventListener("abort", cancel, { once: true });
     try {
-      outcomeValue(await worker.call("restore", (remote) => remote.restore(manifest, told), RESTORE_MS));
+      await worker.ask("restore", (remote) => remote.restore(manifest, told), RESTORE_MS);
     } finally {
       signal.removeEventListener("abort", cancel);
     }
@@ -95,7 +94,7 @@ export class HostedShards implements SnapshotShards {
   }
 
   async settled(job: string, shard: number): Promise<void> {
-    outcomeValue(await this.#workerOf(job, shard).call("settle", (remote) => remote.settled(job, shard), SETTLE_MS));
+    await this.#workerOf(job, shard).ask("settle", (remote) => remote.settled(job, shard), SETTLE_MS);
   }
 
   changedRows(job: string, shard: number, since: string | undefined, at: string): ReturnType<SnapshotShards["changedRows"]> {

@@ -22,7 +22,6 @@ import type { KeeperSetup, SnapshotKeeper } from "../snapshots/keeper.ts";
 import { openCatalogue } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
-import { outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import { Verification } from "../verify/verification.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
@@ -87,7 +86,7 @@ export class LoadedNode {
     const startingReader = startNodeThread<StateReader>("./state-reader.ts", "reader", readerSetup, life.lost);
     const [reader, ...workers] = await Promise.all([startingReader, ...starting]);
     const hashes = await Promise.all([
-      reader.call("code hash", (remote) => remote.codeHash()),
+      reader.ask("code hash", (remote) => remote.codeHash()),
       ...workers.map((worker) => worker.call("code hash", (remote) => remote.codeHash())),
     ]);
     if (hashes.some((hash) => hash !== app.codeHash)) {
@@ -192,9 +191,9 @@ export class LoadedNode {
       appOf: (epoch) => kept.appOf(epoch),
       startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, natsUrl, dataDir.nodeId),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
-      committed: (shard) => this.#reader.call("committed", (reader) => reader.committed(folderOf(shard))),
+      committed: (shard) => this.#reader.ask("committed", (reader) => reader.committed(folderOf(shard))),
       touches: async (shard, token, from, max) =>
-        outcomeValue(await this.#reader.call("touches", (reader) => reader.touches(folderOf(shard), token, from, max))),
+        await this.#reader.ask("touches", (reader) => reader.touches(folderOf(shard), token, from, max)),
     });
   }
 

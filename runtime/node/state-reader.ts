@@ -15,7 +15,7 @@ import { jobNamed } from "../generations/generation-record.ts";
 import type { IndexPiece } from "../history/key-touches.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
-import { type Outcome, outcomeOf } from "../threads/outcome.ts";
+import { type Outcomes, outcomesOf } from "../threads/outcome.ts";
 import type { QueryAnswer } from "./actor-query.ts";
 import { ActorRows, tokenOf } from "./actor-record.ts";
 import { type ActorReport, actorReport, placeOf } from "./actor-report.ts";
@@ -84,7 +84,8 @@ export interface EachQuestion {
   readonly answers: number;
 }
 
-export interface StateReader {
+/** Any of it throws STATE_DAMAGED for a row that cannot be read. */
+interface Reads {
   /** `undefined` when the shard has committed nothing yet. */
   committed(place: ShardFolder): CommittedPlace | undefined;
   /** Of the app as this thread has loaded it. */
@@ -98,7 +99,7 @@ export interface StateReader {
   /** Asks the actors of one shard, by slot and token; those whose answer is null are left out. At most so many are asked. */
   askEach(place: KeyRange, type: string, prefixToken: string, from: KeyPlace, question: EachQuestion): AnswerPage;
   /** Entries from `from` on that touched a key, as the shard's index has them. */
-  touches(place: ShardFolder, token: string, from: number, max: number): Promise<Outcome<IndexPiece>>;
+  touches(place: ShardFolder, token: string, from: number, max: number): IndexPiece;
   /** Sums over a piece of a shard's rows: what its parts cost. `slots`: of the shard's own, so many are looked at. */
   sizes(place: KeyRange, slots: number, from: SizePlace, rowsMax: number): WalkPiece<PartSize, SizePlace>;
   /** The same of the index of what expires, in spans of `stepMs`. */
@@ -106,6 +107,9 @@ export interface StateReader {
   /** Reference records in force at a time; of a partition's first shard as good as of any other. */
   reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
 }
+
+/** As the node's other threads see it. */
+export type StateReader = Outcomes<Reads>;
 
 const READ_TRIES = 1_000;
 const SCAN_ROWS = 200;
@@ -118,7 +122,7 @@ const app = await loadApp(setup.app);
 const stores = new Map<string, ShardStore>();
 const actorRows = new Map<ShardStore, ActorRows>();
 
-const reader: StateReader = {
+const reader: Reads = {
   committed(place) {
     const bytes = storeOf(place).get(META_ROW);
     const meta = bytes === undefined ? undefined : readMeta(bytes);
@@ -167,7 +171,7 @@ const reader: StateReader = {
     }
     return { answers, asked, next: undefined };
   },
-  touches: (place, token, from, max) => outcomeOf(async () => indexPiece(storeOf(place), token, from, max)),
+  touches: (place, token, from, max) => indexPiece(storeOf(place), token, from, max),
   sizes: (place, slots, from, rowsMax) => sizesFrom(jobOf(place.job), storeOf(place), { ...place, slots }, from, rowsMax),
   expiries: (place, stepMs, after, rowsMax) => expiriesFrom(storeOf(place), stepMs, after, rowsMax),
   reference: (place, query) => referencePage(storeOf(place), query),
@@ -242,5 +246,5 @@ function rowsOf(job: Job, store: ShardStore): ActorRows {
   return rows;
 }
 
-Comlink.expose(reader, nodeEndpoint(parentPort!));
+Comlink.expose(outcomesOf(reader), nodeEndpoint(parentPort!));
 parentPort!.postMessage("ready");

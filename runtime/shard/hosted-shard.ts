@@ -45,6 +45,8 @@ export class HostedShard implements HandedOver {
   readonly calls = new CallFeed();
   effects: EffectExecutor | undefined;
   error: TidemarkError | undefined;
+  /** What keeps it from starting, and may pass. */
+  waitsFor: TidemarkError | undefined;
   built: Promise<Shard | undefined> = Promise.resolve(undefined);
   stateEpoch: () => Epoch | undefined = () => undefined;
   handOver: HandOver | undefined;
@@ -96,8 +98,11 @@ export class HostedShard implements HandedOver {
   }
 
   report(nodeId: string): ShardReport {
-    const { job, partition, shard, features, pumps, effects, restoring, restored, error } = this;
-    if (shard === undefined) return unstartedReport(job, partition, nodeId, { restoring, error: error?.toRecord() });
+    const { job, partition, shard, features, pumps, effects, restoring, restored, error, waitsFor } = this;
+    if (shard === undefined) {
+      const start = { restoring, error: error?.toRecord(), waitsFor: waitsFor?.toRecord() };
+      return unstartedReport(job, partition, nodeId, start);
+    }
     return reportOf(shard, { features: features?.report(), pumps: pumps?.reports(), effects: effects?.measures(), restored });
   }
 }

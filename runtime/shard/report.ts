@@ -34,6 +34,8 @@ export interface ShardReport {
   readonly lastSnapshot: LastSnapshot | null;
   readonly counts: Readonly<Record<string, number>>;
   readonly error?: ErrorRecord;
+  /** What keeps it from starting: it goes on trying. */
+  readonly waitsFor?: ErrorRecord;
   /** Of a job that puts out features; `lag` is in outputs. */
   readonly features?: Pick<SinkReport, "written" | "failures" | "error"> & { readonly lag: number };
   /** Pumps that run beside it; absent when none does. */
@@ -111,12 +113,20 @@ function withLag({ place, ...report }: SinkReport, stored: number): NonNullable<
   return { ...report, lag: Math.max(0, stored - place) };
 }
 
-/** A shard that is starting, or with `error` could not start. */
+/** How a shard starts. */
+interface Start {
+  readonly restoring: RestoreProgress | undefined;
+  /** It could not start. */
+  readonly error: ErrorRecord | undefined;
+  /** It goes on trying. */
+  readonly waitsFor: ErrorRecord | undefined;
+}
+
 export function unstartedReport(
   job: string,
   shard: number,
   owner: string,
-  { restoring, error }: { readonly restoring: RestoreProgress | undefined; readonly error: ErrorRecord | undefined },
+  { restoring, error, waitsFor }: Start,
 ): ShardReport {
   return {
     job,
@@ -140,5 +150,6 @@ export function unstartedReport(
     counts: {},
     ...(restoring === undefined ? {} : { restoring }),
     ...(error === undefined ? {} : { error }),
+    ...(error === undefined && waitsFor !== undefined ? { waitsFor } : {}),
   };
 }

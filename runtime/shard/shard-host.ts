@@ -29,6 +29,7 @@ import { restoreNewest } from "../snapshots/restore-newest.ts";
 import type { ReadOptions, SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import { stateDamage } from "../store/state-damage.ts";
 import { refuseDamaged } from "../verify/refusal.ts";
 import { clearState } from "./clear-state.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
@@ -41,7 +42,6 @@ import type { ShardReport } from "./report.ts";
 import { settled } from "./settled.ts";
 import { Shard } from "./shard.ts";
 import { SkipList } from "./skips.ts";
-import { stateDamage } from "./state-damage.ts";
 
 export interface HostOptions {
   readonly nodeId: string;
@@ -56,6 +56,8 @@ export interface HostOptions {
 }
 
 const START_RETRY_MS = 1_000;
+const START_RETRY_MAX_MS = 15_000;
+const PAUSE_STEP_MS = 250;
 
 export class ShardHost {
   readonly #nc: NatsConnection;
@@ -258,19 +260,33 @@ export class ShardHost {
     return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers) : undefined;
   }
 
-  /** A server that is away is waited for: a shard that starts is no different from one that runs. `undefined` when drained meanwhile. */
+  /**
+   * Whoever is away is waited for, NATS or the place of the snapshots: a shard that starts is no different from one that runs.
+   * `undefined` when drained meanwhile.
+   */
   async #buildPatiently(hosted: HostedShard, job: Job, place: ShardPlace): Promise<Shard | undefined> {
-    while (!this.#draining && !hosted.ending) {
+    for (let tries = 0; !this.#draining && !hosted.ending; tries++) {
       try {
         return await this.#build(hosted, job, place);
       } catch (error) {
-        if (!isTidemarkError(error, "NATS_UNREACHABLE")) throw error;
-        this.#notice(`${job.name}/${place.partition} waits for NATS: ${error.message}`);
+        if (!isTidemarkError(error, "NATS_UNREACHABLE") && !isTidemarkError(error, "SNAPSHOT_STORE")) throw error;
+        // Said again when it is another one: the message is long, and it may be a night.
+        if (hosted.waitsFor?.detail !== error.detail) this.#notice(`${job.name}/${place.partition} waits: ${messageWithPage(error)}`);
+        hosted.waitsFor = error;
         await hosted.close();
-        await systemClock.sleep(START_RETRY_MS);
+        await this.#pause(hosted, Math.min(START_RETRY_MS * 2 ** tries, START_RETRY_MAX_MS));
+      } finally {
+        hosted.restoring = undefined;
       }
     }
     return undefined;
+  }
+
+  /** Ends early for one that is to end. */
+  async #pause(hosted: HostedShard, ms: number): Promise<void> {
+    for (let left = ms; left > 0 && !this.#draining && !hosted.ending; left -= PAUSE_STEP_MS) {
+      await systemClock.sleep(Math.min(left, PAUSE_STEP_MS));
+    }
   }
 
   async #build(hosted: HostedShard, job: Job, place: ShardPlace): Promise<Shard> {
@@ -353,7 +369,6 @@ export class ShardHost {
         hosted.restoring = restoring;
       },
     });
-    hosted.restoring = undefined;
   }
 
   #openOutputs(job: Job, partition: number): Promise<NatsOutputStream> {

@@ -16,6 +16,7 @@ import { journalSubject } from "../../actors/fold/subject.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { LogReader } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
+import { stateDamage } from "../store/state-damage.ts";
 import { CommitGroups } from "./commit-groups.ts";
 import { appendHandOver } from "./epochs.ts";
 import { OutputFlow } from "./output-flow.ts";
@@ -33,7 +34,6 @@ import {
 } from "./shard-bounds.ts";
 import { ShardMeter } from "./shard-meter.ts";
 import type { ShardParts, ShardTuning } from "./shard-parts.ts";
-import { stateDamage } from "./state-damage.ts";
 import { TICK_EVERY_MS, tickDue } from "./ticks.ts";
 
 export type ShardStatus = "starting" | "running" | "stopping" | "stopped" | "halted";

@@ -12,7 +12,6 @@ import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { Histogram } from "../shard/histogram.ts";
 import type { LastSnapshot, SnapshotMeasures } from "../shard/report.ts";
-import { outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { DamagedBlob, SnapshotKeeper } from "./keeper.ts";
 import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT, type SnapshotReason, storedBytes } from "./manifest.ts";
@@ -106,18 +105,18 @@ export class Snapshots {
   }
 
   async list(job: string): Promise<{ readonly snapshots: readonly JobManifest[]; readonly damaged: readonly DamagedBlob[] }> {
-    return outcomeValue(await this.#options.keeper.call("list", (keeper) => keeper.list(job), TAKE_DEADLINE_MS));
+    return await this.#options.keeper.ask("list", (keeper) => keeper.list(job), TAKE_DEADLINE_MS);
   }
 
   /** Throws SNAPSHOT_MISSING, SNAPSHOT_DAMAGED or SNAPSHOT_FORMAT. */
   async get(id: string): Promise<{ readonly snapshot: JobManifest; readonly shards: readonly ShardManifest[] }> {
-    return outcomeValue(await this.#options.keeper.call("get", (keeper) => keeper.get(id), TAKE_DEADLINE_MS));
+    return await this.#options.keeper.ask("get", (keeper) => keeper.get(id), TAKE_DEADLINE_MS);
   }
 
   /** Reads all of it and checks it against its state hashes. Throws as `get` does. */
   async verify(id: string, progress: (doneBytes: number, totalBytes: number) => void): Promise<{ readonly bytes: number }> {
     const told = Comlink.proxy(progress);
-    return outcomeValue(await this.#options.keeper.call("verify", (keeper) => keeper.verify(id, told), TAKE_DEADLINE_MS));
+    return await this.#options.keeper.ask("verify", (keeper) => keeper.verify(id, told), TAKE_DEADLINE_MS);
   }
 
   /** Of a shard, since the node started. */
@@ -186,7 +185,7 @@ export class Snapshots {
       reason,
       shards: taken.map(({ shard, id }) => ({ shard, snapshot: id })),
     };
-    outcomeValue(await this.#options.keeper.call("seal", (keeper) => keeper.seal(manifest), TAKE_DEADLINE_MS));
+    await this.#options.keeper.ask("seal", (keeper) => keeper.seal(manifest), TAKE_DEADLINE_MS);
     for (const shard of taken) this.#measureOf(job, shard.shard).last = lastOf(manifest, shard);
     await this.#clearNowAndThen(job);
     return manifest;
@@ -207,9 +206,7 @@ export class Snapshots {
     const told = Comlink.proxy(progress);
     const share = reason === "schedule" ? SCHEDULED_SHARE : 1;
     try {
-      const taken = outcomeValue(
-        await keeper.call("take", (remote) => remote.take({ shard, folder, share }, changed, told), TAKE_DEADLINE_MS),
-      );
+      const taken = await keeper.ask("take", (remote) => remote.take({ shard, folder, share }, changed, told), TAKE_DEADLINE_MS);
       if (taken === undefined) return undefined;
       const { manifest, written } = taken;
       if (!written) return manifest;
@@ -231,7 +228,7 @@ export class Snapshots {
     const { keeper, clock, keepMs, notice } = this.#options;
     try {
       const options = { now: clock.now(), keepMs };
-      outcomeValue(await keeper.call("clear", (remote) => remote.clear(job, options), TAKE_DEADLINE_MS));
+      await keeper.ask("clear", (remote) => remote.clear(job, options), TAKE_DEADLINE_MS);
     } catch (error) {
       if (!(error instanceof TidemarkError)) throw error;
       notice(`${job}: old snapshots are still there: ${error.message}`);

@@ -6,6 +6,7 @@ import { Worker, type WorkerOptions } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { TidemarkError } from "../errors.ts";
+import { type Outcome, outcomeValue } from "./outcome.ts";
 
 const DEADLINE_MS = 15_000;
 
@@ -13,6 +14,8 @@ export interface Thread<T> {
   readonly worker: Worker;
   /** Rejects with WORKER_LOST when the worker ends or `deadlineMs` passes. */
   call<R>(name: string, run: (remote: Comlink.Remote<T>) => Promise<R>, deadlineMs?: number): Promise<R>;
+  /** As `call`, of what gives an outcome: its value, or throws its error. */
+  ask<R>(name: string, run: (remote: Comlink.Remote<T>) => Promise<Outcome<R>>, deadlineMs?: number): Promise<R>;
 }
 
 /** Starts a worker whose module exposes a `T`. `onExit` is called once, when it ended for whatever reason. */
@@ -29,7 +32,7 @@ export function startThread<T>(module: URL, options: WorkerOptions, onExit: (err
   };
   worker.on("error", (error) => end(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   worker.on("exit", (code) => end(`exit code ${code}`));
-  return {
+  const thread: Thread<T> = {
     worker,
     async call(name, run, deadlineMs = DEADLINE_MS) {
       if (lost !== undefined) throw lost;
@@ -47,7 +50,11 @@ export function startThread<T>(module: URL, options: WorkerOptions, onExit: (err
         pending.delete(reject);
       }
     },
+    async ask(name, run, deadlineMs) {
+      return outcomeValue(await thread.call(name, run, deadlineMs));
+    },
   };
+  return thread;
 }
 
 /** URL of a sibling module in the form that this process runs: `.ts` from the repository, `.js` from the package. */

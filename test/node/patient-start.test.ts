@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import meter from "../../actors/meter/meter.ts";
+import { TidemarkError } from "../../runtime/errors.ts";
 import { ensureLogStreams } from "../../runtime/log/log-streams.ts";
 import { openSlotMap } from "../../runtime/log/slot-map.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
@@ -12,7 +13,7 @@ import { SkipList } from "../../runtime/shard/skips.ts";
 import { NO_SNAPSHOTS } from "../../runtime/snapshots/snapshot-source.ts";
 import { startTestNats } from "../support/nats.ts";
 
-test("a shard that starts while the server is away waits for it", async (t) => {
+test("a shard that starts while NATS or the place of the snapshots is away waits for it", async (t) => {
   const nats = await startTestNats(t, { logs: ["meter"] });
   const folder = mkdtempSync(join(tmpdir(), "tidemark-patient-"));
   const nc = await connectNats(nats.url, "test");
@@ -23,20 +24,24 @@ test("a shard that starts while the server is away waits for it", async (t) => {
   const waiting = new Promise<void>((resolve) => {
     waits = resolve;
   });
+  let awayFor = 1;
   const options = {
     nodeId: "n",
     profile: "development",
     codeHash: "c",
     streamMaxBytes: 1 << 30,
     replicas: 1,
-    snapshots: async () => NO_SNAPSHOTS,
+    snapshots: async () => {
+      if (awayFor-- > 0) throw new TidemarkError("SNAPSHOT_STORE", "s3://bucket: it does not answer.");
+      return NO_SNAPSHOTS;
+    },
   } as const;
   const host = new ShardHost(
     nc,
     options,
     () => {},
     (message) => {
-      if (message.includes("waits for NATS")) waits();
+      if (message.includes("waits: NATS_UNREACHABLE")) waits();
     },
   );
   t.after(async () => {
@@ -48,7 +53,10 @@ test("a shard that starts while the server is away waits for it", async (t) => {
   host.host(meter, { partition: 0, partitions: 1, folder: join(folder, "shard") });
   await waiting;
   assert.equal(host.reports()[0]?.status, "starting");
+  assert.equal(host.reports()[0]?.waitsFor?.code, "NATS_UNREACHABLE");
   await nats.restart();
+  while (host.reports()[0]?.waitsFor?.code === "NATS_UNREACHABLE") await new Promise(setImmediate);
+  assert.equal(host.reports()[0]?.waitsFor?.code, "SNAPSHOT_STORE");
   while (host.reports()[0]?.status === "starting") await new Promise(setImmediate);
   assert.equal(host.reports()[0]?.status, "running");
 });
