@@ -89,6 +89,11 @@ export class Fold {
     this.#items = this.#events;
   }
 
+  /** The log begins at this sequence: what only tells of entries before it may go. No output and no state hash depends on it. */
+  forgetBefore(sequence: number): void {
+    this.#state.forgetBefore(sequence);
+  }
+
   /** Begins an entry, or goes on with the one that the state is in the middle of. */
   open(entry: LogEntry): void {
     const { cursor } = this.meta;

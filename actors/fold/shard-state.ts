@@ -175,6 +175,11 @@ export class ShardState {
     }
   }
 
+  /** See {@link TouchIndex.forgetBefore}. */
+  forgetBefore(sequence: number): void {
+    this.#touches.forgetBefore(sequence);
+  }
+
   /** Notes that the entry in hand touched the key, other than by standing on its subject. */
   touch(row: KeyRow): void {
     this.#touches.touch(row, this.meta.last.sequence);

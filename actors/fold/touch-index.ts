@@ -5,10 +5,12 @@
  *
  * One row for each key and 16,384 sequences, a list of differences, so that a commit adds to few rows. A row's bytes are a
  * function of the sequences in it, however they were committed. A row of its own says for which entries the index was kept.
+ *
+ * Rows of entries that the log does not have any more go, a few with each commit: so the index is bounded as the log is.
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
 import type { KeyRow } from "./key-row.ts";
-import { TOUCHED_ROW, TOUCHES_BLOCK, touchesRow } from "./keys.ts";
+import { readTouchesBlock, TABLE, TOUCHED_ROW, TOUCHES_BLOCK, touchesRow } from "./keys.ts";
 import type { Cursor } from "./meta.ts";
 import type { CommittedRows, Rows } from "./rows.ts";
 
@@ -21,14 +23,22 @@ export interface TouchedRange {
 const FORMAT = 1;
 /** Before the differences of a row: format, and the offset of its last sequence. */
 const HEAD_BYTES = 3;
+/** Rows looked at with one commit, while there is something to drop. */
+const SWEEP_ROWS = 500;
 const NO_BYTES = new Uint8Array(0);
 
 export class TouchIndex {
   readonly #rows: Rows;
   readonly #on: boolean;
-  readonly #ranges: TouchedRange[];
+  #ranges: TouchedRange[];
   readonly #writer = new ByteWriter();
   #touched: KeyRow[] = [];
+  /** The first sequence that anybody may still ask for. */
+  #floor = 0;
+  /** Blocks before this one are dropped, or are being dropped. */
+  #sweptTo = 0;
+  /** Where the sweep goes on; `undefined` when there is none. */
+  #sweepFrom: string | undefined;
 
   constructor(rows: Rows, committed: CommittedRows, cursor: Cursor, on: boolean) {
     this.#rows = rows;
@@ -52,6 +62,11 @@ export class TouchIndex {
     } else if (touches[touches.length - 1] !== sequence) touches.push(sequence);
   }
 
+  /** The log begins at this sequence: what lies before cannot be told any more. */
+  forgetBefore(sequence: number): void {
+    this.#floor = Math.max(this.#floor, sequence);
+  }
+
   get size(): number {
     return this.#touched.length;
   }
@@ -63,9 +78,23 @@ export class TouchIndex {
       row.touches!.length = 0;
     }
     this.#touched = [];
+    this.#sweep();
     const last = this.#ranges.pop()!;
+    this.#ranges = this.#ranges.filter(({ to }) => to > this.#floor);
     this.#ranges.push({ from: last.from, to: Math.max(last.from, sequence) });
     this.#rows.set(TOUCHED_ROW, writeTouched(this.#ranges));
+  }
+
+  #sweep(): void {
+    const block = Math.floor(this.#floor / TOUCHES_BLOCK);
+    if (this.#sweepFrom === undefined) {
+      if (block <= this.#sweptTo) return;
+      this.#sweptTo = block;
+      this.#sweepFrom = TABLE.touches;
+    }
+    const found = this.#rows.stored(this.#sweepFrom, TOUCHED_ROW, SWEEP_ROWS);
+    for (const { key } of found) if (readTouchesBlock(key) < this.#sweptTo) this.#rows.set(key, null);
+    this.#sweepFrom = found.length < SWEEP_ROWS ? undefined : `${found.at(-1)!.key}\0`;
   }
 
   #write({ slot, token }: KeyRow, touches: readonly number[]): void {

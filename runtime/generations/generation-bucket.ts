@@ -84,6 +84,12 @@ export class GenerationBucket {
     await appendAcknowledged(this.#nc, subjectOf(`${GENERATIONS}.${name}`), new Uint8Array(0), request);
   }
 
+  /** When a generation of that name was dropped or taken back; `undefined` when there was none, or is one. Milliseconds. */
+  async goneAt(name: string): Promise<number | undefined> {
+    const message = await storedMessage(this.#nc, STREAM, { last_by_subj: subjectOf(`${GENERATIONS}.${name}`) });
+    return message?.headers?.has("kv-operation") === true ? message.logTime : undefined;
+  }
+
   /** Name of the job whose outputs pumps and sinks of `job` follow: its own until it is switched. */
   async activeOf(job: string): Promise<string> {
     const { record } = await this.#read(`${SWITCHES}.${job}`, readSwitches);

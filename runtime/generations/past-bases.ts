@@ -18,7 +18,7 @@ import { type HistoricTarget, lastFolded } from "../history/historic-target.ts";
 import type { History, Past, PastShard } from "../history/history.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import type { Progress } from "../node/operations.ts";
-import { readEpochPlan } from "../shard/epochs.ts";
+import { readEpochs } from "../shard/epochs.ts";
 import type { BeginRequest } from "./generation-begin.ts";
 import type { RestoredShard } from "./restore-checks.ts";
 import { checkShards, type RestorableJob } from "./shard-checks.ts";
@@ -109,15 +109,17 @@ function restoredShard({ job, partitions }: RestorableJob, shard: number, stand:
   };
 }
 
-/** Before anything is folded, where the position alone says it. */
+/** Before anything is folded, where the position and what the log still has of epochs say it. */
 async function refuseOtherCode(
   { nc }: PastParts,
   { job, identity }: RestorableJob,
   { partition }: PastShard,
   at: JobMoment & { readonly kind: "position" },
 ): Promise<void> {
-  const { root, later } = await readEpochPlan(new NatsPartitionLog(nc, job.log, partition), job.log, partition, job.name);
-  const epoch = later.findLast(({ sequence }) => sequence < at.sequence) ?? root;
+  const log = new NatsPartitionLog(nc, job.log, partition);
+  const epochs = await readEpochs(log, { log: job.log, partition, job: job.name });
+  const epoch = epochs.findLast(({ sequence }) => sequence < at.sequence);
+  if (epoch === undefined) return;
   if (epoch.version === identity.version && epoch.codeHash === identity.codeHash) return;
   throw new TidemarkError(
     "CODE_UNAVAILABLE",

@@ -2,7 +2,7 @@
  * The history threads of a node, one for each build that is asked about: that of its own build, which stays, and a few of
  * kept builds. A thread is taken by each state that it folds, and given back; one that nobody has may be ended for another.
  */
-import { TidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { HistoryThread } from "./history-thread.ts";
 
 export interface HistoryThreadsParts {
@@ -66,12 +66,22 @@ export class HistoryThreads {
     let held = this.#others.get(codeHash);
     if (held === undefined) {
       await this.#makeRoom();
-      held = { thread: await this.#parts.start(codeHash, app), users: 0 };
+      held = { thread: await this.#startOther(codeHash, app), users: 0 };
     }
     held.users++;
     this.#others.delete(codeHash);
     this.#others.set(codeHash, held);
     return held.thread;
+  }
+
+  async #startOther(codeHash: string, app: string): Promise<HistoryThread> {
+    try {
+      return await this.#parts.start(codeHash, app);
+    } catch (error) {
+      if (!isTidemarkError(error, "WORKER_LOST") && !isTidemarkError(error, "APP_INVALID")) throw error;
+      const why = error.detail.split("\n", 1)[0];
+      throw new TidemarkError("CODE_UNAVAILABLE", `The kept build ${codeHash.slice(0, 12)} does not load: ${why}`, { cause: error });
+    }
   }
 
   async #makeRoom(): Promise<void> {

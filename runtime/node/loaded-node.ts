@@ -137,7 +137,7 @@ export class LoadedNode {
       jsm,
       reader: this.#reader,
       history,
-      verification: this.#verificationOf(dataDir, natsUrl, () => [...jobs, ...begun]),
+      verification: this.#verificationOf(dataDir, natsUrl, kept, () => [...jobs, ...begun]),
       workers,
       drainMs: config.drainMs,
       streamMaxBytes: config.streamMaxBytes,
@@ -213,11 +213,12 @@ export class LoadedNode {
     });
   }
 
-  #verificationOf(dataDir: DataDir, natsUrl: string, jobs: () => readonly RunningJob[]): Verification {
+  #verificationOf(dataDir: DataDir, natsUrl: string, kept: NodeBuilds, jobs: () => readonly RunningJob[]): Verification {
     const { app, config, notice } = this.#options;
     const verification = new Verification({
       app,
       codeHash: this.#app.codeHash,
+      appOf: (epoch) => kept.appOf(epoch),
       settings: foldSettingsOf(config),
       snapshots: snapshotSettings(config),
       natsUrl,

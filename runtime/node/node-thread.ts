@@ -31,8 +31,11 @@ export async function startNodeThread<T>(
     () => fail(new TidemarkError("WORKER_LOST", `${name} did not start within ${START_DEADLINE_MS} ms.`)),
     START_DEADLINE_MS,
   );
-  await Promise.race([started, failed]);
-  clearTimeout(timer);
+  try {
+    await Promise.race([started, failed]);
+  } finally {
+    clearTimeout(timer);
+  }
   ready = true;
   return thread;
 }

@@ -2,7 +2,9 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Job } from "../../actors/model/job.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { streamInfo } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import { outputStreamName } from "../outputs/output-layout.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import { ArchiveSource } from "./archive-source.ts";
 import type { PartitionTask, ReplayPoint } from "./replay-task.ts";
@@ -28,7 +30,7 @@ export async function logSource(nc: NatsConnection, origin: Job, task: Partition
   const log = new NatsPartitionLog(nc, origin.log, partition);
   const { firstSequence } = await log.bounds();
   const lastStored = (await log.lastOn(">"))?.sequence ?? 0;
-  const history = await historyOf(log, origin, partition, firstSequence);
+  const history = await historyOf(log, origin, partition, firstSequence, () => hasPublished(nc, origin, partition));
   const end = endAt(task.to, lastStored);
   return {
     source: { stream: log.stream, firstSequence, read: (from) => log.read(from) },
@@ -67,17 +69,29 @@ async function historyOf(
   origin: Job,
   partition: number,
   firstSequence: number,
+  hasPublished: () => Promise<boolean>,
 ): Promise<Pick<ReplaySource, "historyFrom" | "versions">> {
   try {
     const { root, from, later } = await readEpochPlan(log, origin.log, partition, origin.name);
     return { historyFrom: () => from, versions: [root, ...later].map(({ version }) => version) };
   } catch (error) {
-    if (isTidemarkError(error, "CODE_UNAVAILABLE")) return { historyFrom: () => firstSequence, versions: [] };
-    if (!isTidemarkError(error, "LOG_TRIMMED")) throw error;
+    const isNew = isTidemarkError(error, "CODE_UNAVAILABLE");
+    if (isNew && (firstSequence <= 1 || !(await hasPublished()))) return { historyFrom: () => firstSequence, versions: [] };
+    if (!isNew && !isTidemarkError(error, "LOG_TRIMMED")) throw error;
     const gone = (): never => {
-      throw error;
+      if (!isNew) throw error;
+      throw new TidemarkError("LOG_TRIMMED", `${origin.name}/${partition} has outputs, and the log has no epoch of it any more.`);
     };
     return { historyFrom: gone, versions: [] };
+  }
+}
+
+async function hasPublished(nc: NatsConnection, { name }: Job, partition: number): Promise<boolean> {
+  try {
+    return (await streamInfo(nc, outputStreamName(name, partition))).state.last_seq > 0;
+  } catch (error) {
+    if (isTidemarkError(error, "LOG_MISSING")) return false;
+    throw error;
   }
 }
 

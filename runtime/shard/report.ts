@@ -122,12 +122,7 @@ interface Start {
   readonly waitsFor: ErrorRecord | undefined;
 }
 
-export function unstartedReport(
-  job: string,
-  shard: number,
-  owner: string,
-  { restoring, error, waitsFor }: Start,
-): ShardReport {
+export function unstartedReport(job: string, shard: number, owner: string, { restoring, error, waitsFor }: Start): ShardReport {
   return {
     job,
     shard,

@@ -37,6 +37,7 @@ import { CRASH_MARK, forgetFolder, restoreFolder } from "./folder-state.ts";
 import { installGuards } from "./guards.ts";
 import { HandOver, type HandOverReport } from "./hand-over.ts";
 import { HostedShard, type ShardPlace } from "./hosted-shard.ts";
+import { LogFloor } from "./log-floor.ts";
 import { announceOwner, findOwner } from "./owner-presence.ts";
 import type { ShardReport } from "./report.ts";
 import { settled } from "./settled.ts";
@@ -232,8 +233,10 @@ export class ShardHost {
       const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);
       const effects = this.#executorOf(hosted, shard);
       hosted.effects = effects;
+      const floor = new LogFloor(shard, systemClock);
       const turn = (): void => {
         this.#beat();
+        floor.turn();
         effects?.turn();
       };
       await shard.run(turn).finally(() => {

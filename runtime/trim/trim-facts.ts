@@ -5,12 +5,14 @@
  * It cannot see a pump of another app that reads this log, nor a consumer that is not durable.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { LogEntry } from "../../actors/fold/entry.ts";
 import { STATE_FORMAT } from "../../actors/fold/meta.ts";
 import { readPumpLink } from "../../actors/fold/pump-entry.ts";
 import { epochSubject, PUMP_JOURNAL, pumpSubject } from "../../actors/fold/subject.ts";
 import { parsePosition } from "../../actors/model/position.ts";
-import { isTidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { FeatureBucket } from "../features/feature-bucket.ts";
+import { GenerationBucket } from "../generations/generation-bucket.ts";
 import { askStream, streamInfo } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import type { SlotMap } from "../log/slot-map.ts";
@@ -45,13 +47,13 @@ type ShardSnapshots = ReadonlyMap<number, readonly { readonly fact: SnapshotFact
 
 const CONSUMERS_PAGE_MAX = 10_000;
 
-/** Throws SNAPSHOT_STORE, NATS_UNREACHABLE or LOG_MISSING. */
+/** Throws SNAPSHOT_STORE, NATS_UNREACHABLE, LOG_MISSING, or INPUT_INVALID for a job that is gone and never was. */
 export async function gatherTrimFacts(world: TrimWorld, scope: TrimScope): Promise<TrimFacts> {
   const { log, map, keepMs } = scope;
   const running = world.jobs.filter(({ job }) => job.log === log).map(({ job }) => job.name);
-  // One that runs here is not gone, whatever was said.
-  const gone = new Set(scope.without.filter((name) => !running.includes(name)));
+  const unheard = new Set(scope.without);
   const now = world.now();
+  const bucket = new GenerationBucket(world.nc);
   const known = new Map<string, ShardSnapshots>();
   const partitions: PartitionFacts[] = [];
   const outputs: OutputFacts[] = [];
@@ -59,11 +61,14 @@ export async function gatherTrimFacts(world: TrimWorld, scope: TrimScope): Promi
     const stream = new NatsPartitionLog(world.nc, log, partition);
     const names = new Set([...running, ...(await jobsWithEpochs(world.nc, stream.stream, log, partition))]);
     const jobs: JobFacts[] = [];
-    for (const name of [...names].filter((candidate) => !gone.has(candidate)).sort()) {
+    for (const name of [...names].sort()) {
+      unheard.delete(name);
+      const newest = await stream.lastOn(epochSubject(log, partition, name));
+      // One that runs here is not gone, whatever was said.
+      if (!running.includes(name) && (scope.without.includes(name) || (await isDropped(bucket, name, newest)))) continue;
       if (!known.has(name)) known.set(name, await snapshotsOf(world, scope, name));
       const snapshots = await ofHistory(known.get(name)!.get(partition) ?? [], stream, { log, partition, job: name });
-      const newestEpoch = (await stream.lastOn(epochSubject(log, partition, name)))?.sequence ?? 0;
-      jobs.push({ job: name, snapshots, newestEpoch });
+      jobs.push({ job: name, snapshots, newestEpoch: newest?.sequence ?? 0 });
     }
     // Asked behind the snapshots: a shard that has folded less than those say is seen here.
     const shards = (await world.shards()).filter((report) => report.shard === partition);
@@ -74,7 +79,17 @@ export async function gatherTrimFacts(world: TrimWorld, scope: TrimScope): Promi
     partitions.push({ stream: stream.stream, partition, first, last, jobs: withShards, holds, young });
     if (scope.outputs) for (const job of withShards) outputs.push(...(await outputFacts(world, job, partition)));
   }
+  if (unheard.size > 0) {
+    const names = [...unheard].map((name) => `"${name}"`).join(", ");
+    throw new TidemarkError("INPUT_INVALID", `without: no job ${names} has ever folded the log ${log}.`);
+  }
   return { now, keepMs, partitions, outputs };
+}
+
+/** A generation that is dropped holds nothing. A job that took its name since has written an epoch behind that. */
+async function isDropped(bucket: GenerationBucket, name: string, newestEpoch: LogEntry | undefined): Promise<boolean> {
+  const goneAt = await bucket.goneAt(name);
+  return goneAt !== undefined && newestEpoch !== undefined && newestEpoch.logTime < goneAt;
 }
 
 function withShard(facts: JobFacts, shards: readonly ShardReport[]): JobFacts {

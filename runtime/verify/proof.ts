@@ -4,7 +4,7 @@
  * end the rows of the shard. It ends at the first difference; what makes it lies behind the check before.
  */
 import { META_ROW, markRow, SUMS_ROW, TABLE, tableEnd } from "../../actors/fold/keys.ts";
-import { type Meta, readMeta } from "../../actors/fold/meta.ts";
+import { type Epoch, type Meta, readMeta } from "../../actors/fold/meta.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
 import { formatPosition } from "../../actors/model/position.ts";
@@ -14,7 +14,7 @@ import { primitives } from "../primitives.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import type { PublishedOutputs } from "./published-outputs.ts";
 import { rowDifference } from "./row-difference.ts";
-import type { Check, ShardVerdict, VerifyDifference } from "./verify-task.ts";
+import type { BuildVerdict, Check, VerifyDifference } from "./verify-task.ts";
 
 export interface ProofParts extends Omit<HistoricParts, "onOutputs" | "betweenUnits"> {
   /** The rows of the shard, of one commit. */
@@ -23,7 +23,10 @@ export interface ProofParts extends Omit<HistoricParts, "onOutputs" | "betweenUn
   /** Snapshots of the shard that lie behind where the fold begins, in their order. */
   readonly snapshots: readonly ShardManifest[];
   readonly from: string;
+  /** Snapshots that cannot be read. */
   readonly remarks: readonly string[];
+  /** What was proven before by the build that folded what stands in the store. */
+  readonly before?: BuildVerdict | undefined;
   readonly progress: (entries: number, total: number) => void;
 }
 
@@ -39,14 +42,14 @@ class Ended extends Error {}
 
 const ROW_TELL = 100_000;
 
-export async function prove(parts: ProofParts): Promise<ShardVerdict> {
+export async function prove(parts: ProofParts): Promise<BuildVerdict> {
   return await new Proof(parts).run();
 }
 
 class Proof {
   readonly #parts: ProofParts;
   readonly #stops: Stop[];
-  readonly #held = { snapshots: 0, marks: 0 };
+  readonly #held: { snapshots: number; marks: number };
   readonly #live: Meta;
   #remarks: string[];
   #fold!: HistoricFold;
@@ -54,18 +57,24 @@ class Proof {
   #stateHash: string | null = null;
   #position: string | null = null;
   #difference: VerifyDifference | undefined;
+  /** Whose code goes on. */
+  #next: Epoch | undefined;
 
   constructor(parts: ProofParts) {
     this.#parts = parts;
-    this.#remarks = [...parts.remarks];
-    this.#after = parts.from;
+    const { before } = parts;
+    this.#remarks = [...(before?.remarks ?? parts.remarks)];
+    this.#held = { snapshots: before?.snapshots ?? 0, marks: before?.marks ?? 0 };
+    this.#after = before?.after ?? parts.from;
+    this.#stateHash = before?.stateHash ?? null;
+    this.#position = before?.position ?? null;
     const live = readMeta(parts.actual.get(META_ROW)!);
     if (live === undefined) throw new TidemarkError("STATE_FORMAT", "The shard's state has another format.");
     this.#live = live;
     this.#stops = this.#stopsOf(live);
   }
 
-  async run(): Promise<ShardVerdict> {
+  async run(): Promise<BuildVerdict> {
     const { outputs } = this.#parts;
     this.#fold = await HistoricFold.open({
       ...this.#parts,
@@ -76,7 +85,8 @@ class Proof {
       betweenUnits: () => this.#between(),
     });
     const { cursor } = this.#fold.meta;
-    while (this.#stops[0] !== undefined && compareCursors(this.#stops[0].cursor, cursor) < 0) this.#stops.shift();
+    const isPast = (stop: Stop): boolean => compareCursors(stop.cursor, cursor) < 0 || nameOf(stop.check) === this.#parts.before?.after;
+    while (this.#stops[0] !== undefined && isPast(this.#stops[0])) this.#stops.shift();
     const first = cursor.sequence;
     const end = this.#live.cursor.sequence + 1;
     try {
@@ -86,7 +96,7 @@ class Proof {
         const result = await this.#fold.step(target, { end, entriesMax: 20_000, msMax: 200 });
         this.#parts.progress(this.#fold.meta.cursor.sequence - first, end - first);
         if (result === "more") continue;
-        if (result === "other-code") this.#remarks.push(`what follows entry ${this.#fold.meta.epoch.sequence} belongs to other code`);
+        if (result === "other-code") this.#next = this.#fold.meta.epoch;
         else await this.#between(true);
         break;
       }
@@ -168,13 +178,14 @@ class Proof {
     return cursor.index === 0 && cursor.phase === "start" && last.sequence <= Number(check.name);
   }
 
-  #rowsHold({ check: { kind, name, position } }: Stop, hash: string): boolean {
+  #rowsHold({ check }: Stop, hash: string): boolean {
+    const { kind, position } = check;
     const { job, store, actual } = this.#parts;
     if (kind === "state" && rowDifference(job, store, actual, this.#onRow) !== undefined) return false;
     this.#stops.shift();
     if (kind === "snapshot") this.#held.snapshots++;
     if (kind === "mark") this.#held.marks++;
-    this.#after = `${kind} ${name}`;
+    this.#after = nameOf(check);
     this.#position = position;
     this.#stateHash = hash;
     if (kind === "state") throw new Ended();
@@ -199,22 +210,24 @@ class Proof {
     if (++this.#rowsSeen % ROW_TELL === 0) this.#parts.progress(cursor.sequence, cursor.sequence);
   };
 
-  #verdict(): ShardVerdict {
-    const { job, partition, from, outputs } = this.#parts;
+  #verdict(): BuildVerdict {
+    const { job, partition, from, outputs, before } = this.#parts;
     if (outputs.trimmed > 0) this.#remarks.push(`${outputs.trimmed} outputs are gone from the beginning of their stream`);
     const difference = this.#outputDifference() ?? this.#difference ?? null;
     return {
       job: job.name,
       shard: partition,
-      ok: difference === null && this.#stops.length === 0,
+      ok: difference === null && this.#stops.length === 0 && this.#parts.remarks.length === 0,
       from,
-      entries: this.#fold.folded,
-      outputs: outputs.compared,
+      entries: (before?.entries ?? 0) + this.#fold.folded,
+      outputs: (before?.outputs ?? 0) + outputs.compared,
       ...this.#held,
       position: this.#position,
       stateHash: this.#stateHash,
       difference,
       remarks: this.#remarks,
+      after: this.#after,
+      ...(this.#next === undefined ? {} : { next: nextOf(this.#next) }),
     };
   }
 
@@ -224,6 +237,14 @@ class Proof {
     const { k, key, position, expected, actual } = found;
     return { kind: "output", name: String(k), after: this.#after, at: position ?? "", ...NOWHERE, key, expected, actual, rows: 0 };
   }
+}
+
+function nextOf({ sequence, ...epoch }: Epoch): NonNullable<BuildVerdict["next"]> {
+  return { epoch, sequence };
+}
+
+function nameOf({ kind, name }: Check): string {
+  return `${kind} ${name}`;
 }
 
 const NOWHERE = { table: null, slot: null, key: null, actor: null, cell: null };

@@ -3,19 +3,22 @@
  * and slowly in the background. All of it runs in processes apart.
  */
 import { mkdirSync, rmSync } from "node:fs";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import type { Clock } from "../clock.ts";
-import { TidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { findingText } from "./finding.ts";
 import { runApart } from "./process-apart.ts";
 import type { ShardScrub } from "./scrub-task.ts";
 import { scrubShards } from "./scrubber.ts";
-import type { FromVerify, ShardVerdict, VerifyTask } from "./verify-task.ts";
+import type { BuildVerdict, FromVerify, ShardVerdict, VerifyTask } from "./verify-task.ts";
 
 export interface VerificationParts {
   readonly app: string;
   readonly codeHash: string;
+  /** A build that folds an epoch. Throws CODE_UNAVAILABLE with what is missing. */
+  readonly appOf: (epoch: CodeIdentity) => Promise<string>;
   readonly settings: Partial<FoldSettings>;
   readonly snapshots: SnapshotSettings;
   readonly natsUrl: string;
@@ -101,31 +104,53 @@ export class Verification {
     return verdicts;
   }
 
+  /** By this build, and behind each epoch entry that names another by that one, as far as it is kept. */
   async #prove(
     place: VerifiedShard,
     from: string | undefined,
     signal: AbortSignal,
     report: (done: number, total: number) => void,
   ): Promise<ShardVerdict> {
-    const { app, codeHash, settings, snapshots, natsUrl, clock, silentMs } = this.#parts;
+    const { app, codeHash, settings, snapshots, natsUrl } = this.#parts;
     const scratch = `${this.#parts.scratch}/${++this.#number}`;
     mkdirSync(scratch, { recursive: true });
-    const task: VerifyTask = { app, codeHash, settings, snapshots, natsUrl, ...place, scratch, from };
-    let answer: Exclude<FromVerify, { kind: "folded" | "working" }> | undefined;
     try {
-      const end = await runApart<FromVerify>("./verify-process.ts", task, { clock, signal, silentMs }, (message) => {
-        if (message.kind === "folded") report(message.entries, message.total);
-        else if (message.kind !== "working") answer = message;
-      });
-      signal.throwIfAborted();
-      if (answer?.kind === "verdict") return answer.verdict;
-      if (answer?.kind === "failed") throw new TidemarkError(answer.error.code, `${place.job}/${place.shard}: ${answer.error.detail}`);
-      const what = `${place.job}/${place.shard} could not be verified`;
-      if (end?.silent === true) throw new TidemarkError("VERIFY_UNFINISHED", `${what}: ${end.how}.`);
-      throw new TidemarkError("STATE_DAMAGED", `${what}: ${end?.how ?? "the process ended early"}.`);
+      const own: VerifyTask = { app, codeHash, settings, snapshots, natsUrl, ...place, scratch, from };
+      let proven = await this.#proveApart(own, signal, report);
+      for (let task = own; proven.next !== undefined; ) {
+        const { next, ...before } = proven;
+        try {
+          if (next.epoch.codeHash === task.codeHash) throw new TidemarkError("CODE_UNAVAILABLE", "this build is not that");
+          task = { ...task, app: await this.#parts.appOf(next.epoch), codeHash: next.epoch.codeHash, before };
+          proven = await this.#proveApart(task, signal, report);
+        } catch (error) {
+          if (!isTidemarkError(error, "CODE_UNAVAILABLE") && !isTidemarkError(error, "APP_INVALID")) throw error;
+          const what = `what follows entry ${next.sequence} was folded by version ${next.epoch.version}, which cannot be run`;
+          proven = { ...before, remarks: [...before.remarks, `${what}: ${error.detail}`] };
+        }
+      }
+      const { next: _next, after: _after, ...verdict } = proven;
+      return verdict;
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }
+  }
+
+  async #proveApart(task: VerifyTask, signal: AbortSignal, report: (done: number, total: number) => void): Promise<BuildVerdict> {
+    const { clock, silentMs } = this.#parts;
+    const { job, shard, before } = task;
+    const earlier = before?.entries ?? 0;
+    let answer: Exclude<FromVerify, { kind: "folded" | "working" }> | undefined;
+    const end = await runApart<FromVerify>("./verify-process.ts", task, { clock, signal, silentMs }, (message) => {
+      if (message.kind === "folded") report(earlier + message.entries, earlier + message.total);
+      else if (message.kind !== "working") answer = message;
+    });
+    signal.throwIfAborted();
+    if (answer?.kind === "verdict") return answer.verdict;
+    if (answer?.kind === "failed") throw new TidemarkError(answer.error.code, `${job}/${shard}: ${answer.error.detail}`);
+    const what = `${job}/${shard} could not be verified`;
+    if (end?.silent === true) throw new TidemarkError("VERIFY_UNFINISHED", `${what}: ${end.how}.`);
+    throw new TidemarkError("STATE_DAMAGED", `${what}: ${end?.how ?? "the process ended early"}.`);
   }
 
   async #scrubQuietly(): Promise<void> {

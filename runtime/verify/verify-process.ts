@@ -25,20 +25,20 @@ import { openLmdbReader, openLmdbStore } from "../store/lmdb-store.ts";
 import { taskApart, tell } from "./apart.ts";
 import { prove } from "./proof.ts";
 import { PublishedOutputs } from "./published-outputs.ts";
-import type { FromVerify, ShardVerdict, VerifyTask } from "./verify-task.ts";
+import type { BuildVerdict, FromVerify, VerifyTask } from "./verify-task.ts";
 
 const WORKING: FromVerify = { kind: "working" };
 const LOOK_MS = 5_000;
 
 interface Base {
-  readonly manifest: ShardManifest | undefined;
+  readonly manifest?: ShardManifest | undefined;
   /** Those behind it, in their order. */
   readonly later: readonly ShardManifest[];
   readonly remarks: readonly string[];
 }
 
-async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<ShardVerdict> {
-  const { job: name, shard, partitions, folder, scratch } = task;
+async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<BuildVerdict> {
+  const { job: name, shard, partitions, folder, scratch, before } = task;
   const declared = jobNamed(app.jobs, name);
   if (declared === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `This build has no job "${name}".`);
   const job = withSettings(declared, task.settings);
@@ -48,14 +48,18 @@ async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<S
   // Before the copy: so none of them is ahead of it.
   const found = await snapshotsOf(catalogue, task);
   const copy = join(scratch, "copy");
-  await copied(folder, copy);
+  // One state is proven, by however many builds.
+  if (before === undefined) await copied(folder, copy);
   const actual = openLmdbReader(copy);
   const store = openLmdbStore(join(scratch, "fold"));
   try {
     const row = actual.get(META_ROW);
     if (row === undefined) return nothingFolded(task);
-    const base = chooseBase(found, task, readMeta(row)?.epochRoot, firstSequence, app.codeHash);
-    if (base.manifest !== undefined) await catalogue.restore(base.manifest, store, { progress: () => void tell(WORKING) });
+    const root = readMeta(row)?.epochRoot;
+    const base =
+      before === undefined ? chooseBase(found, task, root, firstSequence, app.codeHash) : { ...found, later: ofRoot(found, root) };
+    if (before === undefined && base.manifest !== undefined)
+      await catalogue.restore(base.manifest, store, { progress: () => void tell(WORKING) });
     return await prove({
       job,
       partition: shard,
@@ -69,8 +73,9 @@ async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<S
       actual,
       outputs: new PublishedOutputs(new OutputReader(await jetstreamManager(nc, { checkAPI: false })), name, shard),
       snapshots: base.later,
-      from: base.manifest === undefined ? "start" : `snapshot ${base.manifest.id}`,
+      from: before?.from ?? (base.manifest === undefined ? "start" : `snapshot ${base.manifest.id}`),
       remarks: base.remarks,
+      before,
       progress: (entries, total) => void tell({ kind: "folded", entries, total } satisfies FromVerify),
     });
   } finally {
@@ -112,14 +117,19 @@ async function copied(folder: string, copy: string): Promise<void> {
 }
 
 /** Snapshots of another root are of a history that was made void. */
+function ofRoot({ ordered }: Snapshots, root: number | undefined): readonly ShardManifest[] {
+  return ordered.filter(({ epochRoot }) => epochRoot === root);
+}
+
 function chooseBase(
-  { ordered: all, remarks }: Snapshots,
+  found: Snapshots,
   { job, shard, from }: VerifyTask,
   root: number | undefined,
   firstStored: number,
   codeHash: string,
 ): Base {
-  const ordered = all.filter(({ epochRoot }) => epochRoot === root);
+  const { remarks } = found;
+  const ordered = ofRoot(found, root);
   if (from === "start") return { manifest: undefined, later: ordered, remarks };
   const leadsOn = ({ cursor, epoch }: ShardManifest): boolean => cursor.sequence >= firstStored && epoch.codeHash === codeHash;
   const at = from === undefined ? ordered.findIndex(leadsOn) : ordered.findIndex(({ id }) => id === from);
@@ -127,9 +137,9 @@ function chooseBase(
   return { manifest: ordered[at], later: ordered.slice(at + 1), remarks };
 }
 
-function nothingFolded({ job, shard }: VerifyTask): ShardVerdict {
+function nothingFolded({ job, shard }: VerifyTask): BuildVerdict {
   const none = { from: "start", entries: 0, outputs: 0, snapshots: 0, marks: 0, position: null, stateHash: null, difference: null };
-  return { job, shard, ok: true, ...none, remarks: ["nothing was committed yet"] };
+  return { job, shard, ok: true, ...none, after: none.from, remarks: ["nothing was committed yet"] };
 }
 
 const task = await taskApart<VerifyTask>();

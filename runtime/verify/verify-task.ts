@@ -1,4 +1,5 @@
 /** What crosses between a node and the process that proves a shard for it: plain records. */
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import type { ErrorRecord } from "../errors.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
@@ -18,6 +19,8 @@ export interface VerifyTask {
   readonly scratch: string;
   /** `start`, the id of a shard snapshot, or `undefined`: the oldest snapshot that leads on, else the start. */
   readonly from: string | undefined;
+  /** What another build has proven before: this one goes on with what that one folded, in the same scratch folder. */
+  readonly before?: BuildVerdict;
 }
 
 /** What was found to be as folded: state at a snapshot or a mark, and in the end the rows of the shard. */
@@ -66,9 +69,17 @@ export interface ShardVerdict {
   readonly remarks: readonly string[];
 }
 
+/** What one build can prove of a shard. */
+export interface BuildVerdict extends ShardVerdict {
+  /** The last check that held. */
+  readonly after: string;
+  /** Whose code goes on, and the epoch entry that says so. */
+  readonly next?: { readonly epoch: CodeIdentity; readonly sequence: number };
+}
+
 /** `working`: it gets on with what comes before the fold. */
 export type FromVerify =
   | { readonly kind: "working" }
   | { readonly kind: "folded"; readonly entries: number; readonly total: number }
-  | { readonly kind: "verdict"; readonly verdict: ShardVerdict }
+  | { readonly kind: "verdict"; readonly verdict: BuildVerdict }
   | { readonly kind: "failed"; readonly error: ErrorRecord };

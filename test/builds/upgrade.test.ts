@@ -67,6 +67,24 @@ suite("a node in production that is upgraded", () => {
     const query = `at=${past.position}`;
     const { state } = await getJson<{ state: unknown }>(`${await second.ready}/v1/actors/counter/${past.subject}?${query}`);
     assert.deepEqual(state, { count: countedOf(past).count });
+    // And both are proven, each by its own build.
+    const proven = await world.cli(second, ["verify", "counts", "--from", "start"]);
+    assert.equal(proven.code, 0, proven.stderr + proven.stdout);
+    const verdicts = proven.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { ok: boolean; outputs: number; remarks: unknown[] });
+    assert.deepEqual(
+      verdicts.map(({ ok, remarks }) => [ok, remarks]),
+      [
+        [true, []],
+        [true, []],
+      ],
+    );
+    assert.equal(
+      verdicts.reduce((sum, { outputs }) => sum + outputs, 0),
+      total,
+    );
   });
 
   test("is told beforehand what fails: nothing is appended unless that is accepted", TIMEOUT, async (t) => {

@@ -261,6 +261,8 @@ suite("a replay", { timeout: 600_000 }, () => {
     assert(diff!.equal > 0 && diff!.equal < published.length);
     const until = await replay([v1, "--no-publish", "--to", new Date(entry!.time.getTime() - 1).toISOString()]);
     assert.equal(until.diff!.equal + diff!.equal, published.length);
+    const nothing = await replay([v1, "--no-publish", "--from", "2999-01-01T00:00:00Z"]);
+    assert.deepEqual([nothing.code, nothing.outputs, nothing.diff?.missing], [1, 0, 0]);
   });
 
   test("of an archive gives the outputs of its events, names the lines that are none, and needs no server", async () => {

@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { FoldObserver } from "../../actors/fold/fold-observer.ts";
-import { readTouchesBlock, TABLE, TOUCHED_ROW, touchesOf } from "../../actors/fold/keys.ts";
-import { readTouched, readTouches } from "../../actors/fold/touch-index.ts";
+import { KeyRow } from "../../actors/fold/key-row.ts";
+import { readTouchesBlock, TABLE, TOUCHED_ROW, TOUCHES_BLOCK, touchesOf } from "../../actors/fold/keys.ts";
+import type { Cursor } from "../../actors/fold/meta.ts";
+import { Rows } from "../../actors/fold/rows.ts";
+import { readTouched, readTouches, TouchIndex } from "../../actors/fold/touch-index.ts";
 import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { foldHistory } from "../../runtime/replay/fold-history.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
@@ -90,4 +93,31 @@ test("says where it was not kept", () => {
   ]);
   assert.deepEqual(touchesOfKey(store, writeKey("a")!), [1, 2, 5, 6]);
   assert.ok(store.get(TOUCHED_ROW));
+});
+
+test("drops what tells of entries that the log has no more, a piece with each commit, and nothing else", () => {
+  const store = new MemoryStore();
+  const rows = new Rows(store);
+  const at = (sequence: number): Cursor => ({ sequence, index: 0, phase: "start" });
+  const index = new TouchIndex(rows, store, at(1), true);
+  const keys = Array.from({ length: 700 }, (_, i) => new KeyRow(`k${i}`, slotOf(`k${i}`)));
+  const commit = (sequence: number): number => {
+    index.seal(at(sequence));
+    const changes = rows.seal();
+    store.commit(changes, () => rows.committed());
+    return changes.filter(({ value }) => value === null).length;
+  };
+  const behind = TOUCHES_BLOCK + 5;
+  for (const sequence of [7, behind]) for (const key of keys) index.touch(key, sequence);
+  commit(behind + 1);
+  assert.equal(indexOf(store).length, 2 * keys.length + 1);
+  // Of the first block something is left.
+  index.forgetBefore(TOUCHES_BLOCK - 1);
+  assert.equal(commit(behind + 1), 0);
+  index.forgetBefore(TOUCHES_BLOCK);
+  const dropped = [1, 2, 3, 4].map(() => commit(behind + 1));
+  assert.equal(dropped[0], 250);
+  assert.deepEqual([dropped.reduce((sum, count) => sum + count), indexOf(store).length], [keys.length, keys.length + 1]);
+  for (const { token } of keys) assert.deepEqual(touchesOfKey(store, token), [behind]);
+  assert.deepEqual(readTouched(store), [{ from: 1, to: behind + 1 }]);
 });

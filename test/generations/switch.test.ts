@@ -82,6 +82,13 @@ test("a generation is dropped with its streams, state and snapshots, and its nam
     assert.equal((await askApi(world.nc, `STREAM.INFO.${stream}`, undefined)).error?.err_code, SERVER_ERROR.streamNotFound);
   }
   assert.ok(!existsSync(join(world.snapshots, "trips-gen2")));
+  // Its epochs stand in the log for ever, and hold nothing of it.
+  const plan = await world.post("/v1/logs/trips/trim", { dryRun: true, keep: "0s" }, 200);
+  const { logs } = plan as { logs: { heldBy: { by: string }[]; lost: { job: string }[] }[] };
+  assert.deepEqual(
+    new Set(logs.flatMap(({ heldBy, lost }) => [...heldBy.map(({ by }) => by), ...lost.map(({ job }) => job)])),
+    new Set(["trips"]),
+  );
   const one = (await world.outputs()).length;
   await begin();
   await world.level(["trips", "trips-gen2"]);

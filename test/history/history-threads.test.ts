@@ -126,4 +126,15 @@ suite("history threads", { timeout: 120_000 }, () => {
     assert.equal(running.size, 2);
     await stop();
   });
+
+  test("of a build that does not load is told by a code, and none is lost", async () => {
+    const { threads, running, stop } = world();
+    const broken = join(folder, "broken.ts");
+    writeFileSync(broken, 'throw new Error("not here");\n');
+    const refused = (error: unknown): boolean =>
+      isTidemarkError(error, "CODE_UNAVAILABLE") && /does not load: .*not here/.test(error.detail);
+    await assert.rejects(threads.take("f".repeat(64), broken), refused);
+    assert.deepEqual([threads.others, running.size], [0, 0]);
+    await stop();
+  });
 });

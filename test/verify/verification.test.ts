@@ -18,6 +18,7 @@ async function verification(at: string, natsUrl: string, silentMs?: number): Pro
   return new Verification({
     app: METER.app,
     codeHash: (await loadApp(METER.app)).codeHash,
+    appOf: async () => METER.app,
     settings: {},
     snapshots: { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 },
     natsUrl,

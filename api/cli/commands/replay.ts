@@ -10,7 +10,7 @@ import { command, file, flag, optional, parsed, required, text, usageError } fro
 import { INTERRUPTED } from "../framework/exit-codes.ts";
 import { readPoint } from "../replay/replay-point.ts";
 import { ReplayProgressLine } from "../replay/replay-progress.ts";
-import { differs, recordOf, showReplay } from "../replay/replay-summary.ts";
+import { differs, isEmpty, recordOf, showReplay } from "../replay/replay-summary.ts";
 
 const REPLICAS = 1;
 
@@ -21,7 +21,7 @@ export const replay = command({
     "It folds in threads of its own, beside the node, and makes no call: recorded results answer the calls of then. Outputs go to the streams of a shadow job, <job>-<generation>, and are compared with those that the job has published: equal, changed, added, missing.",
     "Killed or stopped, it is begun again by the same command. What is published already is not published twice.",
     "With --file it folds an archive, one CloudEvent a line, instead of the log. Positions in it are no positions of the log, so they are not compared.",
-    "It ends with 1 when something differs or a line of the archive is no event. It needs the NATS server of TIDEMARK_NATS_URL, or the one that a node on this machine keeps in TIDEMARK_DATA_DIR.",
+    "It ends with 1 when something differs, a line of the archive is no event, or no event lies in the range. It needs the NATS server of TIDEMARK_NATS_URL, or the one that a node on this machine keeps in TIDEMARK_DATA_DIR.",
   ],
   arguments: {
     job: required("a job of the app"),
@@ -125,7 +125,7 @@ async function requestOf(
 
 function exitCode(replayed: ShadowReplayed): number {
   if (replayed.partitions.some(({ stopped }) => stopped)) return INTERRUPTED;
-  return differs(replayed) ? 1 : 0;
+  return differs(replayed) || isEmpty(replayed) ? 1 : 0;
 }
 
 async function natsUrlOf({ natsUrl, dataDir }: Config): Promise<string | undefined> {
