@@ -11,6 +11,7 @@ import { caseExtremes } from "./cases.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
+import { proofs } from "./proofs.ts";
 import { replays } from "./replays.ts";
 import { largeShard } from "./snapshots.ts";
 import { storeAlone } from "./store-alone.ts";
@@ -103,6 +104,7 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
       await latency({ ...load, name: "5,000 events/s, 1 % outputs, a snapshot every 5 s", snapshotEvery: "5s" }),
     ];
   },
+  proofs: async () => await proofs({ keys: million, events: 2, batch: 50 }),
   cases: async () => await caseExtremes({ events: 10_000 * scale, cases: million / (full ? 1 : 10) }),
   readers: async () =>
     await apiReaders({

@@ -18,7 +18,9 @@ const RAW_MAX_BYTES = 64 * 1024 * 1024;
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
-const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** As much output in one piece as a chunk mostly has: by default zlib hands it over 16 KiB at a time. */
+const PIECE_BYTES = CHUNK_BYTES + 64 * 1024;
+const FAST = { chunkSize: PIECE_BYTES, params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** Collects rows until a chunk is full. */
 export class ChunkBuffer {
@@ -69,7 +71,7 @@ export async function packChunk(raw: Uint8Array): Promise<Uint8Array> {
 export async function unpackChunk(name: string, packed: Uint8Array): Promise<RowChange[]> {
   let raw: Buffer;
   try {
-    raw = await decompress(packed, { maxOutputLength: RAW_MAX_BYTES });
+    raw = await decompress(packed, { chunkSize: PIECE_BYTES, maxOutputLength: RAW_MAX_BYTES });
   } catch (error) {
     throw damaged(name, error);
   }
@@ -87,7 +89,7 @@ export async function unpackChunk(name: string, packed: Uint8Array): Promise<Row
     }
     if (at + length > raw.length) throw damaged(name);
     // One buffer for all rows of the chunk: they live as long as it does, and then go together.
-    rows.push({ key, value: raw.subarray(at, at + length) });
+    rows.push({ key, value: new Uint8Array(raw.buffer, raw.byteOffset + at, length) });
     at += length;
   }
   return rows;

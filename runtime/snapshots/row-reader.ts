@@ -18,6 +18,10 @@ interface ReadChunk {
 }
 
 const HASHED: ReadonlySet<string> = new Set(HASHED_TABLES);
+/** Of values, after which what was read is committed: each commit waits for the disk. */
+const COMMIT_BYTES = 16 * 1024 * 1024;
+/** Chunks in memory at a time, the one that is worked on among them. */
+const FETCHED_AHEAD = 3;
 const MODULUS_MASK = (1n << 128n) - 1n;
 
 export class RowReader {
@@ -39,19 +43,32 @@ export class RowReader {
     const sum = new RowSum();
     let writing: Promise<void> = Promise.resolve();
     let meta: Uint8Array | null = null;
+    let group: RowChange[] = [];
+    let groupBytes = 0;
+    const write = async (): Promise<void> => {
+      await writing;
+      writing = committed(store, group);
+      group = [];
+      groupBytes = 0;
+    };
     for await (const { rows, delta } of this.#chunks(options)) {
       // A delta replaces rows that must be readable; a base only adds.
-      if (delta) await writing;
-      for (const { key, value } of rows) {
-        if (key === META_ROW) meta = value;
-        else sum.replace(key, delta ? store.get(key) : undefined, value);
+      if (delta) {
+        await write();
+        await writing;
       }
-      await writing;
-      writing = committed(
-        store,
-        rows.filter(({ key }) => key !== META_ROW),
-      );
+      for (const row of rows) {
+        const { key, value } = row;
+        if (key === META_ROW) meta = value;
+        else {
+          sum.replace(key, delta ? store.get(key) : undefined, value);
+          group.push(row);
+          groupBytes += value?.length ?? 0;
+        }
+      }
+      if (groupBytes >= COMMIT_BYTES) await write();
     }
+    await write();
     await writing;
     sum.replace(META_ROW, undefined, meta);
     this.#checkSum(sum);
@@ -59,19 +76,22 @@ export class RowReader {
     await store.flushed();
   }
 
-  /** The next chunk is fetched while the one before is worked on. */
+  /** The next chunks are fetched while the one before is worked on. */
   async *#chunks({ progress = () => {}, signal }: ReadOptions): AsyncGenerator<ReadChunk> {
     const all = this.#manifest.parts.flatMap(({ kind, chunks }) => chunks.map((chunk) => ({ chunk, delta: kind === "delta" })));
     const total = all.reduce((sum, { chunk }) => sum + chunk.bytes, 0);
     let done = 0;
-    let next = all[0] === undefined ? undefined : this.#fetch(all[0].chunk);
+    const ahead: Promise<RowChange[]>[] = [];
     for (let i = 0; i < all.length; i++) {
       signal?.throwIfAborted();
+      while (ahead.length < FETCHED_AHEAD && i + ahead.length < all.length) {
+        const fetched = this.#fetch(all[i + ahead.length]!.chunk);
+        // Its failure is this generator's when its turn comes.
+        fetched.catch(() => {});
+        ahead.push(fetched);
+      }
       const { chunk, delta } = all[i]!;
-      const rows = await next!;
-      next = all[i + 1] === undefined ? undefined : this.#fetch(all[i + 1]!.chunk);
-      // Its failure is this generator's when its turn comes.
-      next?.catch(() => {});
+      const rows = await ahead.shift()!;
       done += chunk.bytes;
       yield { rows, delta };
       progress(done, total);

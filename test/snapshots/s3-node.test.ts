@@ -70,7 +70,7 @@ test("a node begins from a snapshot in S3 that an older key encrypted, writes wi
   await node.kill();
   rmSync(join(root, "data"), { recursive: true });
   // More than the AWS SDK tries for itself: the shards wait and ask again.
-  s3.faults.push(...Array<S3Fault>(6).fill("internalError"));
+  s3.faults.push(...Array<S3Fault>(12).fill("internalError"));
   node = start(k2 + k1);
   url = await node.ready;
   for (const { restored } of await untilShards(url, (shards) => shards.every(({ status }) => status === "running"))) assert.ok(restored);
