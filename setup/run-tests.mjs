@@ -1,15 +1,17 @@
 /**
- * The test suite: `npm test` runs all of it, `npm test -- test/key.test.ts` some files. Two files at a time, each in its own process.
+ * The test suite: `npm test` runs all of it, `npm test -- test/key.test.ts` some files. A few files at a time, each in its own process.
  * With CI set a skipped test is a failure: a machine that tests for others must be able to run everything. So is an empty run.
  */
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const CONCURRENCY = 2;
+/** One more than there are cores: many files wait, for a clock of the broker or for a process to start. */
+const CONCURRENCY = availableParallelism() + 1;
 /** For one file as a whole: a hang is to be told from a slow machine. */
 const TIMEOUT_MS = 10 * 60_000;
 /** So many files are named with their times at the end. */
