@@ -91,7 +91,7 @@ export class Fold {
 
   /** The log begins at this sequence: what only tells of entries before it may go. No output and no state hash depends on it. */
   forgetBefore(sequence: number): void {
-    this.#state.forgetBefore(sequence);
+    this.#state.touches.forgetBefore(sequence);
   }
 
   /** Begins an entry, or goes on with the one that the state is in the middle of. */

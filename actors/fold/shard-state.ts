@@ -55,7 +55,7 @@ export class ShardState {
   readonly schemas: ActivatedSchemas;
   readonly calls: CallTable;
   readonly pumps: PumpState;
-  readonly #touches: TouchIndex;
+  readonly touches: TouchIndex;
   readonly #primitives: Primitives;
   readonly #codec: KeyRowCodec;
   readonly #rows: Rows;
@@ -105,7 +105,7 @@ export class ShardState {
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives, watch);
     this.pumps = new PumpState(meta, job.settings, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
-    this.#touches = new TouchIndex(this.#rows, committed, meta.cursor, timelineIndex);
+    this.touches = new TouchIndex(this.#rows, committed, meta.cursor, timelineIndex);
     const noteShape = (row: string, bytes: Uint8Array): void => {
       this.#rows.set(row, bytes);
       this.#sums.replace(TABLE.shape, 0, 0n, primitives.rowHash(row, bytes));
@@ -175,14 +175,9 @@ export class ShardState {
     }
   }
 
-  /** See {@link TouchIndex.forgetBefore}. */
-  forgetBefore(sequence: number): void {
-    this.#touches.forgetBefore(sequence);
-  }
-
   /** Notes that the entry in hand touched the key, other than by standing on its subject. */
   touch(row: KeyRow): void {
-    this.#touches.touch(row, this.meta.last.sequence);
+    this.touches.touch(row, this.meta.last.sequence);
   }
 
   /** Notes how much a handler kept: what an overlay holds is bounded in bytes too. */
@@ -195,7 +190,7 @@ export class ShardState {
   }
 
   get changedRows(): number {
-    return this.#changed.length + this.#changedEntries.length + this.pumps.changedRows + this.#touches.size + this.#rows.openSize;
+    return this.#changed.length + this.#changedEntries.length + this.pumps.changedRows + this.touches.size + this.#rows.openSize;
   }
 
   addTimer(address: TimerAddress, slot: number): void {
@@ -288,7 +283,7 @@ export class ShardState {
     this.#keptBytes = 0;
     this.#overlay++;
     this.pumps.seal();
-    this.#touches.seal(this.meta.cursor);
+    this.touches.seal(this.meta.cursor);
     const metaBytes = writeMeta(this.meta);
     const hash = stateHash(this.#sums, META_ROW, metaBytes, this.#primitives);
     this.#rows.set(META_ROW, metaBytes);

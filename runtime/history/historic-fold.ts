@@ -13,6 +13,7 @@ import type { Guard } from "../../actors/fold/fold-options.ts";
 import { META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Epoch, type Meta, newMeta, readMeta } from "../../actors/fold/meta.ts";
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
+import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { TidemarkError } from "../errors.ts";
 import type { LogReader, PartitionLog } from "../log/partition-log.ts";
@@ -108,6 +109,11 @@ export class HistoricFold {
     return this.#fold.meta;
   }
 
+  /** What comes next belongs to other code. When nothing was folded here either, the store stays as it was: no row is this build's. */
+  get isForeign(): boolean {
+    return this.#fold.handedOver && !isCodeOf(this.#parts.identity, this.#fold.meta.epoch);
+  }
+
   /** From here on it is looked at, or no longer. It is at rest. */
   async observe(sight: FoldSight | undefined): Promise<void> {
     await this.rest();
@@ -138,6 +144,7 @@ export class HistoricFold {
 
   /** The store holds the rows as of here. Gives their state hash. */
   async commit(): Promise<string> {
+    if (this.folded === 0 && this.isForeign) return committedStateHash(this.#parts.store, primitives) ?? "";
     const outputs = this.#fold.takeOutputs();
     if (outputs.length > 0) await this.#parts.onOutputs?.(outputs);
     const { changes, stateHash } = this.#fold.seal();

@@ -38,10 +38,7 @@ test("a node begins from a snapshot in S3 that an older key encrypted, writes wi
   };
   const nc = await connect({ servers: nats.url });
   let node = start(k1);
-  t.after(async () => {
-    await node.kill();
-    await nc.close();
-  });
+  t.after(() => node.kill().then(() => nc.close()));
   let url = await node.ready;
   const publisher = openLogPublisher(nc, "meter", (await readSlotMap(nc, "meter"))!);
   t.after(async () => publisher.close());
