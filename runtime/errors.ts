@@ -31,7 +31,7 @@ export const ERRORS = {
   GENERATION_INVALID: "That generation cannot be begun so. Correct what the message names.",
   GENERATION_MISSING: "There is no such generation. List them, and begin one by a restore.",
   GENERATION_PUMPED:
-    "Pumps carry the outputs on into another log, and where they would have to go on behind a generation's outputs cannot be told. Stop them first, as the page of this code says.",
+    "A pump has to end its part of the outputs that it carries first. Let the shards run that the message names, wait a moment, and ask again.",
   GENERATION_TAKEN: "The name belongs to something that is there. Choose another one, or drop that generation first.",
   HISTORY_TRIMMED:
     "The log no longer has what it takes to fold up to that moment. Ask for a moment behind the oldest snapshot that the log still leads on from.",

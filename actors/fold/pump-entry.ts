@@ -18,6 +18,18 @@ export interface SourcePlace {
   readonly index: number;
 }
 
+/** What a pump carries of the outputs of one job or generation. */
+export interface Stretch {
+  /** Counts the stretches of a pump; 0 is the first. */
+  readonly turn: number;
+  /** Whose outputs they are. */
+  readonly job: string;
+  /** Added to the number of an output it gives its sequence among the pump's places. */
+  readonly offset: number;
+  /** Only what was made of later entries of the log than this is carried; 0 for all. */
+  readonly behind: number;
+}
+
 export interface PumpLink {
   /** Partitions of the source. */
   readonly of: number;
@@ -29,9 +41,14 @@ export interface PumpLink {
   readonly watermark?: number;
   /** Nothing had come when the pump looked at the source's end. */
   readonly idle?: boolean;
+  /** Of outputs, where it is not the first: that of the job which the pump names. */
+  readonly stretch?: Stretch;
+  /** The stretch ends before `next`: all is carried that was made of entries of the log up to this one. */
+  readonly ended?: number;
 }
 
 const PARTITIONS_MAX = 1_024;
+const JOB_MAX_CHARS = 256;
 
 export function writePumpLink({ next, ...rest }: PumpLink): ReadonlyMap<string, string> {
   return new Map([[PUMP_HEADER, JSON.stringify({ ...rest, next: [next.sequence, next.index] })]]);
@@ -46,7 +63,8 @@ export function readPumpLink(headers: ReadonlyMap<string, string> | undefined): 
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { of, next, time, watermark, idle = false } = value as Readonly<Record<string, unknown>>;
+  const { of, next, time, watermark, idle = false, stretch, ended } = value as Readonly<Record<string, unknown>>;
+  if ((stretch !== undefined && !isStretch(stretch)) || (ended !== undefined && !isCount(ended))) return undefined;
   if (!isCount(of) || of < 1 || of > PARTITIONS_MAX || typeof idle !== "boolean" || !isInstant(time) || !isInstant(watermark))
     return undefined;
   const [sequence, index] = Array.isArray(next) ? (next as unknown[]) : [];
@@ -57,6 +75,8 @@ export function readPumpLink(headers: ReadonlyMap<string, string> | undefined): 
     ...(time === undefined ? {} : { time }),
     ...(watermark === undefined ? {} : { watermark }),
     idle,
+    ...(stretch === undefined ? {} : { stretch }),
+    ...(ended === undefined ? {} : { ended }),
   };
 }
 
@@ -68,6 +88,12 @@ export function readSourcePlace(value: unknown, source: number): SourcePlace | u
 
 export function isBefore(a: SourcePlace, b: SourcePlace): boolean {
   return a.sequence < b.sequence || (a.sequence === b.sequence && a.index < b.index);
+}
+
+function isStretch(value: unknown): value is Stretch {
+  if (typeof value !== "object" || value === null) return false;
+  const { turn, job, offset, behind } = value as Readonly<Record<string, unknown>>;
+  return isCount(turn) && typeof job === "string" && job.length <= JOB_MAX_CHARS && Number.isSafeInteger(offset) && isCount(behind);
 }
 
 function isCount(value: unknown): value is number {

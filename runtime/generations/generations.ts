@@ -9,6 +9,7 @@ import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { askApi, SERVER_ERROR } from "../log/jetstream-api.ts";
 import type { Operation, Operations, Progress } from "../node/operations.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
+import { pumpsOfOutputs, pumpThatCarries } from "../pump/carried-outputs.ts";
 import { findOwner } from "../shard/owner-presence.ts";
 import type { ShardReport } from "../shard/report.ts";
 import { type BeginParts, type BeginRequest, begin, type Claim, claimName, ORIGIN_WORD, takeBack } from "./generation-begin.ts";
@@ -121,7 +122,7 @@ export class Generations {
   }
 
   /**
-   * From then on sinks follow the outputs of that generation; `origin` stands for the job itself. Done twice it is done once.
+   * From then on pumps and sinks follow the outputs of that generation; `origin` stands for the job itself. Done twice it is done once.
    * Throws GENERATION_MISSING, GENERATION_PUMPED, or LOG_CONFLICT when somebody else switches right now.
    */
   async switchTo(job: string, generation: string, who: string): Promise<Switched> {
@@ -129,12 +130,12 @@ export class Generations {
     const to = generation === ORIGIN_WORD ? job : jobName({ job, generation });
     if (!jobs.some(({ name }) => name === job)) throw missing(job, generation);
     if (generation !== ORIGIN_WORD) await this.#ready(job, generation);
-    this.#refusePumps(job);
     const from = await bucket.activeOf(job);
     const all = await bucket.switches();
     const inForce = all.find((record) => record.job === job)?.switches.at(-1);
     if (from === to) return { ...(inForce ?? { to, who, at: clock.now(), positions: {} }), already: true };
     const places = (await shards()).filter((report) => report.job === from || report.job === to);
+    this.#checkPumps(job, from, places);
     const positions = Object.fromEntries(places.map((report) => [`${report.job}/${report.shard}`, report.position]));
     const next: Switch = { to, who, at: clock.now(), positions };
     await bucket.switchTo(job, next);
@@ -143,13 +144,19 @@ export class Generations {
     return { ...next, already: false };
   }
 
-  /** Its shards stop, its streams, state and snapshots go. Throws GENERATION_MISSING, GENERATION_ACTIVE, or LOG_CONFLICT when somebody changes it right now. */
+  /** Its shards stop, its streams, state and snapshots go. Throws GENERATION_MISSING, GENERATION_ACTIVE, GENERATION_PUMPED, or LOG_CONFLICT when somebody changes it right now. */
   async drop(job: string, generation: string, who: string): Promise<Operation> {
-    const { bucket, node } = this.#parts;
+    const { nc, bucket, node, jobs, partitionsOf } = this.#parts;
     const name = jobName({ job, generation });
     const { record, revision } = await bucket.generation(name);
     if (record?.job !== job) throw missing(job, generation);
     if ((await bucket.activeOf(job)) === name) throw new TidemarkError("GENERATION_ACTIVE", `${name} is what sinks of ${job} follow.`);
+    const carries = await pumpThatCarries(nc, jobs, job, name, partitionsOf);
+    if (carries !== undefined)
+      throw new TidemarkError(
+        "GENERATION_PUMPED",
+        `The pump "${carries.pump}" of job "${carries.job.name}" has yet to end its part of ${name}.`,
+      );
     const dropping: GenerationRecord = { ...record, status: "dropping", node };
     return this.#clear(dropping, await bucket.writeGeneration(dropping, revision), who);
   }
@@ -220,13 +227,17 @@ export class Generations {
     }
   }
 
-  /** A pump remembers the number of the output that it pumped last; numbers of another generation say nothing of that. */
-  #refusePumps(job: string): void {
-    for (const { name, from } of this.#parts.jobs) {
-      const pump = from.find(({ source }) => source.kind === "outputs" && source.job === job);
-      if (pump !== undefined)
-        throw new TidemarkError("GENERATION_PUMPED", `The pump "${pump.name}" of job "${name}" reads the outputs of ${job}.`);
-    }
+  /** A pump ends its part beside the shard whose outputs it carries: that has to run. */
+  #checkPumps(job: string, from: string, places: readonly ShardReport[]): void {
+    const { jobs, partitionsOf } = this.#parts;
+    const [pump] = pumpsOfOutputs(jobs, job);
+    const running = places.filter((report) => report.job === from && report.status === "running");
+    if (pump === undefined || running.length === partitionsOf(job)) return;
+    const { pump: name, job: of } = pump;
+    throw new TidemarkError(
+      "GENERATION_PUMPED",
+      `The pump "${name}" of job "${of.name}" has to end its part beside each shard of ${from}, and not all of them run here.`,
+    );
   }
 }
 

@@ -38,7 +38,7 @@ export class HostedShards implements SnapshotShards {
     const { job, map } = running;
     this.#jobs.set(job.name, running);
     for (let partition = 0; partition < map.partitions; partition++) {
-      const pumps = pumpsBeside({ job: job.name, partition }, all);
+      const pumps = pumpsBeside({ job, partition }, all);
       const place = { partition, partitions: map.partitions, folder: this.#dataDir.shardFolder(job.name, partition), pumps };
       const worker = this.#workers[this.#next++ % this.#workers.length]!;
       this.#places.set(`${job.name}/${partition}`, worker);

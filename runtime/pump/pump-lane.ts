@@ -36,6 +36,10 @@ const UNTOLD_ENTRIES_MAX = 10_000;
 export class PumpLane {
   readonly partition: number;
   busy = false;
+  /** Sequence of the partition's last message of this pump; 0 for none. */
+  last: number;
+  /** It was told that the stretch has ended. */
+  ended = false;
   /** As the partition's last message of this pump has it; `undefined` when there is none. */
   #told: Progress | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
@@ -44,8 +48,9 @@ export class PumpLane {
   #cut = false;
   #prompt = false;
 
-  constructor(partition: number, told: Progress | undefined) {
+  constructor(partition: number, told: Progress | undefined, last: number) {
     this.partition = partition;
+    this.last = last;
     this.#told = told;
   }
 
@@ -109,12 +114,17 @@ export class PumpLane {
   }
 }
 
-export function linkOf({ next, time, watermark }: Progress, of: number, idle: boolean): PumpLink {
+/** What of a message is not of the source's place: who says it, and whether it is the last word of a stretch. */
+export type LinkRest = Pick<PumpLink, "of" | "idle" | "stretch" | "ended">;
+
+export function linkOf({ next, time, watermark }: Progress, { of, idle, stretch, ended }: LinkRest): PumpLink {
   return {
     of,
     next,
     ...(time === undefined ? {} : { time }),
     ...(watermark === undefined ? {} : { watermark }),
-    ...(idle ? { idle } : {}),
+    ...(idle === true ? { idle } : {}),
+    ...(stretch === undefined ? {} : { stretch }),
+    ...(ended === undefined ? {} : { ended }),
   };
 }

@@ -7,6 +7,7 @@
 import type { Job } from "../../actors/model/job.ts";
 import type { PumpSource, Repartition } from "../../actors/model/repartition.ts";
 import { TidemarkError } from "../errors.ts";
+import { lineageOf } from "../generations/generation-record.ts";
 import type { RunningJob } from "../node/node.ts";
 
 /** One pump of one source partition. A plain record: it crosses threads. */
@@ -32,12 +33,12 @@ export function logsOf(jobs: readonly Job[]): string[] {
   return [...new Set([...jobs.map(({ log }) => log), ...sources])];
 }
 
-/** The pumps that run beside one shard. */
-export function pumpsBeside(shard: { readonly job: string; readonly partition: number }, jobs: readonly RunningJob[]): PumpPlace[] {
+/** The pumps that run beside one shard: of a generation those of its job's outputs, which it may be its turn to carry on. */
+export function pumpsBeside(shard: { readonly job: Job; readonly partition: number }, jobs: readonly RunningJob[]): PumpPlace[] {
   return jobs.flatMap(({ job, map, sources }) =>
     job.from.flatMap(({ name, source }) => {
-      const host = source.kind === "log" ? job.name : source.job;
-      if (host !== shard.job) return [];
+      const isBeside = source.kind === "log" ? job.name === shard.job.name : source.job === lineageOf(shard.job);
+      if (!isBeside) return [];
       const { partitions } = sources.get(name)!;
       const hosts = source.kind === "log" ? map.partitions : partitions;
       const numbers = Array.from({ length: partitions }, (_, partition) => partition).filter(

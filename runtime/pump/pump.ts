@@ -6,23 +6,28 @@
  * the least of those, and so it does after whatever fails. What it then writes again, every fold of the log skips.
  *
  *   beginning ──▶ pumping ──▶ (a read or an append fails) beginning …
+ *
+ * A pump of outputs runs beside the shard that makes them, also of each generation of that job; whose outputs are carried
+ * on is decided in `pump-course.ts`. What follows the pump's last message in a partition must have been read before: of two
+ * pumps, on two nodes or of two generations, one is refused and begins anew.
  */
 import type { LogEntry } from "../../actors/fold/entry.ts";
-import { isBefore, readPumpLink, type SourcePlace, writePumpLink } from "../../actors/fold/pump-entry.ts";
+import { isBefore, readPumpLink, type SourcePlace, type Stretch, writePumpLink } from "../../actors/fold/pump-entry.ts";
 import { pumpSubject } from "../../actors/fold/subject.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import { SLOTS } from "../../actors/model/key.ts";
 import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import type { LogReader, PartitionLog } from "../log/partition-log.ts";
-import { linkOf, type Progress, PumpLane } from "./pump-lane.ts";
-import { SourceEvents, type SourceOptions } from "./source-events.ts";
+import { courseOf, firstOf, type StretchEnd, stretchOf } from "./pump-course.ts";
+import { type LinkRest, linkOf, type Progress, PumpLane } from "./pump-lane.ts";
+import { firstMadeBehind, SourceEvents, type SourceOptions } from "./source-events.ts";
 
 export interface PumpParts extends Omit<SourceOptions, "maxAheadMs"> {
   /** The job that declares the pump, and the settings of its fold. */
   readonly job: string;
   readonly settings: FoldSettings;
-  readonly source: Pick<PartitionLog, "stream" | "bounds" | "read">;
+  readonly source: Pick<PartitionLog, "stream" | "bounds" | "read" | "firstOn">;
   readonly targetLog: string;
   /** Partitions of the target log, and which of them owns each slot. */
   readonly targets: readonly PartitionLog[];
@@ -31,8 +36,17 @@ export interface PumpParts extends Omit<SourceOptions, "maxAheadMs"> {
   readonly notice: (message: string) => void;
   /** Of a source that is a shard's outputs: how far that shard is. */
   readonly shardClock?: () => ShardClock;
+  /** Of such a source. */
+  readonly lineage?: PumpLineage;
   /** How often a partition that gets no events hears how far the source is. Default 1 s. */
   readonly tellEveryMs?: number;
+}
+
+/** The job whose outputs the pump names, that or the generation of it beside whose shard it runs, and which of them is followed. */
+export interface PumpLineage {
+  readonly origin: string;
+  readonly job: string;
+  readonly followed: () => boolean;
 }
 
 /** A shard, asked between two of its entries; `undefined` inside of one: timers due at the watermark may not have fired yet. */
@@ -41,6 +55,8 @@ export type ShardClock =
       readonly watermark: number | undefined;
       /** Made by then. */
       readonly outputs: number;
+      /** Sequence of the last entry that it folded. */
+      readonly entry: number;
       /** It has folded all that its log has. */
       readonly atEnd: boolean;
     }
@@ -56,6 +72,8 @@ const STEP_EVENTS = 500;
 const TAKE = 64;
 const TELL_EVERY_MS = 1_000;
 const WAIT_MS = 200;
+/** Between two looks at whether its turn has come. */
+const REST_MS = 1_000;
 const BACKOFF_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
 
@@ -66,6 +84,11 @@ export class Pump {
   #reader: LogReader | undefined;
   #entries: LogEntry[] = [];
   #progress: Progress = { next: { sequence: 1, index: 0 }, time: undefined, watermark: undefined };
+  #stretch: Stretch = firstOf("");
+  /** Where the stretch is to end, when another one follows. */
+  #stretchEnd: StretchEnd | undefined;
+  /** It is not its turn. */
+  #rest: { readonly until: number; readonly followed: boolean } | undefined;
   #waitingChars = 0;
   #quietSince = 0;
   /** Why it does not go on at the moment. */
@@ -84,14 +107,16 @@ export class Pump {
   /** One bounded piece of work. Rejects with what stands in its way; the next call begins anew. */
   async step(): Promise<PumpResult> {
     try {
-      if (this.#reader === undefined) await this.#begin();
+      if (this.#reader === undefined && (this.#isResting || !(await this.#begin()))) return "idle";
       if (this.#failure !== undefined) throw this.#failure;
       const read = this.#read();
       this.#hearShard();
+      this.#seeEnd();
       this.#send();
       if (read) return "progress";
       if (this.#lanes.some(({ busy, waiting }) => busy || waiting > 0)) return "waiting";
-      await this.#tellIdle();
+      if (this.#stretchEnd === undefined) await this.#tellIdle();
+      else if (this.#progress.next.sequence >= this.#stretchEnd.next) await this.#endStretch(this.#stretchEnd);
       return "idle";
     } catch (error) {
       await this.#end();
@@ -112,10 +137,13 @@ export class Pump {
         if (this.#stopping) break;
         const failure = error instanceof TidemarkError ? error : new TidemarkError("WORKER_LOST", String(error), { cause: error });
         const { job, pump, source, notice } = this.parts;
-        if (this.error?.message !== failure.message) notice(`${job}: the pump ${pump.name} waits at ${source.stream}: ${failure.message}`);
-        this.error = failure;
+        // Another one has written: nothing is wrong, and what it wrote is read.
+        const outrun = failure.code === "LOG_CONFLICT";
+        if (!outrun && this.error?.message !== failure.message)
+          notice(`${job}: the pump ${pump.name} waits at ${source.stream}: ${failure.message}`);
+        this.error = outrun ? undefined : failure;
         await this.#pause(backoff);
-        backoff = Math.min(backoff * 2, BACKOFF_MAX_MS);
+        backoff = outrun ? BACKOFF_MS : Math.min(backoff * 2, BACKOFF_MAX_MS);
       }
     }
     await this.#end();
@@ -127,9 +155,10 @@ export class Pump {
     this.#wakeUp();
   }
 
-  /** Everything before it was read. */
+  /** Everything before it was read; of the stream that is read now. */
   get next(): SourcePlace {
-    return this.#progress.next;
+    const { sequence, index } = this.#progress.next;
+    return { sequence: sequence - this.#stretch.offset, index };
   }
 
   /** Entries of the source and events of the pump known to wait. */
@@ -149,30 +178,71 @@ export class Pump {
     await Promise.race([promise, this.parts.clock.sleep(ms), ...arrived]);
   }
 
-  async #begin(): Promise<void> {
-    const { source, targets, targetLog, pump, partition, clock } = this.parts;
+  get #isResting(): boolean {
+    const { lineage, clock } = this.parts;
+    return this.#rest !== undefined && clock.monotonic() < this.#rest.until && lineage?.followed() === this.#rest.followed;
+  }
+
+  /** False when it is not its turn. */
+  async #begin(): Promise<boolean> {
+    const { source, targets, targetLog, pump, partition, clock, lineage } = this.parts;
     const lasts = await Promise.all(targets.map((target, number) => target.lastOn(pumpSubject(targetLog, number, pump.name, partition))));
-    const told = lasts.map((last): Progress | undefined => {
-      const link = readPumpLink(last?.headers);
-      return link && { next: link.next, time: link.time, watermark: link.watermark };
-    });
+    const links = lasts.map((last) => readPumpLink(last?.headers));
+    const { origin, job } = lineage ?? { origin: "", job: "" };
+    const followed = lineage?.followed() ?? true;
+    const course = courseOf(links, origin, job, followed);
+    this.#rest = course.do === "rest" ? { until: clock.monotonic() + REST_MS, followed } : undefined;
+    if (course.do === "rest") return false;
+    const told = links.map((link): Progress | undefined => link && { next: link.next, time: link.time, watermark: link.watermark });
     const { firstSequence, lastSequence } = await source.bounds();
+    this.#stretch = course.do === "own" ? course.stretch : await this.#stretchBehind(course.behind, course.turn, job);
+    this.#stretchEnd = course.do === "own" ? course.end : undefined;
+    const { offset } = this.#stretch;
     const everywhere = told.every((progress) => progress !== undefined);
     const least = everywhere ? told.reduce((a, b) => (isBefore(b!.next, a!.next) ? b : a)) : undefined;
     // Where a partition has nothing of this pump yet, nothing is missed by what was trimmed before there was a pump.
-    const from = least ?? { next: { sequence: firstSequence, index: 0 }, time: undefined, watermark: undefined };
-    const { sequence, index } = from.next;
+    const from = least ?? { next: { sequence: firstSequence + offset, index: 0 }, time: undefined, watermark: undefined };
+    const { index } = from.next;
+    const sequence = from.next.sequence - offset;
     if (sequence > lastSequence + 1 || (sequence === lastSequence + 1 && index > 0))
       throw new TidemarkError("LOG_TRUNCATED", `${source.stream} ends at ${lastSequence}, and ${sequence - 1} was pumped from it.`);
     if (sequence < firstSequence)
       throw new TidemarkError("LOG_TRIMMED", `${source.stream} begins at ${firstSequence}; ${sequence} is the next to pump.`);
     this.#begun++;
     this.#failure = undefined;
-    this.#lanes = told.map((progress, number) => new PumpLane(number, progress));
+    this.#lanes = told.map((progress, number) => {
+      const lane = new PumpLane(number, progress, lasts[number]?.sequence ?? 0);
+      const link = links[number];
+      lane.ended = link?.ended !== undefined && stretchOf(link, origin).turn === this.#stretch.turn;
+      return lane;
+    });
     this.#progress = from;
     this.#waitingChars = 0;
     this.#quietSince = clock.monotonic();
     this.#reader = source.read(sequence);
+    return true;
+  }
+
+  /** Its first place is the one behind the end: so the places rise, whatever the numbers of the outputs are. */
+  async #stretchBehind({ next, entry }: StretchEnd, turn: number, job: string): Promise<Stretch> {
+    return { turn, job, offset: next - (await firstMadeBehind(this.parts.source, entry)), behind: entry };
+  }
+
+  /** Another one is followed from now on: it ends between two entries of its shard's log, where all that was made is known. */
+  #seeEnd(): void {
+    const { lineage, shardClock } = this.parts;
+    if (lineage === undefined || this.#stretchEnd !== undefined || lineage.followed()) return;
+    const clock = shardClock?.();
+    if (clock === undefined) return;
+    const { offset, behind } = this.#stretch;
+    // Its shard may not even have come to where it began.
+    this.#stretchEnd = { next: clock.outputs + 1 + offset, entry: Math.max(behind, clock.entry) };
+  }
+
+  async #endStretch({ entry }: StretchEnd): Promise<void> {
+    await Promise.all(this.#lanes.filter(({ ended }) => !ended).map((lane) => this.#write(lane, { ended: entry })));
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#end();
   }
 
   async #end(): Promise<void> {
@@ -194,9 +264,12 @@ export class Pump {
     let read = false;
     while (events < STEP_EVENTS && !this.#isFull) {
       if (this.#entries.length === 0) this.#entries = this.#reader!.take(TAKE);
-      const entry = this.#entries.shift();
+      const entry = this.#entries[0];
       if (entry === undefined) break;
-      events += 1 + this.#readEntry(entry);
+      const sequence = entry.sequence + this.#stretch.offset;
+      if (this.#stretchEnd !== undefined && sequence >= this.#stretchEnd.next) break;
+      this.#entries.shift();
+      events += 1 + this.#readEntry(this.#stretch.offset === 0 ? entry : { ...entry, sequence });
       read = true;
     }
     return read;
@@ -205,7 +278,7 @@ export class Pump {
   /** Gives how many events the entry has. */
   #readEntry(entry: LogEntry): number {
     const { sequence } = entry;
-    const events = this.#events.read(entry);
+    const events = this.#events.read(entry, this.#stretch.behind);
     for (const { index, time, pumped } of events) {
       if (pumped !== undefined) {
         const lane = this.#lanes[pumped.slot === SLOTS ? this.parts.partition % this.#lanes.length : this.parts.owners[pumped.slot]!]!;
@@ -225,7 +298,7 @@ export class Pump {
   /** The outputs that the shard had made when it was there are all read: so far the source is. */
   #hearShard(): void {
     const { watermark, outputs } = this.parts.shardClock?.() ?? { watermark: undefined, outputs: 0 };
-    if (watermark === undefined || this.#progress.next.sequence <= outputs) return;
+    if (watermark === undefined || this.next.sequence <= outputs) return;
     if (watermark <= (this.#progress.watermark ?? Number.NEGATIVE_INFINITY)) return;
     this.#progress = { ...this.#progress, watermark };
     this.#quietSince = this.parts.clock.monotonic();
@@ -235,21 +308,23 @@ export class Pump {
     const { clock, tellEveryMs = TELL_EVERY_MS } = this.parts;
     const now = clock.monotonic();
     for (const lane of this.#lanes) {
-      if (!lane.busy && (lane.waiting > 0 || lane.isBehind(this.#progress, now, tellEveryMs))) void this.#write(lane, false);
+      if (!lane.busy && (lane.waiting > 0 || lane.isBehind(this.#progress, now, tellEveryMs))) void this.#write(lane, {});
     }
   }
 
   /** Never rejects: what fails is found by the next step. */
-  async #write(lane: PumpLane, idle: boolean): Promise<void> {
-    const { targets, targetLog, pump, partition, partitions, clock } = this.parts;
+  async #write(lane: PumpLane, word: Pick<LinkRest, "idle" | "ended">): Promise<void> {
+    const { targets, targetLog, pump, partition, partitions: of, clock, lineage } = this.parts;
     const begun = this.#begun;
     const { payload, chars, progress } = lane.take(this.#progress);
     lane.busy = true;
     try {
-      const headers = writePumpLink(linkOf(progress, partitions, idle));
-      await targets[lane.partition]!.append(pumpSubject(targetLog, lane.partition, pump.name, partition), Buffer.from(payload), {
-        headers,
-      });
+      const stretch = this.#stretch.turn === 0 ? {} : { stretch: this.#stretch };
+      const headers = writePumpLink(linkOf(progress, { of, ...word, ...stretch }));
+      const subject = pumpSubject(targetLog, lane.partition, pump.name, partition);
+      const behind = lineage === undefined ? {} : { expectedLastSubjectSequence: lane.last };
+      lane.last = await targets[lane.partition]!.append(subject, Buffer.from(payload), { headers, ...behind });
+      lane.ended = word.ended !== undefined;
       lane.stored(progress, clock.monotonic());
     } catch (error) {
       if (begun === this.#begun) this.#failure = error;
@@ -271,9 +346,9 @@ export class Pump {
     if (lanes.length === 0) return;
     // Asked of its leader: a reader that is cut off sees no end either.
     const { lastSequence } = await source.bounds();
-    if (lastSequence >= this.#progress.next.sequence) return;
+    if (lastSequence >= this.next.sequence) return;
     if (due) this.#quietSince = clock.monotonic();
-    await Promise.all(lanes.map((lane) => this.#write(lane, true)));
+    await Promise.all(lanes.map((lane) => this.#write(lane, { idle: true })));
   }
 }
 

@@ -38,12 +38,14 @@ const READ_AHEAD_BYTES = 1024 * 1024;
 export class ShardPumps {
   readonly #pumps: readonly Pump[];
 
-  constructor(nc: NatsConnection, setups: readonly PumpSetup[], shard: Shard, notice: (message: string) => void) {
+  /** `followed`: whether sinks and pumps follow the shard's job, of its lineage. */
+  constructor(nc: NatsConnection, setups: readonly PumpSetup[], shard: Shard, followed: () => boolean, notice: (message: string) => void) {
     this.#pumps = setups.map(({ place, job }) => {
       const declared = job.from.find(({ name }) => name === place.pump)!;
       const { source } = declared;
       const { partition, partitions, owners, targets } = place;
-      const stream = source.kind === "log" ? source.log : `${source.job}-out`;
+      const beside = shard.parts.job.name;
+      const stream = source.kind === "log" ? source.log : `${beside}-out`;
       return new Pump({
         pump: declared,
         job: job.name,
@@ -57,7 +59,7 @@ export class ShardPumps {
         guard: installGuards(),
         clock: systemClock,
         notice,
-        ...(source.kind === "log" ? {} : { shardClock: () => clockOf(shard) }),
+        ...(source.kind === "log" ? {} : { shardClock: () => clockOf(shard), lineage: { origin: source.job, job: beside, followed } }),
       });
     });
   }
@@ -84,5 +86,5 @@ export class ShardPumps {
 
 function clockOf({ fold, lag }: Shard): ShardClock {
   if (fold.inEntry) return undefined;
-  return { watermark: fold.meta.watermark, outputs: fold.meta.outputs, atEnd: lag === 0 };
+  return { watermark: fold.meta.watermark, outputs: fold.meta.outputs, entry: fold.meta.last.sequence, atEnd: lag === 0 };
 }

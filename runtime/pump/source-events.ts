@@ -14,9 +14,10 @@ import { PUMP_ERROR, SOURCE_POSITION } from "../../actors/fold/pump-entry.ts";
 import { readSubject, type SubjectKind } from "../../actors/fold/subject.ts";
 import { newestData } from "../../actors/fold/upcast.ts";
 import { readKey, SLOTS, slotOf, writeKey } from "../../actors/model/key.ts";
-import { formatPosition } from "../../actors/model/position.ts";
+import { formatPosition, parsePosition } from "../../actors/model/position.ts";
 import type { Repartition } from "../../actors/model/repartition.ts";
 import type { Stream } from "../../actors/model/stream.ts";
+import type { PartitionLog } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
 
 /** One event of a source entry that is sound and stands where it belongs. */
@@ -53,13 +54,16 @@ export class SourceEvents {
     this.#streams = new Map(options.pump.streams.map((stream) => [stream.type, stream]));
   }
 
-  /** Events in their order; nothing of what is no event. */
-  read(entry: LogEntry): SourceEvent[] {
+  /** Events in their order; nothing of what is no event, and of outputs none that was made of the entry `behind` or an earlier one. */
+  read(entry: LogEntry, behind = 0): SourceEvent[] {
     const { source } = this.#options.pump;
     const subject = source.kind === "log" ? readSubject(source.log, this.#options.partition, entry.subject) : undefined;
     if (subject !== undefined && subject.kind !== "event" && subject.kind !== "batch" && subject.kind !== "pump") return [];
     if (entry.payload.length === 0 && subject?.kind === "pump") return [];
-    return readItems(entry, primitives).flatMap((item, index) => this.#event(item, index, entry, subject) ?? []);
+    return readItems(entry, primitives).flatMap((item, index) => {
+      const passed = behind > 0 && madeOf(item) <= behind;
+      return passed ? [] : (this.#event(item, index, entry, subject) ?? []);
+    });
   }
 
   /** The watermark that a source log's control journal names in this entry. */
@@ -124,6 +128,27 @@ export class SourceEvents {
     if (token === undefined) return { error: "the key function gave no key: it is no text, empty, over-long, or not well-formed" };
     return { key: given as string, token };
   }
+}
+
+/** Number of the first output that was made of an entry behind `entry`; the one behind the last when there is none yet. Entries never fall. */
+export async function firstMadeBehind(source: Pick<PartitionLog, "bounds" | "firstOn">, entry: number): Promise<number> {
+  const { firstSequence, lastSequence } = await source.bounds();
+  let low = firstSequence;
+  let high = lastSequence + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const output = await source.firstOn(">", middle);
+    const [item] = output === undefined ? [] : readItems(output, primitives);
+    if (item === undefined || madeOf(item) > entry) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Sequence of the log's entry that an output was made of. */
+function madeOf(item: Item): number {
+  const { position } = ("refused" in item ? {} : item.value) as { readonly position?: unknown };
+  return (typeof position === "string" ? parsePosition(position)?.sequence : undefined) ?? 0;
 }
 
 function bounded(text: string): string {

@@ -227,7 +227,7 @@ export class ShardHost {
       if (hosted.ending) shard.stop();
       const copier = this.#copiers.start(shard);
       hosted.features = this.#features.of(job, place.partition);
-      const pumps = new ShardPumps(this.#nc, setups, shard, this.#notice);
+      const pumps = new ShardPumps(this.#nc, setups, shard, () => this.#features.isFollowed(job), this.#notice);
       hosted.pumps = pumps;
       pumps.start();
       const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);

@@ -7,17 +7,19 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { STATE_FORMAT } from "../../actors/fold/meta.ts";
-import { readPumpLink } from "../../actors/fold/pump-entry.ts";
-import { epochSubject, PUMP_JOURNAL, pumpSubject } from "../../actors/fold/subject.ts";
+import { epochSubject, PUMP_JOURNAL } from "../../actors/fold/subject.ts";
 import { parsePosition } from "../../actors/model/position.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { FeatureBucket } from "../features/feature-bucket.ts";
 import { GenerationBucket } from "../generations/generation-bucket.ts";
+import { lineageOf } from "../generations/generation-record.ts";
 import { askStream, streamInfo } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import type { SlotMap } from "../log/slot-map.ts";
 import type { RunningJob } from "../node/node.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
+import { pumpLinks, pumpsOfOutputs } from "../pump/carried-outputs.ts";
+import { stretchOf } from "../pump/pump-course.ts";
 import { type EpochPlace, readRoot } from "../shard/epochs.ts";
 import type { ShardReport } from "../shard/report.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
@@ -174,14 +176,10 @@ async function readersOfLog(world: TrimWorld, log: string, partition: number, fi
 
 async function pumpHold(nc: NatsConnection, { job, map }: RunningJob, pump: string, source: number, first: number): Promise<Hold> {
   const by = `the pump ${pump} of ${job.name}`;
-  let from = Number.POSITIVE_INFINITY;
-  for (let target = 0; target < map.partitions; target++) {
-    const last = await new NatsPartitionLog(nc, job.log, target).lastOn(pumpSubject(job.log, target, pump, source));
-    const link = readPumpLink(last?.headers);
-    if (link === undefined) return { by, from: first, why: `${job.log}-${target} has nothing of it yet` };
-    from = Math.min(from, link.next.sequence);
-  }
-  return { by, from, why: "it reads on there" };
+  const links = await pumpLinks(nc, job.log, map.partitions, pump, source);
+  const missing = links.indexOf(undefined);
+  if (missing !== -1) return { by, from: first, why: `${job.log}-${missing} has nothing of it yet` };
+  return { by, from: Math.min(...links.map((link) => link!.next.sequence)), why: "it reads on there" };
 }
 
 /** By halves: the server finds messages by sequence, and leaders' clocks may step back a little. */
@@ -197,6 +195,29 @@ async function firstSince(log: NatsPartitionLog, first: number, last: number, si
   return low;
 }
 
+/** Of pumps that carry outputs of a job, or of a generation of it. */
+async function carriedHolds({ nc, jobs }: TrimWorld, name: string, partition: number, first: number): Promise<Hold[]> {
+  const found = jobs.find(({ job }) => job.name === name)?.job;
+  const origin = found === undefined ? name : lineageOf(found);
+  const pumps = pumpsOfOutputs(
+    jobs.map(({ job }) => job),
+    origin,
+  );
+  const isFollowed = pumps.length > 0 && (await new GenerationBucket(nc).activeOf(origin)) === name;
+  return await Promise.all(
+    pumps.map(async ({ pump, job }): Promise<Hold> => {
+      const targets = jobs.find((running) => running.job === job)!.map.partitions;
+      const links = await pumpLinks(nc, job.log, targets, pump, partition);
+      const needs = links.map((link) => {
+        const stretch = link && stretchOf(link, origin);
+        if (stretch?.job === name) return link!.ended === undefined ? link!.next.sequence - stretch.offset : Number.POSITIVE_INFINITY;
+        return isFollowed ? first : Number.POSITIVE_INFINITY;
+      });
+      return { by: `the pump ${pump} of ${job.name}`, from: Math.min(...needs), why: "it reads on there" };
+    }),
+  );
+}
+
 /** None when the job has no output stream, as one whose node never started. */
 async function outputFacts(world: TrimWorld, job: JobFacts, partition: number): Promise<OutputFacts[]> {
   const { nc } = world;
@@ -204,10 +225,7 @@ async function outputFacts(world: TrimWorld, job: JobFacts, partition: number): 
   try {
     const { state, created } = await streamInfo(nc, stream);
     const first = Math.max(1, state.first_seq);
-    const pumps = world.jobs.flatMap((running) =>
-      running.job.from.filter(({ source }) => source.kind !== "log" && source.job === job.job).map(({ name }) => ({ running, name })),
-    );
-    const holds = await Promise.all(pumps.map(({ running, name }) => pumpHold(nc, running, name, partition, first)));
+    const holds = await carriedHolds(world, job.job, partition, first);
     holds.push(...(await sinkHold(world, job.job, partition, created, first)), ...(await consumerHolds(nc, stream)));
     return [{ stream, partition, first, last: state.last_seq, job, holds }];
   } catch (error) {

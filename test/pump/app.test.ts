@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Type } from "typebox";
 import { actor } from "../../actors/model/actor.ts";
-import { besideEachOther, type Job, job } from "../../actors/model/job.ts";
+import { besideEachOther, generationOf, type Job, job } from "../../actors/model/job.ts";
 import { outputsOf, type Repartition, repartition } from "../../actors/model/repartition.ts";
 import { stream } from "../../actors/model/stream.ts";
 import { topologyOf } from "../../actors/model/topology/topology.ts";
@@ -92,13 +92,21 @@ suite("an app", () => {
       },
     ];
     const beside = (name: string, partition: number) =>
-      pumpsBeside({ job: name, partition }, jobs).map((place) => `${place.pump} ${place.partition}`);
+      pumpsBeside({ job: jobs.find(({ job }) => job.name === name)!.job, partition }, jobs).map(
+        (place) => `${place.pump} ${place.partition}`,
+      );
     assert.deepEqual(
       [beside("b", 0), beside("b", 1)],
       [
         ["x 0", "x 2", "x 4"],
         ["x 1", "x 3"],
       ],
+    );
+    // Also beside a generation of that job; what feeds the generation's log runs beside its job alone.
+    const generations = jobs.map(({ job }) => generationOf(job, "g"));
+    assert.deepEqual(
+      generations.map((job) => pumpsBeside({ job, partition: 1 }, jobs).map((place) => `${place.pump} ${place.partition}`)),
+      [["a-out 1"], []],
     );
     assert.deepEqual(
       [0, 1, 2].map((p) => beside("a", p)),

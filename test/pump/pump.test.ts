@@ -7,6 +7,7 @@ import type { PumpedEvent } from "../../actors/model/repartition.ts";
 import { outputsOf, repartition } from "../../actors/model/repartition.ts";
 import { stream } from "../../actors/model/stream.ts";
 import { formatInstant } from "../../actors/model/time.ts";
+import type { ShardClock } from "../../runtime/pump/pump.ts";
 import { installGuards } from "../../runtime/shard/guards.ts";
 import { cloudEvent, T0 } from "../support/entries.ts";
 import { SOURCE_STREAM } from "../support/pump-log.ts";
@@ -342,7 +343,12 @@ suite("a silent source", () => {
     const of = world(1, 1, advance);
     const source = of.sources[0]!;
     const pump = of.start(0, {
-      source: { stream: source.stream, read: (from) => source.read(from), bounds: async () => ({ firstSequence: 1, lastSequence: 1 }) },
+      source: {
+        stream: source.stream,
+        read: (from) => source.read(from),
+        firstOn: (subject, from) => source.firstOn(subject, from),
+        bounds: async () => ({ firstSequence: 1, lastSequence: 1 }),
+      },
     });
     await of.drain(pump);
     await of.clock.sleep(2 * MINUTE);
@@ -358,7 +364,7 @@ suite("outputs of a job as a source", () => {
 
   test("come under their new keys, and the shard's own watermark behind all that it had made by then", async () => {
     const of = new PumpWorld(job, { sources: 1, targets: 1 });
-    let shard: { watermark: number; outputs: number; atEnd: boolean } | undefined = { watermark: T0, outputs: 2, atEnd: true };
+    let shard: ShardClock = { watermark: T0, outputs: 2, entry: 2, atEnd: true };
     const pump = of.start(0, { shardClock: () => shard });
     await of.append(0, "first.out.0.a.script.run", output(1, "a", T0 + MINUTE));
     await of.drain(pump);
@@ -373,7 +379,7 @@ suite("outputs of a job as a source", () => {
     await of.append(0, "first.out.0.%.script.run", output(3, undefined, T0));
     await of.drain(pump);
     assert.equal(of.links(0, 0).at(-1)?.watermark, T0);
-    shard = { watermark: T0 + 5, outputs: 3, atEnd: true };
+    shard = { watermark: T0 + 5, outputs: 3, entry: 3, atEnd: true };
     await of.drain(pump);
     assert.deepEqual([of.links(0, 0).at(-1)?.watermark, of.fold(0).meta.watermark], [T0 + 5, T0 + 5]);
     assert.deepEqual(of.said(), { "to-a": ["1"], "to-b": ["2"], "to-": ["3"] });
@@ -382,7 +388,7 @@ suite("outputs of a job as a source", () => {
   test("are idle only when their shard has folded all of its log", async () => {
     const of = new PumpWorld({ ...job, settings: { ...job.settings, idle: "advance" } }, { sources: 1, targets: 1 });
     let atEnd = false;
-    const pump = of.start(0, { shardClock: () => ({ watermark: undefined, outputs: 0, atEnd }) });
+    const pump = of.start(0, { shardClock: () => ({ watermark: undefined, outputs: 0, entry: 0, atEnd }) });
     await of.drain(pump);
     assert.equal(of.entries(0).length, 0);
     atEnd = true;
