@@ -21,7 +21,7 @@ export const replay = command({
     "It folds in threads of its own, beside the node, and makes no call: recorded results answer the calls of then. Outputs go to the streams of a shadow job, <job>-<generation>, and are compared with those that the job has published: equal, changed, added, missing.",
     "Killed or stopped, it is begun again by the same command. What is published already is not published twice.",
     "With --file it folds an archive, one CloudEvent a line, instead of the log. Positions in it are no positions of the log, so they are not compared.",
-    "It ends with 1 when something differs, a line of the archive is no event, or no event lies in the range. It needs the NATS server of TIDEMARK_NATS_URL, or the one that a node on this machine keeps in TIDEMARK_DATA_DIR.",
+    "It ends with 1 when something differs, a line of the archive is no event, or no entry lies in the range. It needs the NATS server of TIDEMARK_NATS_URL, or the one that a node on this machine keeps in TIDEMARK_DATA_DIR.",
   ],
   arguments: {
     job: required("a job of the app"),

@@ -36,7 +36,7 @@ export function differs({ partitions }: ShadowReplayed): boolean {
 
 /** What folded nothing has shown nothing. */
 export function isEmpty({ partitions }: ShadowReplayed): boolean {
-  return partitions.every(({ counts, outputs }) => counts.in === 0 && outputs === 0);
+  return partitions.every(({ from }) => from === null);
 }
 
 /** Sums over the partitions beside them, as `--json` has it. */
@@ -70,7 +70,7 @@ export async function showReplay(terminal: Terminal, replayed: ShadowReplayed): 
   await terminal.line(
     `\n${shadow}: ${events} events in ${seconds.toFixed(1)} s, ${Math.round(events / Math.max(0.001, seconds))} a second`,
   );
-  if (isEmpty(replayed)) await terminal.line("no event lies in what was replayed, so nothing is shown by it");
+  if (isEmpty(replayed)) await terminal.line("no entry lies in what was to be replayed, so nothing is shown by it");
   for (const { partition, samples, compared, unanswered, unansweredCalls, malformed, malformedLines, stopped } of partitions) {
     for (const { class: kind, type, key, fields, output } of samples) {
       const what = fields.length === 0 ? "" : `: ${fields.join(", ")}`;
