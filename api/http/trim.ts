@@ -5,7 +5,7 @@ import { durationMs, formatInstant } from "../../actors/model/time.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { removedBy, type TrimmerWorld, trimLog, trimPlanOf } from "../../runtime/trim/trim.ts";
-import type { TrimScope } from "../../runtime/trim/trim-facts.ts";
+import { checkGone, type TrimScope } from "../../runtime/trim/trim-facts.ts";
 import type { LogPlan, Loss, StreamPlan, TrimPlan } from "../../runtime/trim/trim-plan.ts";
 import { DEAD_LETTER_TYPE, deadLetterOf } from "./dead-letter.ts";
 import { slotMapOf } from "./log-of-node.ts";
@@ -87,6 +87,7 @@ export function trimRoutes(node: Node): readonly Route[] {
         const scope: TrimScope = { log, map: slotMapOf(node, log), keepMs: keepOf(keep), outputs, without };
         const running = without.find((name) => node.jobs.some(({ job }) => job.name === name));
         if (running !== undefined) throw badRequest(`without: the job "${running}" runs on this node; it is not gone.`);
+        await checkGone(node.nc, scope);
         if (dryRun) return { status: 200, body: await planBody(node, scope, keep, await trimPlanOf(world, scope)) };
         const operation = node.operations.start({ kind: "trim", unit: "messages", who }, async (progress) => {
           const plan = await trimLog(world, scope, progress);

@@ -9,6 +9,7 @@ import { type CallRecord, decodeCall } from "../../actors/fold/call-row.ts";
 import { type CallAddress, callRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Meta, readMeta } from "../../actors/fold/meta.ts";
 import { waitingCalls } from "../../actors/fold/stored-calls.ts";
+import { journalSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { TidemarkError } from "../errors.ts";
 import { MemoryPartitionLog } from "../log/memory-partition-log.ts";
@@ -184,12 +185,25 @@ export class TestShard {
     await this.settle();
   }
 
-  /** Log time at which a node would append the next tick; `undefined` when no timer waits for one. */
-  get nextTickAt(): number | undefined {
+  /** Log time at which the next timer fires that waits for nothing else. */
+  get #dueAt(): number | undefined {
     if (this.#shard === undefined) return undefined;
     const { fold } = this.#shard;
-    const due = tickDue(fold.meta, this.#options.job.settings, fold.nextTimer("event"), fold.nextTimer("processing"));
+    return tickDue(fold.meta, this.#options.job.settings, fold.nextTimer("event"), fold.nextTimer("processing"));
+  }
+
+  /** Log time at which a node would append the next tick; `undefined` when no timer waits for one. */
+  get nextTickAt(): number | undefined {
+    const due = this.#dueAt;
     return due === undefined ? undefined : Math.max(due, this.#lastTickAt + TICK_EVERY_MS);
+  }
+
+  /** Fires what is due by now as any entry of the log does, at whatever pace a node would tick. */
+  async catchUp(): Promise<void> {
+    const { job, partition, clock } = this.#options;
+    if ((this.#dueAt ?? Number.POSITIVE_INFINITY) > clock.now()) return;
+    await this.append(journalSubject(job.log, partition, job.name), new Uint8Array(0));
+    await this.settle();
   }
 
   /** Lets the shard append its tick now, and folds it. */

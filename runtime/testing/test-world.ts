@@ -110,7 +110,11 @@ export class TestWorld {
     await this.settle();
     await this.pump();
     folded();
-    if (atOnce) this.clock.moveTo(to);
+    if (atOnce) {
+      this.clock.moveTo(to);
+      for (const shard of this.shards) await shard.catchUp();
+      folded();
+    }
     for (let ticks = 0; ; ticks++) {
       const next = this.#nextTick();
       if (next === undefined || next.at > to) break;

@@ -49,11 +49,10 @@ type ShardSnapshots = ReadonlyMap<number, readonly { readonly fact: SnapshotFact
 
 const CONSUMERS_PAGE_MAX = 10_000;
 
-/** Throws SNAPSHOT_STORE, NATS_UNREACHABLE, LOG_MISSING, or INPUT_INVALID for a job that is gone and never was. */
+/** Throws SNAPSHOT_STORE, NATS_UNREACHABLE or LOG_MISSING. */
 export async function gatherTrimFacts(world: TrimWorld, scope: TrimScope): Promise<TrimFacts> {
   const { log, map, keepMs } = scope;
   const running = world.jobs.filter(({ job }) => job.log === log).map(({ job }) => job.name);
-  const unheard = new Set(scope.without);
   const now = world.now();
   const bucket = new GenerationBucket(world.nc);
   const known = new Map<string, ShardSnapshots>();
@@ -64,7 +63,6 @@ export async function gatherTrimFacts(world: TrimWorld, scope: TrimScope): Promi
     const names = new Set([...running, ...(await jobsWithEpochs(world.nc, stream.stream, log, partition))]);
     const jobs: JobFacts[] = [];
     for (const name of [...names].sort()) {
-      unheard.delete(name);
       const newest = await stream.lastOn(epochSubject(log, partition, name));
       // One that runs here is not gone, whatever was said.
       if (!running.includes(name) && (scope.without.includes(name) || (await isDropped(bucket, name, newest)))) continue;
@@ -81,11 +79,18 @@ export async function gatherTrimFacts(world: TrimWorld, scope: TrimScope): Promi
     partitions.push({ stream: stream.stream, partition, first, last, jobs: withShards, holds, young });
     if (scope.outputs) for (const job of withShards) outputs.push(...(await outputFacts(world, job, partition)));
   }
-  if (unheard.size > 0) {
-    const names = [...unheard].map((name) => `"${name}"`).join(", ");
-    throw new TidemarkError("INPUT_INVALID", `without: no job ${names} has ever folded the log ${log}.`);
-  }
   return { now, keepMs, partitions, outputs };
+}
+
+/** Throws INPUT_INVALID for a job that is said to be gone and never was, as a name that is mistyped. */
+export async function checkGone(nc: NatsConnection, { log, map, without }: TrimScope): Promise<void> {
+  const unheard = new Set(without);
+  for (let partition = 0; partition < map.partitions && unheard.size > 0; partition++) {
+    for (const name of await jobsWithEpochs(nc, new NatsPartitionLog(nc, log, partition).stream, log, partition)) unheard.delete(name);
+  }
+  if (unheard.size === 0) return;
+  const names = [...unheard].map((name) => `"${name}"`).join(", ");
+  throw new TidemarkError("INPUT_INVALID", `without: no job ${names} has ever folded the log ${log}.`);
 }
 
 /** A generation that is dropped holds nothing. A job that took its name since has written an epoch behind that. */

@@ -18,7 +18,7 @@ import type { EpochPlan } from "../../runtime/shard/epochs.ts";
 import type { ShardManifest } from "../../runtime/snapshots/manifest.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
-import { outcomeOf } from "../../runtime/threads/outcome.ts";
+import { type Outcome, outcomeOf, outcomeValue } from "../../runtime/threads/outcome.ts";
 import { identityFor, T0, type TestLog } from "./entries.ts";
 import { memoryLogOf, openPast } from "./past-world.ts";
 
@@ -77,7 +77,9 @@ export async function questionsWorld(t: TestContext, test: TestLog, job: Job, pa
     };
     const remote = remoteOf({ job, mine, opened, snapshots, beforeStep, begin });
     const call = async <R>(_name: string, run: (remote: HistoryWorker) => Promise<R>): Promise<R> => await run(remote);
-    return { call, end: async () => {} } as unknown as HistoryThread;
+    const ask = async <R>(_name: string, run: (remote: HistoryWorker) => Promise<Outcome<R>>): Promise<R> =>
+      outcomeValue(await run(remote));
+    return { call, ask, end: async () => {} } as unknown as HistoryThread;
   };
   const threads = new Map(builds.map((identity) => [identity.codeHash, thread(identity)] as const));
   const history = new History({

@@ -95,6 +95,17 @@ suite("the test's clock", () => {
     assert.equal(kit.now, Date.UTC(2026, 1, 1));
   });
 
+  test("at once fires what is due by then, however short before a tick was", async () => {
+    const kit = await testJob(clocks);
+    await kit.send("arm", "k", { event: [], processing: [10, 15] });
+    await kit.advanceClockTo(START + 10, { atOnce: true });
+    await kit.advanceClockTo(START + 20, { atOnce: true });
+    assert.deepEqual(
+      kit.outputs("fired").map(({ data }) => data.processingTime - START),
+      [10, 20],
+    );
+  });
+
   test("is one for all partitions: their ticks come in the order of time", async () => {
     const kit = await testJob(clocks, { partitions: 3 });
     for (const [i, key] of ["a", "b", "c", "d", "e"].entries()) await kit.send("arm", key, { event: [], processing: [500 - i * 100] });
