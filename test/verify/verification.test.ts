@@ -10,15 +10,16 @@ import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
 import { Verification } from "../../runtime/verify/verification.ts";
 import { folder } from "../support/clone.ts";
 
-/** Loaded by nothing else here: its code hash covers what is loaded for it. */
+/** Loaded once, and by nothing else here: its code hash covers what is loaded for it. */
 const APP = new URL("../support/meter-hold.ts", import.meta.url).pathname;
+const { codeHash } = await loadApp(APP);
 const WATCH = { signal: new AbortController().signal, report() {} };
 
-async function verification(at: string, natsUrl: string, silentMs?: number): Promise<Verification> {
+function verification(at: string, natsUrl: string, silentMs?: number): Verification {
   const place = { job: "meter", shard: 0, partitions: 1, folder: join(at, "shard") };
   return new Verification({
     app: APP,
-    codeHash: (await loadApp(APP)).codeHash,
+    codeHash,
     appOf: async () => APP,
     settings: {},
     snapshots: { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 },
@@ -33,7 +34,7 @@ async function verification(at: string, natsUrl: string, silentMs?: number): Pro
 }
 
 test("a shard that is not here is refused, not proven", { timeout: 60_000 }, async (t) => {
-  const verified = await verification(folder(t), "nats://localhost:1");
+  const verified = verification(folder(t), "nats://localhost:1");
   for (const choice of [{ job: "meter-next" }, { shard: 1 }, { job: "meter", shard: 7 }]) {
     await assert.rejects(verified.prove(choice, undefined, WATCH), { code: "STATE_MISSING" });
     await assert.rejects(verified.scrub(choice, WATCH), { code: "STATE_MISSING" });
@@ -47,6 +48,6 @@ test("a process that was ended because it said nothing has found no damage", { t
   t.after(() => server.close());
   const at = folder(t);
   await openLmdbStore(join(at, "shard")).close();
-  const verified = await verification(at, `nats://127.0.0.1:${(server.address() as AddressInfo).port}`, 1);
+  const verified = verification(at, `nats://127.0.0.1:${(server.address() as AddressInfo).port}`, 1);
   await assert.rejects(verified.prove({}, undefined, WATCH), { code: "VERIFY_UNFINISHED" });
 });
