@@ -2,19 +2,18 @@
 import * as Comlink from "comlink";
 import { formatInstant } from "../../actors/model/time.ts";
 import type { Clock } from "../clock.ts";
-import type { SnapshotKeeper } from "../snapshots/keeper.ts";
+import type { KeeperThread } from "../snapshots/keeper.ts";
 import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT } from "../snapshots/manifest.ts";
 import { shardSnapshotId } from "../snapshots/shard-snapshot.ts";
-import type { Thread } from "../threads/thread-call.ts";
 import type { BaseRequest, BaseWriter } from "./generation-begin.ts";
 
 const DEADLINE_MS = 4 * 60 * 60 * 1000;
 
 export class KeeperBaseWriter implements BaseWriter {
-  readonly #keeper: Thread<SnapshotKeeper>;
+  readonly #keeper: KeeperThread;
   readonly #clock: Clock;
 
-  constructor(keeper: Thread<SnapshotKeeper>, clock: Clock) {
+  constructor(keeper: KeeperThread, clock: Clock) {
     this.#keeper = keeper;
     this.#clock = clock;
   }

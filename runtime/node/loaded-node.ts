@@ -18,7 +18,7 @@ import { type HistoryThread, startHistoryThread } from "../history/history-threa
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
-import type { KeeperSetup, SnapshotKeeper } from "../snapshots/keeper.ts";
+import type { KeeperSetup, KeeperThread, SnapshotKeeper } from "../snapshots/keeper.ts";
 import { openCatalogue } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
@@ -30,7 +30,7 @@ import { checkEffects } from "./effects-check.ts";
 import { HostedShards } from "./hosted-shards.ts";
 import { ensureStreams, Node, type RunningJob } from "./node.ts";
 import { NodeLife } from "./node-life.ts";
-import { startNodeThread } from "./node-thread.ts";
+import { startedWhenCalled, startNodeThread } from "./node-thread.ts";
 import { openedGenerations } from "./opened-generations.ts";
 import { REPLICAS, snapshotSettings } from "./snapshot-settings.ts";
 import type { ReaderSetup, ShardFolder, StateReader } from "./state-reader.ts";
@@ -118,7 +118,7 @@ export class LoadedNode {
     await shards.follow(await bucket.active());
     for (const running of jobs) await shards.assign(running, jobs);
     const begun: RunningJob[] = [];
-    const { snapshots, keeper } = await this.#openSnapshots(natsUrl, dataDir, () => [...jobs, ...begun], shards);
+    const { snapshots, keeper } = this.#openSnapshots(natsUrl, dataDir, () => [...jobs, ...begun], shards);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
     const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
     const { notice } = this.#options;
@@ -151,12 +151,12 @@ export class LoadedNode {
   }
 
   /** In a thread of their own, on a schedule from now on. */
-  async #openSnapshots(
+  #openSnapshots(
     natsUrl: string,
     dataDir: DataDir,
     jobs: () => readonly RunningJob[],
     shards: HostedShards,
-  ): Promise<{ readonly snapshots: Snapshots; readonly keeper: Thread<SnapshotKeeper> }> {
+  ): { readonly snapshots: Snapshots; readonly keeper: KeeperThread } {
     const { config, notice } = this.#options;
     const setup: KeeperSetup = {
       natsUrl,
@@ -165,7 +165,8 @@ export class LoadedNode {
       scratch: dataDir.scratchFolder("snapshots"),
       heartbeat: new SharedArrayBuffer(4),
     };
-    const keeper = await startNodeThread<SnapshotKeeper>("../snapshots/keeper.ts", "snapshots", setup, this.#life.lost);
+    // Most nodes that live for less than the schedule never need it.
+    const keeper = startedWhenCalled(() => startNodeThread<SnapshotKeeper>("../snapshots/keeper.ts", "snapshots", setup, this.#life.lost));
     const snapshots = new Snapshots({
       keeper,
       shards,

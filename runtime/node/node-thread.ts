@@ -39,3 +39,22 @@ export async function startNodeThread<T>(
   ready = true;
   return thread;
 }
+
+/** A thread that starts with the first call to it. Nothing is lost with one that does not start: the next call starts another. */
+export function startedWhenCalled<T>(start: () => Promise<Thread<T>>): Pick<Thread<T>, "call" | "ask"> & { readonly hasStarted: boolean } {
+  let started: Promise<Thread<T>> | undefined;
+  const thread = (): Promise<Thread<T>> => {
+    started ??= start().catch((error: unknown) => {
+      started = undefined;
+      throw error;
+    });
+    return started;
+  };
+  return {
+    get hasStarted() {
+      return started !== undefined;
+    },
+    call: async (name, run, deadlineMs) => await (await thread()).call(name, run, deadlineMs),
+    ask: async (name, run, deadlineMs) => await (await thread()).ask(name, run, deadlineMs),
+  };
+}

@@ -109,9 +109,9 @@ export class Pump {
     try {
       if (this.#reader === undefined && (this.#isResting || !(await this.#begin()))) return "idle";
       if (this.#failure !== undefined) throw this.#failure;
+      this.#seeEnd();
       const read = this.#read();
       this.#hearShard();
-      this.#seeEnd();
       this.#send();
       if (read) return "progress";
       if (this.#lanes.some(({ busy, waiting }) => busy || waiting > 0)) return "waiting";

@@ -13,6 +13,7 @@ import type { BaseRequest } from "../generations/generation-begin.ts";
 import { connectNats } from "../nats-connect.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
+import type { Thread } from "../threads/thread-call.ts";
 import { type Cleared, clearGarbage, deleteAll, type GarbageOptions, type Lingering } from "./garbage.ts";
 import { type JobManifest, jobSnapshotBlob, type ShardManifest, storedBytes } from "./manifest.ts";
 import { openCatalogue, type SnapshotSettings } from "./open-catalogue.ts";
@@ -34,6 +35,9 @@ export interface DamagedBlob {
   readonly name: string;
   readonly message: string;
 }
+
+/** The keeper as others see it. */
+export type KeeperThread = Pick<Thread<SnapshotKeeper>, "call" | "ask"> & { readonly hasStarted: boolean };
 
 export interface SnapshotKeeper {
   /** See {@link SnapshotTaker.take}. */

@@ -12,8 +12,7 @@ import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { Histogram } from "../shard/histogram.ts";
 import type { LastSnapshot, SnapshotMeasures } from "../shard/report.ts";
-import type { Thread } from "../threads/thread-call.ts";
-import type { DamagedBlob, SnapshotKeeper } from "./keeper.ts";
+import type { DamagedBlob, KeeperThread } from "./keeper.ts";
 import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT, type SnapshotReason, storedBytes } from "./manifest.ts";
 import type { RowsChanged } from "./row-keys.ts";
 import type { SnapshotShard } from "./shard-snapshot.ts";
@@ -30,7 +29,7 @@ export interface SnapshotShards {
 }
 
 export interface SnapshotsOptions {
-  readonly keeper: Thread<SnapshotKeeper>;
+  readonly keeper: KeeperThread;
   readonly shards: SnapshotShards;
   readonly jobs: () => readonly string[];
   readonly clock: Clock;
@@ -83,7 +82,8 @@ export class Snapshots {
   /** Ends the schedule and gives up the snapshot that is being taken. */
   async stop(): Promise<void> {
     this.#abort.abort();
-    await this.#options.keeper.call("stop snapshots", (keeper) => keeper.stop());
+    const { keeper } = this.#options;
+    if (keeper.hasStarted) await keeper.call("stop snapshots", (remote) => remote.stop());
     await this.#schedule;
   }
 

@@ -7,6 +7,7 @@ import { runCli } from "../support/cli-run.ts";
 import { getJson, untilShards } from "../support/node-process.ts";
 import { RestartingNode } from "../support/restarting-node.ts";
 import { UpgradeWorld, V1, V2, V3 } from "../support/upgrade-world.ts";
+import { wide } from "../support/wide.ts";
 
 const TIMEOUT = { timeout: 300_000 };
 
@@ -57,7 +58,7 @@ suite("an old build that was killed behind the epoch entry of one partition", ()
     ]);
   });
 
-  test("finishes it with --drain and ends by itself", TIMEOUT, async (t) => {
+  wide("finishes it with --drain and ends by itself", TIMEOUT, async (t) => {
     const world = await UpgradeWorld.start(t);
     const [v1, v2] = [world.build(V1), world.build(V2)];
     await cutOff(world, v1, v2);
@@ -77,7 +78,7 @@ suite("an old build that was killed behind the epoch entry of one partition", ()
     ]);
   });
 
-  test("folds to the log's end with --drain where nothing follows it, also when it is asked twice", TIMEOUT, async (t) => {
+  wide("folds to the log's end with --drain where nothing follows it, also when it is asked twice", TIMEOUT, async (t) => {
     const world = await UpgradeWorld.start(t);
     const v1 = world.build(V1);
     const node = await world.running(v1);

@@ -7,6 +7,7 @@ import { runCli } from "../support/cli-run.ts";
 import { countedOf } from "../support/dev-process.ts";
 import { getJson, type NodeProcess, shardsOf, untilShards } from "../support/node-process.ts";
 import { UpgradeWorld, V1, V2, V2_ALIKE, V2_BROKEN, V3 } from "../support/upgrade-world.ts";
+import { wide } from "../support/wide.ts";
 
 const TIMEOUT = { timeout: 300_000 };
 const running = (shards: readonly { readonly status: string }[]): boolean => shards.every(({ status }) => status === "running");
@@ -132,7 +133,7 @@ suite("a node in production that is upgraded", () => {
     },
   );
 
-  test("is left alone by its own build, and gives the same answer when it is asked again", TIMEOUT, async (t) => {
+  wide("is left alone by its own build, and gives the same answer when it is asked again", TIMEOUT, async (t) => {
     const world = await UpgradeWorld.start(t);
     const [v1, v2, v3] = [world.build(V1), world.build(V2), world.build(V3)];
     const node = await world.running(v1);

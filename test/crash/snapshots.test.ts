@@ -9,7 +9,7 @@ import { OPERATORS } from "../support/crash-operators.ts";
 import { assertEqualsFreshFold, assertStateEqualsFreshFold, crashRun } from "../support/crash-run.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
-const KILLS = Number(process.env.CRASH_KILLS ?? 4);
+const KILLS = Number(process.env.CRASH_KILLS ?? 3);
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1e9));
 const OPTIONS = {
   seed: SEED,

@@ -12,6 +12,7 @@ import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { assertExactlyOnce, countedOf, type DevProcess, DevWorld } from "../support/dev-process.ts";
 import type { ReadOutput } from "../support/entries.ts";
 import { shardsOf, untilShards } from "../support/node-process.ts";
+import { wide } from "../support/wide.ts";
 
 const TIMEOUT = { timeout: 120_000 };
 const lastEdits = (each: readonly ReadOutput[][]): number[] => each.map((outputs) => countedOf(outputs.at(-1)!).edit);
@@ -69,7 +70,7 @@ suite("dev that is killed with its node", () => {
     assert.doesNotMatch(dev.log, /counts\/0: the code changed/);
   });
 
-  test("behind the epoch entry, with entries before it that nobody had folded", TIMEOUT, async (t) => {
+  wide("behind the epoch entry, with entries before it that nobody had folded", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     await changed(world, (dev) => dev.kill());
     await world.hit(10);
@@ -124,7 +125,7 @@ suite("a node that dies under dev", () => {
     assert.doesNotMatch(dev.log, /deleted/);
   });
 
-  test("of a handler that kills its process goes on once that is mended, the event included", TIMEOUT, async (t) => {
+  wide("of a handler that kills its process goes on once that is mended, the event included", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1, handler: 'if (n === 12) { process.kill(process.pid, "SIGKILL"); for (;;) {} }' });
     const dev = world.dev();
@@ -136,7 +137,7 @@ suite("a node that dies under dev", () => {
     assertExactlyOnce(each, 20);
   });
 
-  test("does not come back while its app does not load, and does when it is mended", TIMEOUT, async (t) => {
+  wide("does not come back while its app does not load, and does when it is mended", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const dev = world.dev();

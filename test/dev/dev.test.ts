@@ -9,6 +9,7 @@ import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { assertExactlyOnce, countedOf, DEV_PARTITIONS, DevWorld } from "../support/dev-process.ts";
 import { cloudEvent, type ReadOutput } from "../support/entries.ts";
 import { sequenceOf } from "../support/node-process.ts";
+import { wide } from "../support/wide.ts";
 
 const TIMEOUT = { timeout: 120_000 };
 
@@ -49,7 +50,7 @@ suite("an app that is edited while events flow", () => {
     );
   });
 
-  test("with a backlog in the log: all that lay before the edit is the old code's", TIMEOUT, async (t) => {
+  wide("with a backlog in the log: all that lay before the edit is the old code's", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const dev = world.dev();
@@ -114,7 +115,7 @@ suite("an app that is edited while events flow", () => {
     assertExactlyOnce(await world.untilOutputs(world.hits), world.hits);
   });
 
-  test("so that it keeps more goes on with what it has", TIMEOUT, async (t) => {
+  wide("so that it keeps more goes on with what it has", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const dev = world.dev();
@@ -149,7 +150,7 @@ suite("an app that is edited while events flow", () => {
     assert.deepEqual(dev.printedIds.slice(-25).sort(), ids.sort());
   });
 
-  test("with another job in it, and without one: the new one starts, the other stops and keeps what it has", TIMEOUT, async (t) => {
+  wide("with another job in it, and without one: the new one starts, the other stops and keeps what it has", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const dev = world.dev();
@@ -185,7 +186,7 @@ suite("an app that is edited while dev is stopped", () => {
     assertExactlyOnce(each, 40);
   });
 
-  test("and was not edited goes on where it was", TIMEOUT, async (t) => {
+  wide("and was not edited goes on where it was", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const first = world.dev();

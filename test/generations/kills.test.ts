@@ -9,6 +9,7 @@ import { askApi, SERVER_ERROR } from "../../runtime/log/jetstream-api.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { getJson } from "../support/node-process.ts";
 import { payloads, TripWorld } from "../support/trip-world.ts";
+import { wide } from "../support/wide.ts";
 
 const LIMIT = { timeout: 300_000 };
 
@@ -85,7 +86,7 @@ test("a node killed while it begins a generation leaves all of it or nothing tha
   }
 });
 
-test("a node killed while it puts a job back goes on exactly", LIMIT, async (t) => {
+wide("a node killed while it puts a job back goes on exactly", LIMIT, async (t) => {
   const world = await TripWorld.start(t);
   await world.ride(60);
   await world.settled();

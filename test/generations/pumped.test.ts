@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { allOutputs, startApiNode } from "../support/api-node.ts";
 import { runPiped } from "../support/cli-run.ts";
 import { cloudEvent, type ReadOutput, T0 } from "../support/entries.ts";
-import { getJson, shardsOf } from "../support/node-process.ts";
+import { getJson, shardsOf, untilShards } from "../support/node-process.ts";
 import { SPAN_MS } from "../support/pump-app.ts";
 
 const { url, nats } = await startApiNode("./pump-app.ts", "visits");
@@ -49,7 +49,12 @@ async function visit(): Promise<void> {
   }
 }
 
-/** Streams that the pump reads on, as the shards say of themselves. */
+/** Resolves when the pump reads on there, beside each shard, as the shards say of themselves. */
+async function untilReadOn(job: string): Promise<void> {
+  while ((await readOn()).filter((source) => source.startsWith(`${job}-out-`)).length < 2)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
 async function readOn(): Promise<readonly string[]> {
   const shards = await shardsOf(url);
   return shards.flatMap(({ pumps = [] }) =>
@@ -61,10 +66,11 @@ test("a pump follows a generation and comes back: each entry's outputs come once
   timeout: 240_000,
 }, async () => {
   await visit();
+  await untilShards(url, (shards) => shards.every(({ stateHash }) => stateHash !== null));
   await command("restore", "--job", "visitors", "--at", "2020-01-01T00:00:00Z", "--generation", "g");
   await command("generations", "switch", "visitors", "g");
+  await untilReadOn("visitors-g");
   await visit();
-  assert.ok((await readOn()).some((source) => source.startsWith("visitors-g-out-")));
   await visit();
   assert.equal((await runPiped(["generations", "drop", "visitors", "g", "--url", url])).code, 1);
   await command("generations", "switch", "visitors", "origin");

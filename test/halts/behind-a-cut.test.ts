@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, type TestContext, test } from "node:test";
 import { LedgerWorld } from "../support/ledger-world.ts";
 import { backUpStream, restoreStream } from "../support/stream-backup.ts";
+import { wide } from "../support/wide.ts";
 
 const JOBS = ["ledger", "watch"];
 
@@ -46,7 +47,7 @@ suite("behind a cut", { timeout: 600_000, concurrency: true }, () => {
     await assertMended(world);
   });
 
-  test("LOG_TRUNCATED, with the tail lost for good, is mended by output streams from before the loss, and a snapshot", async (t) => {
+  wide("LOG_TRUNCATED, with the tail lost for good, is mended by output streams from before the loss, and a snapshot", async (t) => {
     const world = await cut(t);
     await publishTen(world);
     const backups = await Promise.all(["ledger-0", "ledger-out-0", "watch-out-0"].map((stream) => backUpStream(world.nc, stream)));
@@ -63,7 +64,7 @@ suite("behind a cut", { timeout: 600_000, concurrency: true }, () => {
     await assertMended(world);
   });
 
-  test("OUTPUTS_TRUNCATED, with a stream older than the oldest snapshot, is mended by a younger backup, and a snapshot", async (t) => {
+  wide("OUTPUTS_TRUNCATED, with a stream older than the oldest snapshot, is mended by a younger backup, and a snapshot", async (t) => {
     const world = await cut(t);
     const early = await backUpStream(world.nc, "ledger-out-0");
     await publishTen(world);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, type TestContext, test } from "node:test";
 import { LEDGER_BUILDS, LedgerWorld } from "../support/ledger-world.ts";
 import { backUpStream, deleteStream, purgeBefore, restoreStream, type StreamBackup } from "../support/stream-backup.ts";
+import { wide } from "../support/wide.ts";
 
 const JOBS = ["ledger", "watch"];
 
@@ -48,7 +49,7 @@ suite("a log trimmed past the state halts its shards, and others go on", { timeo
     assert.deepEqual(await world.reasons(), []);
   });
 
-  test("mended by restoring the log from a backup that was taken before", async (t) => {
+  wide("mended by restoring the log from a backup that was taken before", async (t) => {
     const { world, backup } = await trimmed(t);
     await restoreStream(world.nc, backup);
     await world.startNode();
@@ -57,7 +58,7 @@ suite("a log trimmed past the state halts its shards, and others go on", { timeo
     assert.deepEqual(await world.reasons(), []);
   });
 
-  test("mended by a job of a new name, when what is gone counts as never written", async (t) => {
+  wide("mended by a job of a new name, when what is gone counts as never written", async (t) => {
     const { world } = await trimmed(t);
     await world.startNode(LEDGER_BUILDS.renamed);
     world.forget(0, 0, 15);
@@ -65,7 +66,7 @@ suite("a log trimmed past the state halts its shards, and others go on", { timeo
     for (const partition of [0, 1]) await world.assertOutputs("ledger-b", partition);
   });
 
-  test("mended by deleting state and outputs, when what is gone counts as never written", async (t) => {
+  wide("mended by deleting state and outputs, when what is gone counts as never written", async (t) => {
     const { world } = await trimmed(t);
     for (const job of JOBS) {
       await deleteStream(world.nc, `${job}-out-0`);

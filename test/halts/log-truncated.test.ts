@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, type TestContext, test } from "node:test";
 import { LedgerWorld } from "../support/ledger-world.ts";
 import { backUpStream, deleteStream, restoreStream, type StreamBackup } from "../support/stream-backup.ts";
+import { wide } from "../support/wide.ts";
 
 const JOBS = ["ledger", "watch"];
 
@@ -45,7 +46,7 @@ suite("a log that ends before the state halts its shards, and others go on", { t
     await assertMended(world);
   });
 
-  test("mended, when the tail is lost for good, by deleting state and outputs; what was lost may be published again", async (t) => {
+  wide("mended, when the tail is lost for good, by deleting state and outputs; what was lost may be published again", async (t) => {
     const { world } = await shortened(t);
     await world.startNode();
     await assertHalted(world);
@@ -66,7 +67,7 @@ suite("a log that ends before the state halts its shards, and others go on", { t
     assert.match(world.node.log, /ledger\/0: the snapshot \S+ is passed over: the log lost its entry \d+ and holds another one there/);
   });
 
-  test("also when it was filled again behind the state, which is found by the time of the entry there", async (t) => {
+  wide("also when it was filled again behind the state, which is found by the time of the entry there", async (t) => {
     const { world, late } = await shortened(t);
     await world.publishAgain(0, 10);
     await world.publish(0, 30);
@@ -77,7 +78,7 @@ suite("a log that ends before the state halts its shards, and others go on", { t
     await assertMended(world);
   });
 
-  test("also without state, when it gives fewer outputs than the stream has", async (t) => {
+  wide("also without state, when it gives fewer outputs than the stream has", async (t) => {
     const { world, late } = await shortened(t);
     for (const job of JOBS) world.deleteState(job, 0);
     await world.startNode();

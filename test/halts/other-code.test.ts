@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { LEDGER_BUILDS, LedgerWorld } from "../support/ledger-world.ts";
+import { wide } from "../support/wide.ts";
 
 const CODES = { CODE_VERSION_UNCHANGED: LEDGER_BUILDS.sameVersion, CODE_UNAVAILABLE: LEDGER_BUILDS.nextVersion };
 
 for (const [code, build] of Object.entries(CODES)) {
   suite(`${code} halts the shards before they fold anything`, { timeout: 600_000, concurrency: true }, () => {
     for (const mend of ["the build that ran", "a job of a new name"]) {
-      test(`mended by ${mend}`, async (t) => {
+      const each = mend === "the build that ran" ? test : wide;
+      each(`mended by ${mend}`, async (t) => {
         const world = await LedgerWorld.start(t);
         for (const partition of [0, 1]) await world.publish(partition, 10);
         await world.untilAllPublished();

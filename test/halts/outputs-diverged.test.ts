@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, type TestContext, test } from "node:test";
 import { LedgerWorld } from "../support/ledger-world.ts";
 import { backUpStream, deleteStream, restoreStream } from "../support/stream-backup.ts";
+import { wide } from "../support/wide.ts";
 
 /** A foreign message stands behind the 20th output of partition 0; a backup of the stream was taken at the 10th. */
 async function diverged(t: TestContext) {
@@ -33,7 +34,7 @@ suite("a foreign message in an output stream halts its shard, and others go on",
     assert.deepEqual(await world.reasons(), []);
   });
 
-  test("mended by restoring the stream from before it and deleting the state: what it lacks is published", async (t) => {
+  wide("mended by restoring the stream from before it and deleting the state: what it lacks is published", async (t) => {
     const { world, backup } = await diverged(t);
     await world.stopNode();
     await restoreStream(world.nc, backup);

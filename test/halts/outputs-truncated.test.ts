@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, type TestContext, test } from "node:test";
 import { LedgerWorld } from "../support/ledger-world.ts";
 import { backUpStream, deleteStream, restoreStream } from "../support/stream-backup.ts";
+import { wide } from "../support/wide.ts";
 
 /** Both shards have published 20 outputs. That of partition 0 lost the last ten, that of partition 1 all of them. */
 async function truncated(t: TestContext) {
@@ -47,7 +48,7 @@ suite("output streams that end before the state halt their shards, and others go
     for (const partition of [0, 1]) assert.deepEqual(now[partition]!.slice(0, 20), await world.outputTexts("ledger", partition));
   });
 
-  test("mended by restoring the streams from backups that reach the committed counts", async (t) => {
+  wide("mended by restoring the streams from backups that reach the committed counts", async (t) => {
     const { world, late } = await truncated(t);
     for (const backup of late) await restoreStream(world.nc, backup);
     await assertMended(world);

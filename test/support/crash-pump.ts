@@ -47,7 +47,7 @@ export async function pumpRun(t: TestContext, { seed, events, kills, brokerResta
   for (const [log, partitions] of Object.entries(PARTITIONS)) await openSlotMap(nc, log, partitions);
   let node: NodeProcess | undefined;
   const start = (): NodeProcess => {
-    node = new NodeProcess({ app: APP, natsUrl: nats.url, dataDir });
+    node = new NodeProcess({ app: APP, natsUrl: nats.url, dataDir, env: { TIDEMARK_WORKERS: "2" } });
     return node;
   };
   t.after(async () => {

@@ -30,7 +30,8 @@ export class NodeProcess {
       TIDEMARK_DATA_DIR: options.dataDir,
       TIDEMARK_HTTP_PORT: "0",
       TIDEMARK_PARTITIONS: "2",
-      TIDEMARK_WORKERS: "2",
+      // Each thread loads the app and Tidemark anew: few tests need several.
+      TIDEMARK_WORKERS: process.env.TIDEMARK_WORKERS ?? "1",
       ...options.env,
     };
     this.child = fork(CLI, ["node", options.app], { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });
