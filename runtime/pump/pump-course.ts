@@ -5,9 +5,11 @@
  *   A: pumping ──▶ (B is followed) up to a place between two entries ──▶ ended, in every target partition
  *   B: waits ─────────────────────────────────────────────────────────────▶ pumping what it made of later entries
  *
- * Each of them is one stretch of the pump's places. Numbers of outputs begin anew with a generation, places do not: a
- * stretch adds to the numbers what they lack. So the fold's rule stays what it is: of a slot whatever is not behind the last
- * place was taken before.
+ * Each of them is one stretch of the pump's places. It is begun by a message in the first target partition, so that of two who
+ * would begin one is refused, and ended by a message in each.
+ *
+ * Numbers of outputs begin anew with a generation, places do not: a stretch adds to the numbers what they lack. So the fold's
+ * rule stays what it is: of a slot whatever is not behind the last place was taken before.
  */
 import type { PumpLink, Stretch } from "../../actors/fold/pump-entry.ts";
 

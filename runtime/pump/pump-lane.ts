@@ -58,6 +58,11 @@ export class PumpLane {
     return this.#waiting.length - this.#at;
   }
 
+  /** The first place that the partition may not have; 0 when it was told nothing. */
+  get told(): number {
+    return this.#told?.next.sequence ?? 0;
+  }
+
   get toldNothing(): boolean {
     return this.#told === undefined;
   }

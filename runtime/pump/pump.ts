@@ -219,6 +219,9 @@ export class Pump {
     this.#progress = from;
     this.#waitingChars = 0;
     this.#quietSince = clock.monotonic();
+    // Of two that would begin the same turn, as when it is switched to and fro, the first target partition takes one.
+    if (course.do === "begin") await this.#write(this.#lanes[0]!, {});
+    if (this.#failure !== undefined) throw this.#failure;
     this.#reader = source.read(sequence);
     return true;
   }
@@ -235,8 +238,11 @@ export class Pump {
     const clock = shardClock?.();
     if (clock === undefined) return;
     const { offset, behind } = this.#stretch;
-    // Its shard may not even have come to where it began.
-    this.#stretchEnd = { next: clock.outputs + 1 + offset, entry: Math.max(behind, clock.entry) };
+    const next = clock.outputs + 1 + offset;
+    // A shard that folds again what it has published says nothing yet of what was carried already.
+    if (next < this.#progress.next.sequence || this.#lanes.some(({ told }) => next < told)) return;
+    // And one may not even have come to where the stretch began.
+    this.#stretchEnd = { next, entry: Math.max(behind, clock.entry) };
   }
 
   async #endStretch({ entry }: StretchEnd): Promise<void> {

@@ -18,6 +18,7 @@ const ORIGIN = "first";
 const GENERATION = "first-g";
 const TARGETS = 2;
 const ENTRIES = 30;
+const COMMITTED_BACK = 4;
 const job = scriptedJob({ from: [repartition(outputsOf(ORIGIN), { streams: [SOURCE_STREAM], key: ({ key }) => key })] });
 
 /** One of the two, with its output stream, and the pump beside it. */
@@ -28,7 +29,9 @@ class Shard {
   readonly #followed: () => string;
   /** It knows nothing of earlier entries. */
   readonly #first: number;
-  entry = 0;
+  entry: number;
+  /** Outputs of the entries that it has folded; the stream may have more, from before it was started. */
+  made = 0;
   pump: Pump;
 
   constructor(world: PumpWorld, name: string, first: number, followed: () => string) {
@@ -46,16 +49,24 @@ class Shard {
     const { name, outputs } = this;
     this.pump = this.#world.start(0, {
       source: outputs,
-      shardClock: () => ({ watermark: T0 + this.entry, outputs: outputs.lastSequence, entry: this.entry, atEnd: this.entry === ENTRIES }),
+      shardClock: () => ({ watermark: T0 + this.entry, outputs: this.made, entry: this.entry, atEnd: this.entry === ENTRIES }),
       lineage: { origin: ORIGIN, job: name, followed: () => this.#followed() === name },
     });
     return this.pump;
+  }
+
+  /** It begins with what it had committed, a few entries ago, and folds the rest again. */
+  crash(): void {
+    for (let back = 0; back < COMMITTED_BACK && this.entry >= this.#first; back++) this.made -= this.madeOf(this.entry--).length;
+    this.restart();
   }
 
   async fold(): Promise<void> {
     if (this.entry === ENTRIES) return;
     this.entry++;
     for (const text of this.madeOf(this.entry)) {
+      this.made++;
+      if (this.made <= this.outputs.lastSequence) continue;
       const event = runEvent({ id: `${this.name}.${text}`, source: `tidemark/${this.name}/0`, time: T0, steps: [{ say: text }] });
       const key = `k${text.charCodeAt(text.length - 1) % 5}`;
       const output = { ...cloudEvent(event), subject: key, position: `0:${this.entry}.0` };
@@ -74,7 +85,7 @@ class Shard {
 const act = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom("fold origin", "fold generation") },
   { weight: 8, arbitrary: fc.constantFrom("pump origin", "pump generation") },
-  { weight: 2, arbitrary: fc.constantFrom("kill origin", "kill generation") },
+  { weight: 2, arbitrary: fc.constantFrom("kill origin", "kill generation", "crash origin", "crash generation") },
   { weight: 1, arbitrary: fc.constant("switch") },
 );
 
@@ -98,6 +109,7 @@ async function run(acts: readonly string[], begun: number): Promise<void> {
     if (verb === "fold") await shard.fold();
     if (verb === "pump") await step(shard.pump);
     if (verb === "kill") shard.restart();
+    if (verb === "crash") shard.crash();
     if (verb === "switch") followed = followed === ORIGIN ? GENERATION : ORIGIN;
     await turn();
   }
