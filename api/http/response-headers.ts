@@ -14,7 +14,7 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** What Node refuses before there is a request: text that is no HTTP, headers over its bound, one that never ends. */
-export function refuseOnSocket(error: NodeJS.ErrnoException, socket: Socket): void {
+export function refuseOnSocket(error: NodeJS.ErrnoException & { readonly rawPacket?: unknown }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
@@ -24,8 +24,13 @@ export function refuseOnSocket(error: NodeJS.ErrnoException, socket: Socket): vo
   const head = { ...SECURITY_HEADERS, connection: "close", "content-type": PROBLEM_MEDIA_TYPE, "content-length": String(body.length) };
   const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`);
   const { title } = problemDocument(problem);
-  socket.end(`HTTP/1.1 ${problem.status} ${title}\r\n${lines.join("")}\r\n${body}`);
+  // As far as one can tell: an answer to a HEAD that had a body would be taken for the next one.
+  const { rawPacket } = error;
+  const isHead = Buffer.isBuffer(rawPacket) && rawPacket.subarray(0, HEAD.length).equals(HEAD);
+  socket.end(`HTTP/1.1 ${problem.status} ${title}\r\n${lines.join("")}\r\n${isHead ? "" : body}`);
 }
+
+const HEAD = Buffer.from("HEAD ");
 
 function problemOnSocket(code: string | undefined): HttpProblem {
   if (code === "HPE_HEADER_OVERFLOW") return new HttpProblem(431, "HEADERS_TOO_LARGE", "Path and headers together are over 16 KiB.");

@@ -13,7 +13,7 @@ import type { Row } from "../store/shard-store.ts";
 import { type Flip, FlipBudget, findFlip, findStrayFlip } from "./bit-flip.ts";
 import type { Findings } from "./finding.ts";
 import { partAt } from "./row-part.ts";
-import { slotOfRow, tokenIn } from "./scrub-rows.ts";
+import { SINGLE_ROWS, slotOfRow, tokenIn } from "./scrub-rows.ts";
 
 export interface Suspect {
   readonly table: string;
@@ -108,6 +108,11 @@ function isHashed(table: string): boolean {
   return (HASHED_TABLES as readonly string[]).includes(table);
 }
 
+/** Of no table, or behind the one row of a table of one. */
+function isForeign(key: string): boolean {
+  return SINGLE_ROWS.has(key[0]!) ? !SINGLE_ROWS.has(key) : !(Object.values(TABLE) as string[]).includes(key[0]!);
+}
+
 /** `undefined` for a row that the state hash does not cover. */
 function countedIn(row: Row): number | undefined {
   const slot = isHashed(row.key[0]!) ? slotOfRow(row) : undefined;
@@ -153,7 +158,7 @@ class Walk {
     const table = row.key[0]!;
     const slot = countedIn(row);
     if (slot === undefined) {
-      if (isHashed(table) || !(Object.values(TABLE) as string[]).includes(table)) this.#stray(row);
+      if (isHashed(table) || isForeign(row.key)) this.#stray(row);
       return;
     }
     this.sums.replace(table, slot, 0n, primitives.rowHash(row.key, row.value));

@@ -1,13 +1,15 @@
 /** Rows of one commit, read in pieces, and where each of them counts in the state hash. Knows no job: the rows say how they are laid out. */
 import { decodeCall } from "../../actors/fold/call-row.ts";
 import { KeyRowCodec } from "../../actors/fold/key-row.ts";
-import { readCallRow, readTimerRow, TABLE } from "../../actors/fold/keys.ts";
+import { HASH_ROW, META_ROW, readCallRow, readTimerRow, SUMS_ROW, TABLE } from "../../actors/fold/keys.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { Shapes } from "../../actors/fold/shapes.ts";
 import { slotOf } from "../../actors/model/key.ts";
 import { primitives } from "../primitives.ts";
 import type { Row } from "../store/shard-store.ts";
 
+/** Tables of one row, under their letters. */
+export const SINGLE_ROWS: ReadonlySet<string> = new Set([META_ROW, SUMS_ROW, HASH_ROW]);
 const SCAN_ROWS = 1_000;
 
 export function* rowsBetween(rows: CommittedRows, start: string, end: string): Generator<Row> {

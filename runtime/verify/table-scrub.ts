@@ -27,7 +27,7 @@ import { primitives } from "../primitives.ts";
 import type { Row } from "../store/shard-store.ts";
 import { FlipBudget, findFlip } from "./bit-flip.ts";
 import type { Findings } from "./finding.ts";
-import { rowsBetween, slotOfRow, tokenIn } from "./scrub-rows.ts";
+import { rowsBetween, SINGLE_ROWS, slotOfRow, tokenIn } from "./scrub-rows.ts";
 
 /** Tables that are read from end to end on one look: small ones, and reference data, which seldom changes. */
 export const WHOLE_TABLES = [TABLE.shape, TABLE.redriven, TABLE.sources, TABLE.reference, TABLE.referenceVersion] as const;
@@ -174,7 +174,6 @@ export function scrubStrays(rows: CommittedRows, findings: Findings): void {
   }
 }
 
-const SINGLE_ROWS: ReadonlySet<string> = new Set([META_ROW, SUMS_ROW, HASH_ROW]);
 const SHOWN_MAX = 10;
 
 /** The shard's own rows against the state hash that was committed with them. Gives the sums; `undefined` when they cannot be read. */

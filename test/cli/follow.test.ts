@@ -13,6 +13,7 @@ import { cloudEvent } from "../support/entries.ts";
 import { freePort } from "../support/free-port.ts";
 import { startTestNats } from "../support/nats.ts";
 import { NodeProcess } from "../support/node-process.ts";
+import { wide } from "../support/wide.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "tidemark-follow-"));
 const nats = await startTestNats({ after }, { logs: ["meter"] });
@@ -59,33 +60,37 @@ test("a cursor that is ahead of outputs which began anew is said to be a job tha
 });
 
 for (const from of ["start", "end"] as const) {
-  test(`from the ${from}, each output is shown once, though the node is killed twice meanwhile`, { timeout: 120_000 }, async (t) => {
-    const listed = async () =>
-      (await runPiped(["outputs", "--url", url])).stdout
+  (from === "start" ? test : wide)(
+    `from the ${from}, each output is shown once, though the node is killed twice meanwhile`,
+    { timeout: 120_000 },
+    async (t) => {
+      const listed = async () =>
+        (await runPiped(["outputs", "--url", url])).stdout
+          .trim()
+          .split("\n")
+          .filter((line) => line !== "");
+      const before = await listed();
+      const shown = from === "start" ? before.length + 90 : 90;
+      const following = startCli(t, ["outputs", "--follow", "--from", from, "--limit", String(shown), "--url", url]);
+      await following.saying("following http");
+      await putOut(before.length, 30);
+      for (const more of [30, 60]) {
+        await node.kill();
+        node = startNode();
+        await node.ready;
+        await putOut(before.length + more, 30);
+      }
+      const { code, stdout } = await following.ended;
+      const ids = stdout
         .trim()
         .split("\n")
-        .filter((line) => line !== "");
-    const before = await listed();
-    const shown = from === "start" ? before.length + 90 : 90;
-    const following = startCli(t, ["outputs", "--follow", "--from", from, "--limit", String(shown), "--url", url]);
-    await following.saying("following http");
-    await putOut(before.length, 30);
-    for (const more of [30, 60]) {
-      await node.kill();
-      node = startNode();
-      await node.ready;
-      await putOut(before.length + more, 30);
-    }
-    const { code, stdout } = await following.ended;
-    const ids = stdout
-      .trim()
-      .split("\n")
-      .map((line) => (JSON.parse(line) as Quarantined).id);
-    assert.equal(code, 0);
-    assert.equal(new Set(ids).size, shown);
-    const wanted = (await listed())
-      .map((line) => (JSON.parse(line) as Quarantined).id)
-      .filter((id) => from === "start" || !before.some((line) => line.includes(`"${id}"`)));
-    assert.deepEqual(ids.sort(), wanted.sort());
-  });
+        .map((line) => (JSON.parse(line) as Quarantined).id);
+      assert.equal(code, 0);
+      assert.equal(new Set(ids).size, shown);
+      const wanted = (await listed())
+        .map((line) => (JSON.parse(line) as Quarantined).id)
+        .filter((id) => from === "start" || !before.some((line) => line.includes(`"${id}"`)));
+      assert.deepEqual(ids.sort(), wanted.sort());
+    },
+  );
 }

@@ -9,6 +9,7 @@ import { assertEqualsFreshFold, assertReplays, assertStateEqualsFreshFold, crash
 import { SHIPPED } from "../support/crash-shipped.ts";
 import { readOutputs } from "../support/entries.ts";
 import { everyOperator } from "../support/operators-app.ts";
+import { wide } from "../support/wide.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
 const KILLS = Number(process.env.CRASH_KILLS ?? 3);
@@ -33,7 +34,7 @@ test(`the meter: ${WHAT}`, async (t) => {
   });
 });
 
-test(`cases: ${WHAT}`, async (t) => {
+wide(`cases: ${WHAT}`, async (t) => {
   const run = await crashRun(t, CASES, OPTIONS);
   const [job] = CASES.jobs;
   await run.stop();
@@ -104,7 +105,7 @@ test(`an operator of every kind: ${WHAT}`, async (t) => {
   });
 });
 
-test(`every shipped job with its sample: ${WHAT}`, async (t) => {
+wide(`every shipped job with its sample: ${WHAT}`, async (t) => {
   const run = await crashRun(t, SHIPPED, OPTIONS);
   await run.stop();
   for (const job of SHIPPED.jobs) {

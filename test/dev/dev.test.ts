@@ -203,7 +203,7 @@ suite("an app that is edited while dev is stopped", () => {
     assert.equal(second.printedIds.length, 20);
   });
 
-  test("to another log: its outputs and state are deleted and that log is folded", TIMEOUT, async (t) => {
+  wide("to another log: its outputs and state are deleted and that log is folded", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const dev = world.dev();

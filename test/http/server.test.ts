@@ -241,6 +241,7 @@ suite("what is no request", () => {
   for (const [name, text, status] of [
     ["no HTTP at all", "HELLO\r\n\r\n", 400],
     ["headers of 20 KB", `GET /x HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
+    ["a HEAD with headers of 20 KB", `HEAD /x HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
     ["two lengths", "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400],
   ] as const) {
     test(`${name} is answered with a problem and the end of the connection`, async () => {
@@ -256,6 +257,7 @@ suite("what is no request", () => {
       });
       await once(socket, "close");
       assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `));
+      if (text.startsWith("HEAD")) return assert.equal(answer.slice(answer.indexOf("\r\n\r\n")), "\r\n\r\n");
       const body = JSON.parse(answer.slice(answer.indexOf("\r\n\r\n"))) as Record<string, unknown>;
       assert.equal(body.status, status);
       assert.match(answer, /content-type: application\/problem\+json/);
