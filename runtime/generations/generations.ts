@@ -9,7 +9,7 @@ import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { askApi, SERVER_ERROR } from "../log/jetstream-api.ts";
 import type { Operation, Operations, Progress } from "../node/operations.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
-import { pumpsOfOutputs, pumpThatCarries } from "../pump/carried-outputs.ts";
+import { pumpThatCarries } from "../pump/carried-outputs.ts";
 import { findOwner } from "../shard/owner-presence.ts";
 import type { ShardReport } from "../shard/report.ts";
 import { type BeginParts, type BeginRequest, begin, type Claim, claimName, ORIGIN_WORD, takeBack } from "./generation-begin.ts";
@@ -135,7 +135,7 @@ export class Generations {
     const inForce = all.find((record) => record.job === job)?.switches.at(-1);
     if (from === to) return { ...(inForce ?? { to, who, at: clock.now(), positions: {} }), already: true };
     const places = (await shards()).filter((report) => report.job === from || report.job === to);
-    this.#checkPumps(job, from, places);
+    await this.#checkPumps(job, from, places);
     const positions = Object.fromEntries(places.map((report) => [`${report.job}/${report.shard}`, report.position]));
     const next: Switch = { to, who, at: clock.now(), positions };
     await bucket.switchTo(job, next);
@@ -228,15 +228,15 @@ export class Generations {
   }
 
   /** A pump ends its part beside the shard whose outputs it carries: that has to run. */
-  #checkPumps(job: string, from: string, places: readonly ShardReport[]): void {
-    const { jobs, partitionsOf } = this.#parts;
-    const [pump] = pumpsOfOutputs(jobs, job);
+  async #checkPumps(job: string, from: string, places: readonly ShardReport[]): Promise<void> {
+    const { nc, jobs, partitionsOf } = this.#parts;
     const running = places.filter((report) => report.job === from && report.status === "running");
-    if (pump === undefined || running.length === partitionsOf(job)) return;
-    const { pump: name, job: of } = pump;
+    if (running.length === partitionsOf(job)) return;
+    const carries = await pumpThatCarries(nc, jobs, job, from, partitionsOf);
+    if (carries === undefined) return;
     throw new TidemarkError(
       "GENERATION_PUMPED",
-      `The pump "${name}" of job "${of.name}" has to end its part beside each shard of ${from}, and not all of them run here.`,
+      `The pump "${carries.pump}" of job "${carries.job.name}" has to end its part beside each shard of ${from}, and not all of them run here.`,
     );
   }
 }

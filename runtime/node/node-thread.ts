@@ -33,6 +33,10 @@ export async function startNodeThread<T>(
   );
   try {
     await Promise.race([started, failed]);
+  } catch (error) {
+    // One that is late must not come up beside another that is started in its place.
+    void thread.worker.terminate();
+    throw error;
   } finally {
     clearTimeout(timer);
   }

@@ -4,7 +4,7 @@ import { type PumpLink, readPumpLink } from "../../actors/fold/pump-entry.ts";
 import { pumpSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
-import { stretchOf } from "./pump-course.ts";
+import { newestStretch } from "./pump-course.ts";
 
 /** What a pump of one source partition said last, by target partition. */
 export async function pumpLinks(
@@ -47,9 +47,8 @@ export async function pumpThatCarries(
   for (const pump of pumpsOfOutputs(jobs, origin)) {
     for (let source = 0; source < partitionsOf(origin); source++) {
       const links = await pumpLinks(nc, pump.job.log, partitionsOf(pump.job.name), pump.pump, source);
-      const isOpen = (link: PumpLink | undefined): boolean =>
-        link !== undefined && link.ended === undefined && stretchOf(link, origin).job === name;
-      if (links.some(isOpen)) return pump;
+      const newest = newestStretch(links, origin);
+      if (newest?.stretch.job === name && !newest.isOver) return pump;
     }
   }
   return undefined;

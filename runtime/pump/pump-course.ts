@@ -25,18 +25,46 @@ export type Course =
   | { readonly do: "begin"; readonly turn: number; readonly behind: StretchEnd }
   | { readonly do: "rest" };
 
+/** The newest stretch that a pump's messages are of, and its end; it is over when all of the target's partitions have that end. */
+export interface Newest {
+  readonly stretch: Stretch;
+  readonly end: StretchEnd | undefined;
+  readonly isOver: boolean;
+}
+
+/** `undefined` when the pump has said nothing yet. */
+export function newestStretch(links: readonly (PumpLink | undefined)[], origin: string): Newest | undefined {
+  const told = links.flatMap((link) => (link === undefined ? [] : [link]));
+  if (told.length === 0) return undefined;
+  const stretch = told.map((link) => stretchOf(link, origin)).reduce((a, b) => (b.turn > a.turn ? b : a));
+  const ofNewest = told.filter((link) => stretchOf(link, origin).turn === stretch.turn);
+  const [end, ...others] = ofNewest.flatMap((link) => endOf(link) ?? []);
+  // Two nodes may have ended it at two places, or one have carried more than the other ended at: then another end is to be told.
+  const isTrue =
+    end !== undefined && others.every((other) => isSameEnd(other, end)) && ofNewest.every(({ next }) => next.sequence <= end.next);
+  const isOver = isTrue && others.length + 1 === links.length;
+  return { stretch, end: isTrue ? end : undefined, isOver };
+}
+
 /** `links`: of the target's partitions. `origin`: the job that the pump names; `job`: the one beside whose shard it would run. */
 export function courseOf(links: readonly (PumpLink | undefined)[], origin: string, job: string, followed: boolean): Course {
-  const told = links.flatMap((link) => (link === undefined ? [] : [{ end: endOf(link), stretch: stretchOf(link, origin) }]));
+  const newest = newestStretch(links, origin);
   // Whoever declared the pump begins it, also when it is not followed: a generation goes on behind its end.
-  if (told.length === 0) return job === origin ? { do: "own", stretch: firstOf(origin), end: undefined } : { do: "rest" };
-  const newest = told.reduce((a, b) => (b.stretch.turn > a.stretch.turn ? b : a)).stretch;
-  const ofNewest = told.filter(({ stretch }) => stretch.turn === newest.turn);
-  const end = ofNewest.find((one) => one.end !== undefined)?.end;
-  const isOver = ofNewest.length === links.length && ofNewest.every((one) => one.end !== undefined);
-  if (isOver) return followed ? { do: "begin", turn: newest.turn + 1, behind: end! } : { do: "rest" };
+  if (newest === undefined) return job === origin ? { do: "own", stretch: firstOf(origin), end: undefined } : { do: "rest" };
+  const { stretch, end, isOver } = newest;
+  if (isOver) return followed ? { do: "begin", turn: stretch.turn + 1, behind: end! } : { do: "rest" };
   // Also when it broke off in the middle of ending: then it ends where it said that it would.
-  return newest.job === job ? { do: "own", stretch: newest, end } : { do: "rest" };
+  return stretch.job === job ? { do: "own", stretch, end } : { do: "rest" };
+}
+
+/** Whether a link is the last word of a stretch, with that end. */
+export function isEndOf(link: PumpLink | undefined, origin: string, { turn }: Stretch, end: StretchEnd | undefined): boolean {
+  const told = link && stretchOf(link, origin).turn === turn ? endOf(link) : undefined;
+  return told !== undefined && end !== undefined && isSameEnd(told, end);
+}
+
+function isSameEnd(a: StretchEnd, b: StretchEnd): boolean {
+  return a.next === b.next && a.entry === b.entry;
 }
 
 export function firstOf(origin: string): Stretch {

@@ -58,13 +58,9 @@ export class PumpLane {
     return this.#waiting.length - this.#at;
   }
 
-  /** The first place that the partition may not have; 0 when it was told nothing. */
-  get told(): number {
-    return this.#told?.next.sequence ?? 0;
-  }
-
-  get toldNothing(): boolean {
-    return this.#told === undefined;
+  /** As the partition's last message has it; `undefined` when it was told nothing. */
+  get told(): Progress | undefined {
+    return this.#told;
   }
 
   /** Adds an event; gives its size, 0 for one that the partition is known to have. */

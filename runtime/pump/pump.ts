@@ -19,7 +19,7 @@ import { SLOTS } from "../../actors/model/key.ts";
 import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import type { LogReader, PartitionLog } from "../log/partition-log.ts";
-import { courseOf, firstOf, type StretchEnd, stretchOf } from "./pump-course.ts";
+import { courseOf, firstOf, isEndOf, type StretchEnd } from "./pump-course.ts";
 import { type LinkRest, linkOf, type Progress, PumpLane } from "./pump-lane.ts";
 import { firstMadeBehind, SourceEvents, type SourceOptions } from "./source-events.ts";
 
@@ -55,6 +55,8 @@ export type ShardClock =
       readonly watermark: number | undefined;
       /** Made by then. */
       readonly outputs: number;
+      /** That the stream has, of those and of earlier lives of the shard. */
+      readonly stored: number;
       /** Sequence of the last entry that it folded. */
       readonly entry: number;
       /** It has folded all that its log has. */
@@ -74,6 +76,7 @@ const TELL_EVERY_MS = 1_000;
 const WAIT_MS = 200;
 /** Between two looks at whether its turn has come. */
 const REST_MS = 1_000;
+const UNFOLLOWED_REST_MS = 30_000;
 const BACKOFF_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
 
@@ -191,7 +194,9 @@ export class Pump {
     const { origin, job } = lineage ?? { origin: "", job: "" };
     const followed = lineage?.followed() ?? true;
     const course = courseOf(links, origin, job, followed);
-    this.#rest = course.do === "rest" ? { until: clock.monotonic() + REST_MS, followed } : undefined;
+    // One that is not followed has its turn only when that changes, or another node has left its stretch open.
+    const restMs = followed ? REST_MS : UNFOLLOWED_REST_MS;
+    this.#rest = course.do === "rest" ? { until: clock.monotonic() + restMs, followed } : undefined;
     if (course.do === "rest") return false;
     const told = links.map((link): Progress | undefined => link && { next: link.next, time: link.time, watermark: link.watermark });
     const { firstSequence, lastSequence } = await source.bounds();
@@ -212,15 +217,17 @@ export class Pump {
     this.#failure = undefined;
     this.#lanes = told.map((progress, number) => {
       const lane = new PumpLane(number, progress, lasts[number]?.sequence ?? 0);
-      const link = links[number];
-      lane.ended = link?.ended !== undefined && stretchOf(link, origin).turn === this.#stretch.turn;
+      lane.ended = isEndOf(links[number], origin, this.#stretch, this.#stretchEnd);
       return lane;
     });
     this.#progress = from;
     this.#waitingChars = 0;
     this.#quietSince = clock.monotonic();
     // Of two that would begin the same turn, as when it is switched to and fro, the first target partition takes one.
-    if (course.do === "begin") await this.#write(this.#lanes[0]!, {});
+    if (course.do === "begin") {
+      if (this.#stopping || lineage?.followed() !== true) return false;
+      await this.#write(this.#lanes[0]!, {});
+    }
     if (this.#failure !== undefined) throw this.#failure;
     this.#reader = source.read(sequence);
     return true;
@@ -239,8 +246,12 @@ export class Pump {
     if (clock === undefined) return;
     const { offset, behind } = this.#stretch;
     const next = clock.outputs + 1 + offset;
-    // A shard that folds again what it has published says nothing yet of what was carried already.
-    if (next < this.#progress.next.sequence || this.#lanes.some(({ told }) => next < told)) return;
+    // A shard that folds again what it has published says nothing yet of what was carried already, nor of how far it was told to be.
+    if (clock.outputs < clock.stored || next < this.#progress.next.sequence) return;
+    const watermark = clock.watermark ?? Number.NEGATIVE_INFINITY;
+    if (watermark < (this.#progress.watermark ?? watermark)) return;
+    if (this.#lanes.some(({ told }) => told !== undefined && (next < told.next.sequence || watermark < (told.watermark ?? watermark))))
+      return;
     // And one may not even have come to where the stretch began.
     this.#stretchEnd = { next, entry: Math.max(behind, clock.entry) };
   }
@@ -273,7 +284,11 @@ export class Pump {
       const entry = this.#entries[0];
       if (entry === undefined) break;
       const sequence = entry.sequence + this.#stretch.offset;
-      if (this.#stretchEnd !== undefined && sequence >= this.#stretchEnd.next) break;
+      if (this.#stretchEnd !== undefined && sequence >= this.#stretchEnd.next) {
+        // What stood between may have been erased.
+        this.#progress = { ...this.#progress, next: { sequence: this.#stretchEnd.next, index: 0 } };
+        break;
+      }
       this.#entries.shift();
       events += 1 + this.#readEntry(this.#stretch.offset === 0 ? entry : { ...entry, sequence });
       read = true;
@@ -303,6 +318,8 @@ export class Pump {
 
   /** The outputs that the shard had made when it was there are all read: so far the source is. */
   #hearShard(): void {
+    // Behind its end a stretch says nothing: the next one's outputs may be older than what the shard has come to since.
+    if (this.#stretchEnd !== undefined) return;
     const { watermark, outputs } = this.parts.shardClock?.() ?? { watermark: undefined, outputs: 0 };
     if (watermark === undefined || this.next.sequence <= outputs) return;
     if (watermark <= (this.#progress.watermark ?? Number.NEGATIVE_INFINITY)) return;
@@ -348,7 +365,7 @@ export class Pump {
     const { settings, source, clock, shardClock } = this.parts;
     if (settings.idle === "hold" || (shardClock !== undefined && shardClock()?.atEnd !== true)) return;
     const due = clock.monotonic() - this.#quietSince >= Math.max(settings.idleAfterMs, TELL_EVERY_MS);
-    const lanes = this.#lanes.filter((lane) => due || lane.toldNothing);
+    const lanes = this.#lanes.filter((lane) => due || lane.told === undefined);
     if (lanes.length === 0) return;
     // Asked of its leader: a reader that is cut off sees no end either.
     const { lastSequence } = await source.bounds();

@@ -84,7 +84,7 @@ export class ShardPumps {
   }
 }
 
-function clockOf({ fold, lag }: Shard): ShardClock {
+function clockOf({ fold, lag, stored }: Shard): ShardClock {
   if (fold.inEntry) return undefined;
-  return { watermark: fold.meta.watermark, outputs: fold.meta.outputs, entry: fold.meta.last.sequence, atEnd: lag === 0 };
+  return { watermark: fold.meta.watermark, outputs: fold.meta.outputs, stored, entry: fold.meta.last.sequence, atEnd: lag === 0 };
 }

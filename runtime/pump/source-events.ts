@@ -17,6 +17,7 @@ import { readKey, SLOTS, slotOf, writeKey } from "../../actors/model/key.ts";
 import { formatPosition, parsePosition } from "../../actors/model/position.ts";
 import type { Repartition } from "../../actors/model/repartition.ts";
 import type { Stream } from "../../actors/model/stream.ts";
+import { TidemarkError } from "../errors.ts";
 import type { PartitionLog } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
 
@@ -131,7 +132,7 @@ export class SourceEvents {
 }
 
 /** Number of the first output that was made of an entry behind `entry`; the one behind the last when there is none yet. Entries never fall. */
-export async function firstMadeBehind(source: Pick<PartitionLog, "bounds" | "firstOn">, entry: number): Promise<number> {
+export async function firstMadeBehind(source: Pick<PartitionLog, "stream" | "bounds" | "firstOn">, entry: number): Promise<number> {
   const { firstSequence, lastSequence } = await source.bounds();
   let low = firstSequence;
   let high = lastSequence + 1;
@@ -142,6 +143,9 @@ export async function firstMadeBehind(source: Pick<PartitionLog, "bounds" | "fir
     if (item === undefined || madeOf(item) > entry) high = middle;
     else low = middle + 1;
   }
+  // Nobody knows what those before it were made of.
+  if (low === firstSequence && firstSequence > 1)
+    throw new TidemarkError("LOG_TRIMMED", `${source.stream} begins at ${firstSequence}, with what was made behind entry ${entry}.`);
   return low;
 }
 

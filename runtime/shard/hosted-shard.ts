@@ -89,6 +89,7 @@ export class HostedShard implements HandedOver {
   /** From then on it is one that has not started. */
   async close(): Promise<void> {
     this.shard = undefined;
+    this.waitsFor = undefined;
     this.features = undefined;
     this.pumps = undefined;
     this.changed = undefined;

@@ -263,10 +263,7 @@ export class ShardHost {
     return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers) : undefined;
   }
 
-  /**
-   * Whoever is away is waited for, NATS or the place of the snapshots: a shard that starts is no different from one that runs.
-   * `undefined` when drained meanwhile.
-   */
+  /** NATS, or the place of the snapshots, that is away is waited for, as by a shard that runs. `undefined` when drained meanwhile. */
   async #buildPatiently(hosted: HostedShard, job: Job, place: ShardPlace): Promise<Shard | undefined> {
     for (let tries = 0; !this.#draining && !hosted.ending; tries++) {
       try {
@@ -274,9 +271,10 @@ export class ShardHost {
       } catch (error) {
         if (!isTidemarkError(error, "NATS_UNREACHABLE") && !isTidemarkError(error, "SNAPSHOT_STORE")) throw error;
         // Said again when it is another one: the message is long, and it may be a night.
-        if (hosted.waitsFor?.detail !== error.detail) this.#notice(`${job.name}/${place.partition} waits: ${messageWithPage(error)}`);
-        hosted.waitsFor = error;
+        const isNews = hosted.waitsFor?.detail !== error.detail;
         await hosted.close();
+        hosted.waitsFor = error;
+        if (isNews) this.#notice(`${job.name}/${place.partition} waits: ${messageWithPage(error)}`);
         await this.#pause(hosted, Math.min(START_RETRY_MS * 2 ** tries, START_RETRY_MAX_MS));
       } finally {
         hosted.restoring = undefined;

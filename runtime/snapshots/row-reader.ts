@@ -18,8 +18,10 @@ interface ReadChunk {
 }
 
 const HASHED: ReadonlySet<string> = new Set(HASHED_TABLES);
-/** Of values, after which what was read is committed: each commit waits for the disk. */
+/** After so many what was read is committed: each commit waits for the disk, and is handed over in one turn of the thread. */
 const COMMIT_BYTES = 16 * 1024 * 1024;
+/** What a row costs beside its bytes. */
+const ROW_BYTES = 128;
 /** Chunks in memory at a time, the one that is worked on among them. */
 const FETCHED_AHEAD = 3;
 const MODULUS_MASK = (1n << 128n) - 1n;
@@ -48,6 +50,8 @@ export class RowReader {
     const write = async (): Promise<void> => {
       await writing;
       writing = committed(store, group);
+      // Its failure is told when it is waited for, and a chunk that cannot be fetched may come before.
+      writing.catch(() => {});
       group = [];
       groupBytes = 0;
     };
@@ -63,7 +67,8 @@ export class RowReader {
         else {
           sum.replace(key, delta ? store.get(key) : undefined, value);
           group.push(row);
-          groupBytes += value?.length ?? 0;
+          // Rows of an index have keys alone.
+          groupBytes += ROW_BYTES + key.length + (value?.length ?? 0);
         }
       }
       if (groupBytes >= COMMIT_BYTES) await write();

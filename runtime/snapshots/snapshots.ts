@@ -12,7 +12,7 @@ import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { Histogram } from "../shard/histogram.ts";
 import type { LastSnapshot, SnapshotMeasures } from "../shard/report.ts";
-import type { DamagedBlob, KeeperThread } from "./keeper.ts";
+import type { DamagedBlob, KeeperThread, SnapshotKeeper } from "./keeper.ts";
 import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT, type SnapshotReason, storedBytes } from "./manifest.ts";
 import type { RowsChanged } from "./row-keys.ts";
 import type { SnapshotShard } from "./shard-snapshot.ts";
@@ -92,12 +92,16 @@ export class Snapshots {
    * SNAPSHOT_DAMAGED or SNAPSHOT_KEY_MISSING.
    */
   take(job: string, { reason, progress = () => {}, signal }: TakeOptions): Promise<JobManifest | undefined> {
+    const { keeper } = this.#options;
+    const given = AbortSignal.any([this.#abort.signal, ...(signal === undefined ? [] : [signal])]);
     return this.#inTurn(async () => {
-      signal?.throwIfAborted();
-      const giveUp = (): void => void this.#options.keeper.call("give up", (keeper) => keeper.giveUp()).catch(() => {});
+      given.throwIfAborted();
+      const giveUp = (): void => {
+        if (keeper.hasStarted) keeper.call("give up", (remote) => remote.giveUp()).catch(() => {});
+      };
       signal?.addEventListener("abort", giveUp);
       try {
-        return await this.#take(job, reason, progress);
+        return await this.#take(job, reason, progress, given);
       } finally {
         signal?.removeEventListener("abort", giveUp);
       }
@@ -151,16 +155,22 @@ export class Snapshots {
     return false;
   }
 
-  async #take(job: string, reason: SnapshotReason, progress: (rows: number) => void): Promise<JobManifest | undefined> {
+  async #take(
+    job: string,
+    reason: SnapshotReason,
+    progress: (rows: number) => void,
+    signal: AbortSignal,
+  ): Promise<JobManifest | undefined> {
     const { clock, shards } = this.#options;
     const taken: ShardManifest[] = [];
     let rowsBefore = 0;
     for (const shard of shards.of(job)) {
       let rows = 0;
-      const manifest = await this.#takeShard(shard, reason, (count) => {
+      const told = (count: number): void => {
         rows = count;
         progress(rowsBefore + count);
-      });
+      };
+      const manifest = await this.#takeShard(shard, reason, told, signal);
       rowsBefore += rows;
       if (manifest !== undefined) taken.push(manifest);
     }
@@ -185,6 +195,7 @@ export class Snapshots {
       reason,
       shards: taken.map(({ shard, id }) => ({ shard, snapshot: id })),
     };
+    signal.throwIfAborted();
     await this.#options.keeper.ask("seal", (keeper) => keeper.seal(manifest), TAKE_DEADLINE_MS);
     for (const shard of taken) this.#measureOf(job, shard.shard).last = lastOf(manifest, shard);
     await this.#clearNowAndThen(job);
@@ -195,6 +206,7 @@ export class Snapshots {
     { folder, ...shard }: SnapshotShard & { readonly folder: string },
     reason: SnapshotReason,
     progress: (rows: number) => void,
+    signal: AbortSignal,
   ): Promise<ShardManifest | undefined> {
     const { keeper, shards, clock } = this.#options;
     const { job } = shard;
@@ -205,8 +217,14 @@ export class Snapshots {
     const changed = Comlink.proxy((since: string | undefined, at: string) => shards.changedRows(job, shard.shard, since, at));
     const told = Comlink.proxy(progress);
     const share = reason === "schedule" ? SCHEDULED_SHARE : 1;
+    // Asked again when its thread has started, which takes a while the first time.
+    const take = (remote: Comlink.Remote<SnapshotKeeper>): ReturnType<typeof remote.take> => {
+      signal.throwIfAborted();
+      return remote.take({ shard, folder, share }, changed, told);
+    };
     try {
-      const taken = await keeper.ask("take", (remote) => remote.take({ shard, folder, share }, changed, told), TAKE_DEADLINE_MS);
+      signal.throwIfAborted();
+      const taken = await keeper.ask("take", take, TAKE_DEADLINE_MS);
       if (taken === undefined) return undefined;
       const { manifest, written } = taken;
       if (!written) return manifest;

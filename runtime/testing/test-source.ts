@@ -38,7 +38,13 @@ export class TestSource {
     this.#targets = targets;
     this.#partitions = targets.map((_, partition) => new MemoryPartitionLog({ stream: `${this.#log}-${partition}` }));
     const { owners } = firstSlotMap(targets.length);
-    const shardClock = (of: MemoryPartitionLog) => ({ watermark: this.#watermark, outputs: of.lastSequence, entry: 0, atEnd: true });
+    const shardClock = (of: MemoryPartitionLog) => ({
+      watermark: this.#watermark,
+      outputs: of.lastSequence,
+      stored: of.lastSequence,
+      entry: 0,
+      atEnd: true,
+    });
     this.#pumps = this.#partitions.map((of, partition) => {
       const place = { job: job.name, partition, partitions: targets.length, owners, targetLog: job.log, targets };
       const world = { guard: installGuards(), clock, notice: () => {}, tellEveryMs: 0 };

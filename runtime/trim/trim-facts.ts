@@ -7,6 +7,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { STATE_FORMAT } from "../../actors/fold/meta.ts";
+import type { PumpLink } from "../../actors/fold/pump-entry.ts";
 import { epochSubject, PUMP_JOURNAL } from "../../actors/fold/subject.ts";
 import { parsePosition } from "../../actors/model/position.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
@@ -19,7 +20,7 @@ import type { SlotMap } from "../log/slot-map.ts";
 import type { RunningJob } from "../node/node.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
 import { pumpLinks, pumpsOfOutputs } from "../pump/carried-outputs.ts";
-import { stretchOf } from "../pump/pump-course.ts";
+import { isEndOf, newestStretch, stretchOf } from "../pump/pump-course.ts";
 import { type EpochPlace, readRoot } from "../shard/epochs.ts";
 import type { ShardReport } from "../shard/report.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
@@ -213,14 +214,21 @@ async function carriedHolds({ nc, jobs }: TrimWorld, name: string, partition: nu
     pumps.map(async ({ pump, job }): Promise<Hold> => {
       const targets = jobs.find((running) => running.job === job)!.map.partitions;
       const links = await pumpLinks(nc, job.log, targets, pump, partition);
-      const needs = links.map((link) => {
-        const stretch = link && stretchOf(link, origin);
-        if (stretch?.job === name) return link!.ended === undefined ? link!.next.sequence - stretch.offset : Number.POSITIVE_INFINITY;
-        return isFollowed ? first : Number.POSITIVE_INFINITY;
-      });
-      return { by: `the pump ${pump} of ${job.name}`, from: Math.min(...needs), why: "it reads on there" };
+      return { by: `the pump ${pump} of ${job.name}`, from: neededFrom(links, origin, name, isFollowed, first), why: "it reads on there" };
     }),
   );
+}
+
+/** The first output of `name` that its pump has yet to carry, or will when it begins there. */
+function neededFrom(links: readonly (PumpLink | undefined)[], origin: string, name: string, isFollowed: boolean, first: number): number {
+  const newest = newestStretch(links, origin);
+  if (newest === undefined || newest.isOver || newest.stretch.job !== name) return isFollowed ? first : Number.POSITIVE_INFINITY;
+  const { stretch, end } = newest;
+  const needs = links.map((link) => {
+    if (link === undefined || stretchOf(link, origin).turn !== stretch.turn) return first;
+    return isEndOf(link, origin, stretch, end) ? Number.POSITIVE_INFINITY : Math.max(first, link.next.sequence - stretch.offset);
+  });
+  return Math.min(...needs);
 }
 
 /** None when the job has no output stream, as one whose node never started. */

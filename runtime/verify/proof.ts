@@ -52,6 +52,8 @@ class Proof {
   readonly #held: { snapshots: number; marks: number };
   readonly #live: Meta;
   #remarks: string[];
+  /** Snapshots that one of the builds could not read. */
+  readonly #unreadable: readonly string[];
   #fold!: HistoricFold;
   #after: string;
   #stateHash: string | null = null;
@@ -63,7 +65,8 @@ class Proof {
   constructor(parts: ProofParts) {
     this.#parts = parts;
     const { before } = parts;
-    this.#remarks = [...(before?.remarks ?? parts.remarks)];
+    this.#unreadable = [...new Set([...(before?.unreadable ?? []), ...parts.remarks])];
+    this.#remarks = [...new Set([...(before?.remarks ?? []), ...parts.remarks])];
     this.#held = { snapshots: before?.snapshots ?? 0, marks: before?.marks ?? 0 };
     this.#after = before?.after ?? parts.from;
     this.#stateHash = before?.stateHash ?? null;
@@ -85,7 +88,9 @@ class Proof {
       betweenUnits: () => this.#between(),
     });
     const { cursor } = this.#fold.meta;
-    const isPast = (stop: Stop): boolean => compareCursors(stop.cursor, cursor) < 0 || nameOf(stop.check) === this.#parts.before?.after;
+    // Where another build ended it has compared what stands there, and its rows have no shapes of this one.
+    const isSeen = (order: number): boolean => order < 0 || (order === 0 && this.#parts.before !== undefined);
+    const isPast = ({ check, cursor: at }: Stop): boolean => check.kind !== "state" && isSeen(compareCursors(at, cursor));
     while (this.#stops[0] !== undefined && isPast(this.#stops[0])) this.#stops.shift();
     const first = cursor.sequence;
     const end = this.#live.cursor.sequence + 1;
@@ -125,7 +130,7 @@ class Proof {
         isMark: true,
       });
     }
-    const isBehindLive = ({ cursor }: Stop): boolean => cursor.sequence > live.cursor.sequence;
+    const isBehindLive = ({ cursor }: Stop): boolean => compareCursors(cursor, live.cursor) > 0;
     const ordered = stops.filter((stop) => !isBehindLive(stop)).sort((a, b) => compareCursors(a.cursor, b.cursor));
     return [
       ...ordered,
@@ -217,7 +222,8 @@ class Proof {
     return {
       job: job.name,
       shard: partition,
-      ok: difference === null && this.#stops.length === 0 && this.#parts.remarks.length === 0,
+      ok: difference === null && this.#stops.length === 0 && this.#unreadable.length === 0,
+      unreadable: this.#unreadable,
       from,
       entries: (before?.entries ?? 0) + this.#fold.folded,
       outputs: (before?.outputs ?? 0) + outputs.compared,

@@ -120,8 +120,7 @@ export class Verification {
       for (let task = own; proven.next !== undefined; ) {
         const { next, ...before } = proven;
         try {
-          if (next.epoch.codeHash === task.codeHash) throw new TidemarkError("CODE_UNAVAILABLE", "this build is not that");
-          task = { ...task, app: await this.#parts.appOf(next.epoch), codeHash: next.epoch.codeHash, before };
+          task = { ...task, app: await this.#buildOf(next.epoch, task), codeHash: next.epoch.codeHash, before };
           proven = await this.#proveApart(task, signal, report);
         } catch (error) {
           if (!isTidemarkError(error, "CODE_UNAVAILABLE") && !isTidemarkError(error, "APP_INVALID")) throw error;
@@ -129,10 +128,21 @@ export class Verification {
           proven = { ...before, remarks: [...before.remarks, `${what}: ${error.detail}`] };
         }
       }
-      const { next: _next, after: _after, ...verdict } = proven;
+      const { next: _next, after: _after, unreadable: _unreadable, ...verdict } = proven;
       return verdict;
     } finally {
       rmSync(scratch, { recursive: true, force: true });
+    }
+  }
+
+  /** Whatever keeps it from being had, what was proven before stays proven. Throws CODE_UNAVAILABLE. */
+  async #buildOf(epoch: CodeIdentity, last: VerifyTask): Promise<string> {
+    if (epoch.codeHash === last.codeHash) throw new TidemarkError("CODE_UNAVAILABLE", "this build is not that");
+    try {
+      return await this.#parts.appOf(epoch);
+    } catch (error) {
+      if (!isTidemarkError(error)) throw error;
+      throw new TidemarkError("CODE_UNAVAILABLE", error.detail, { cause: error });
     }
   }
 

@@ -139,7 +139,7 @@ function chooseBase(
 
 function nothingFolded({ job, shard }: VerifyTask): BuildVerdict {
   const none = { from: "start", entries: 0, outputs: 0, snapshots: 0, marks: 0, position: null, stateHash: null, difference: null };
-  return { job, shard, ok: true, ...none, after: none.from, remarks: ["nothing was committed yet"] };
+  return { job, shard, ok: true, ...none, after: none.from, unreadable: [], remarks: ["nothing was committed yet"] };
 }
 
 const task = await taskApart<VerifyTask>();

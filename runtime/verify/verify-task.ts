@@ -73,6 +73,7 @@ export interface ShardVerdict {
 export interface BuildVerdict extends ShardVerdict {
   /** The last check that held. */
   readonly after: string;
+  readonly unreadable: readonly string[];
   /** Whose code goes on, and the epoch entry that says so. */
   readonly next?: { readonly epoch: CodeIdentity; readonly sequence: number };
 }

@@ -174,7 +174,7 @@ test("a moment that cannot be begun from is refused with what to do", LIMIT, asy
   assert.equal(first.status, "succeeded", JSON.stringify(first.error));
   await refused({ ...of, at: "0:3.0" }, 409, "GENERATION_TAKEN");
   await refused({ job: "trips-g", generation: "h", at: "0:3.0" }, 400, "GENERATION_INVALID");
-  await world.settled(["trips", "trips-g"]);
+  await world.level(["trips", "trips-g"]);
   const [own, origin] = await Promise.all([world.outputs("trips-g"), world.outputs()]);
   assert.deepEqual(payloads(own), payloads(origin));
 

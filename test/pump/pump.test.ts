@@ -364,7 +364,7 @@ suite("outputs of a job as a source", () => {
 
   test("come under their new keys, and the shard's own watermark behind all that it had made by then", async () => {
     const of = new PumpWorld(job, { sources: 1, targets: 1 });
-    let shard: ShardClock = { watermark: T0, outputs: 2, entry: 2, atEnd: true };
+    let shard: ShardClock = { watermark: T0, outputs: 2, stored: 2, entry: 2, atEnd: true };
     const pump = of.start(0, { shardClock: () => shard });
     await of.append(0, "first.out.0.a.script.run", output(1, "a", T0 + MINUTE));
     await of.drain(pump);
@@ -379,7 +379,7 @@ suite("outputs of a job as a source", () => {
     await of.append(0, "first.out.0.%.script.run", output(3, undefined, T0));
     await of.drain(pump);
     assert.equal(of.links(0, 0).at(-1)?.watermark, T0);
-    shard = { watermark: T0 + 5, outputs: 3, entry: 3, atEnd: true };
+    shard = { watermark: T0 + 5, outputs: 3, stored: 3, entry: 3, atEnd: true };
     await of.drain(pump);
     assert.deepEqual([of.links(0, 0).at(-1)?.watermark, of.fold(0).meta.watermark], [T0 + 5, T0 + 5]);
     assert.deepEqual(of.said(), { "to-a": ["1"], "to-b": ["2"], "to-": ["3"] });
@@ -388,7 +388,7 @@ suite("outputs of a job as a source", () => {
   test("are idle only when their shard has folded all of its log", async () => {
     const of = new PumpWorld({ ...job, settings: { ...job.settings, idle: "advance" } }, { sources: 1, targets: 1 });
     let atEnd = false;
-    const pump = of.start(0, { shardClock: () => ({ watermark: undefined, outputs: 0, entry: 0, atEnd }) });
+    const pump = of.start(0, { shardClock: () => ({ watermark: undefined, outputs: 0, stored: 0, entry: 0, atEnd }) });
     await of.drain(pump);
     assert.equal(of.entries(0).length, 0);
     atEnd = true;

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { PumpLink } from "../../actors/fold/pump-entry.ts";
 import { outputsOf, repartition } from "../../actors/model/repartition.ts";
 import { MemoryPartitionLog } from "../../runtime/log/memory-partition-log.ts";
 import type { Pump } from "../../runtime/pump/pump.ts";
@@ -33,6 +34,8 @@ class Shard {
   /** Outputs of the entries that it has folded; the stream may have more, from before it was started. */
   made = 0;
   pump: Pump;
+  other!: Pump;
+  hear!: () => void;
 
   constructor(world: PumpWorld, name: string, first: number, followed: () => string) {
     this.name = name;
@@ -43,16 +46,36 @@ class Shard {
     this.#followed = followed;
     this.entry = first - 1;
     this.pump = this.restart();
+    this.restartOther();
   }
 
   restart(): Pump {
-    const { name, outputs } = this;
-    this.pump = this.#world.start(0, {
-      source: outputs,
-      shardClock: () => ({ watermark: T0 + this.entry, outputs: this.made, entry: this.entry, atEnd: this.entry === ENTRIES }),
-      lineage: { origin: ORIGIN, job: name, followed: () => this.#followed() === name },
-    });
+    this.pump = this.#start(this.#followed);
     return this.pump;
+  }
+
+  /** That of another node, which hears of a switch later. */
+  restartOther(): void {
+    let heard = this.#followed();
+    this.other = this.#start(() => heard);
+    this.hear = () => {
+      heard = this.#followed();
+    };
+  }
+
+  #start(followed: () => string): Pump {
+    const { name, outputs } = this;
+    return this.#world.start(0, {
+      source: outputs,
+      shardClock: () => ({
+        watermark: T0 + this.entry,
+        outputs: this.made,
+        stored: outputs.lastSequence,
+        entry: this.entry,
+        atEnd: this.entry === ENTRIES,
+      }),
+      lineage: { origin: ORIGIN, job: name, followed: () => followed() === name },
+    });
   }
 
   /** It begins with what it had committed, a few entries ago, and folds the rest again. */
@@ -86,6 +109,17 @@ const act = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom("fold origin", "fold generation") },
   { weight: 8, arbitrary: fc.constantFrom("pump origin", "pump generation") },
   { weight: 2, arbitrary: fc.constantFrom("kill origin", "kill generation", "crash origin", "crash generation") },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(
+      "other origin",
+      "other generation",
+      "hear origin",
+      "hear generation",
+      "replace origin",
+      "replace generation",
+    ),
+  },
   { weight: 1, arbitrary: fc.constant("switch") },
 );
 
@@ -99,6 +133,14 @@ async function step(pump: Pump): Promise<string> {
   }
 }
 
+/** By turn, the last one that was told: where two nodes ended at two places another end was told by both. */
+function endsOf(told: readonly PumpLink[]): { readonly ended: number; readonly job: string }[] {
+  const byTurn = new Map<number, { readonly ended: number; readonly job: string } | undefined>();
+  for (const { ended, stretch } of told)
+    byTurn.set(stretch?.turn ?? 0, ended === undefined ? undefined : { ended, job: stretch?.job ?? ORIGIN });
+  return [...byTurn.values()].flatMap((end) => end ?? []);
+}
+
 async function run(acts: readonly string[], begun: number): Promise<void> {
   const world = new PumpWorld(job, { sources: 1, targets: TARGETS });
   let followed = ORIGIN;
@@ -108,23 +150,26 @@ async function run(acts: readonly string[], begun: number): Promise<void> {
     const shard = who === "origin" ? origin : generation;
     if (verb === "fold") await shard.fold();
     if (verb === "pump") await step(shard.pump);
+    if (verb === "other") await step(shard.other);
+    if (verb === "hear") shard.hear();
+    if (verb === "replace") shard.restartOther();
     if (verb === "kill") shard.restart();
     if (verb === "crash") shard.crash();
     if (verb === "switch") followed = followed === ORIGIN ? GENERATION : ORIGIN;
     await turn();
   }
   for (const shard of [origin, generation]) while (shard.entry < ENTRIES) await shard.fold();
+  for (const shard of [origin, generation]) shard.hear();
   for (let idle = 0; idle < 8; ) {
-    const results = [await step(origin.pump), await step(generation.pump)];
+    const results: string[] = [];
+    for (const pump of [origin.pump, generation.pump, origin.other, generation.other]) results.push(await step(pump));
     await turn();
     idle = results.every((result) => result === "idle") ? idle + 1 : 0;
-    await world.clock.sleep(1_000);
+    await world.clock.sleep(31_000);
   }
   // What each partition was told of the ends of stretches is the same, and says what must have come.
   const links = world.targets.map((_, target) => world.links(target, 0));
-  const ends = links.map((told) =>
-    told.flatMap(({ ended, stretch }) => (ended === undefined ? [] : [{ ended, job: stretch?.job ?? ORIGIN }])),
-  );
+  const ends = links.map(endsOf);
   assert.deepEqual(ends[0], ends[1]);
   // One that has nothing to bring to a partition has not begun there.
   const newest = links.flat().reduce((a, b) => ((b.stretch?.turn ?? 0) >= (a.stretch?.turn ?? 0) ? b : a));
