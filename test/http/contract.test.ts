@@ -122,7 +122,9 @@ function send({ method, target, headers, body }: Sent, long: boolean): Promise<A
 
 function assertContract(operation: Operation | undefined, sent: Sent, answer: Answer): void {
   const what = `${sent.method} ${sent.target.slice(0, 200)} answered ${answer.status}`;
-  assert(answer.status < 500, `${what} ${answer.text}`);
+  // A moment that its shard has not come to: asked for by chance, it is answered as it has to be.
+  const isNotYet = answer.status === 504 && (sent.method === "HEAD" || answer.text?.includes('"code":"NOT_YET"') === true);
+  assert(answer.status < 500 || isNotYet, `${what} ${answer.text}`);
   const declared = operation?.responses[answer.status];
   if (declared !== undefined && !answer.type.startsWith("application/problem+json")) {
     const [[type, { schema }] = ["", { schema: {} }]] = Object.entries(declared.content ?? {});
