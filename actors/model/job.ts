@@ -116,6 +116,11 @@ export function generationOf<A extends readonly Actor[]>(origin: Job<A>, generat
   return { ...rest, name, origin: origin.name, from: [] };
 }
 
+/** The job that a generation is of; a job is its own. */
+export function lineageOf({ name, origin }: Pick<Job, "name" | "origin">): string {
+  return origin ?? name;
+}
+
 /** Jobs of one app: those on the same log leave each other's events alone, and know the pumps that feed it. */
 export function besideEachOther(jobs: readonly Job[]): readonly Job[] {
   return jobs.map((job) => {

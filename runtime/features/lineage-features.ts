@@ -3,10 +3,9 @@
  * follow. The record in the bucket decides; what is told here only says when to begin and to end.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { Job } from "../../actors/model/job.ts";
+import { type Job, lineageOf } from "../../actors/model/job.ts";
 import { systemClock } from "../clock.ts";
 import { GenerationBucket } from "../generations/generation-bucket.ts";
-import { lineageOf } from "../generations/generation-record.ts";
 import { findOwner } from "../shard/owner-presence.ts";
 import type { BucketSizes } from "./feature-bucket.ts";
 import { FollowedFeatures } from "./followed-features.ts";

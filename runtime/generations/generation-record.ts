@@ -66,11 +66,6 @@ export function jobName({ job, generation }: Pick<GenerationRecord, "job" | "gen
   return `${job}-${generation}`;
 }
 
-/** The job that a generation is of; a job is its own. */
-export function lineageOf({ name, origin }: Pick<Job, "name" | "origin">): string {
-  return origin ?? name;
-}
-
 /** `undefined` for what no build of this format wrote. */
 export function readGeneration(payload: Uint8Array): GenerationRecord | undefined {
   const record = parsed(payload) as Partial<GenerationRecord> | undefined;

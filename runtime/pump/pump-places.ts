@@ -4,10 +4,9 @@
  * A pump of a log runs beside the shard of its own job with the source partition's number, modulo; a pump of outputs
  * beside the shard that makes them, for only that knows how far they are.
  */
-import type { Job } from "../../actors/model/job.ts";
+import { type Job, lineageOf } from "../../actors/model/job.ts";
 import type { PumpSource, Repartition } from "../../actors/model/repartition.ts";
 import { TidemarkError } from "../errors.ts";
-import { lineageOf } from "../generations/generation-record.ts";
 import type { RunningJob } from "../node/node.ts";
 
 /** One pump of one source partition. A plain record: it crosses threads. */
