@@ -27,6 +27,8 @@ export const TIMERS_MAX = 10_000;
 export const TIMER_ID_MAX_BYTES = 256;
 /** Calls of one actor that wait for their result. */
 export const CALLS_MAX = 1_000;
+/** … of which the last are kept for handlers: a challenger is asked only while fewer wait. */
+export const SHADOW_CALLS_MAX = 500;
 /** Input of one call as canonical JSON. */
 export const CALL_INPUT_MAX_BYTES = 64 * 1024;
 /** Inputs of all calls that one handler call asks for. */
@@ -35,6 +37,10 @@ export const UNIT_CALLS_MAX_BYTES = 1024 * 1024;
 export const RESULTS_MAX = 10_000;
 /** Code of a failed call, in UTF-16 units. */
 export const FAILURE_CODE_MAX_CHARS = 64;
+/** Name of a model, in UTF-16 units. */
+export const MODEL_NAME_MAX_CHARS = 63;
+/** JSON of an answer that the record of an inference repeats; of a larger one it has the hash alone. */
+export const INFERENCE_RESULT_MAX_CHARS = 4 * 1024;
 /** Length of an output's own idempotency key, in UTF-16 units. */
 export const IDEMPOTENCY_KEY_MAX_CHARS = 512;
 /** How much of an event a side output carries. */

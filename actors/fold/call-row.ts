@@ -7,6 +7,17 @@ import { readAny, writeAny } from "../model/layout.ts";
 import { formatPosition, parsePosition } from "../model/position.ts";
 import type { CallAddress } from "./keys.ts";
 
+/** In which part a version of a model is asked: a challenger's answers are kept for comparison and reach no handler. */
+export type ModelRole = "champion" | "challenger";
+
+/** What the log had in force when a model was asked. */
+export interface CalledModel {
+  readonly version: number;
+  readonly role: ModelRole;
+  /** An answer below it is not to be acted on by itself. */
+  readonly minConfidence: number | undefined;
+}
+
 export interface CallRecord {
   readonly address: CallAddress;
   /** Written key of its actor. */
@@ -25,26 +36,46 @@ export interface CallRecord {
   readonly cause: string;
   /** Processing time when it was asked for, and the effect's timeout. Nothing closes a call but a result. */
   readonly deadline: number;
+  /** Of a call to a model of which a version was in force. */
+  readonly model?: CalledModel;
 }
 
 const FORMAT = 1;
+/** With a model behind it. Other calls keep the first format: their bytes stand in the state hashes of old histories. */
+const MODEL_FORMAT = 2;
+const ROLES: readonly ModelRole[] = ["champion", "challenger"];
 const writer = new ByteWriter();
 
 export function encodeCall(call: CallRecord): Uint8Array {
   writer.reset();
-  writer.u8(FORMAT);
+  const { model } = call;
+  writer.u8(model === undefined ? FORMAT : MODEL_FORMAT);
   for (const text of [call.token, call.actor, call.effect, call.target, call.input, call.hash, call.cause]) writer.text(text);
   for (const time of [call.now, call.deadline]) writeAny(writer, time);
+  if (model !== undefined) {
+    writer.uint(model.version);
+    writer.u8(ROLES.indexOf(model.role));
+    writeAny(writer, model.minConfidence ?? null);
+  }
   return writer.finish();
 }
 
 export function decodeCall(address: CallAddress, bytes: Uint8Array): CallRecord {
   const reader = new ByteReader(bytes);
-  if (reader.u8() !== FORMAT) throw new RangeError("a call's row has an unknown format");
+  const format = reader.u8();
+  if (format !== FORMAT && format !== MODEL_FORMAT) throw new RangeError("a call's row has an unknown format");
   const text = () => reader.text();
   const time = () => readAny(reader) as number;
   const texts = { token: text(), actor: text(), effect: text(), target: text(), input: text(), hash: text(), cause: text() };
-  return { address, ...texts, now: time(), deadline: time() };
+  const call = { address, ...texts, now: time(), deadline: time() };
+  return format === FORMAT ? call : { ...call, model: readModel(reader) };
+}
+
+function readModel(reader: ByteReader): CalledModel {
+  const version = reader.uint();
+  const role = ROLES[reader.u8()];
+  if (role === undefined) throw new RangeError("a call's row names an unknown role");
+  return { version, role, minConfidence: (readAny(reader) as number | null) ?? undefined };
 }
 
 /** What a result must repeat, so that a result of another input, or of another callee, is never taken for this one's. */

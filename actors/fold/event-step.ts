@@ -276,7 +276,7 @@ export class EventStep implements CallSite {
   }
 
   #invalid(event: Envelope): Refusal | undefined {
-    const activated = this.#state.schemas.refusal(event.type, event.time, event.data);
+    const activated = this.#state.activated.schemas.refusal(event.type, event.time, event.data);
     if (activated !== undefined) return { code: "schema", reason: activated };
     const { maxAheadMs } = this.#options.job.settings;
     if (event.time > this.#entry!.logTime + maxAheadMs) {

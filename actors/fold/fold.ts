@@ -85,7 +85,7 @@ export class Fold {
     this.#events = new EventStep(options, this.#state, runner, this.#outputs, this.#pumps);
     this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
     this.#reference = new ReferenceStep(this.#state, primitives, options.observer);
-    this.#results = new ResultStep(options, this.#state, runner);
+    this.#results = new ResultStep(options, this.#state, runner, this.#outputs);
     this.#items = this.#events;
   }
 

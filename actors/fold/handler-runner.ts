@@ -280,8 +280,9 @@ function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["time
 }
 
 /** A call of an effect, for the same. */
-function callOf({ id, input, requestedAt, now, cause }: Asked): DeadLetter["call"] & object {
-  return { id, input: JSON.parse(input) as unknown, requestedAt, now: formatInstant(now), cause };
+function callOf({ id, input, requestedAt, now, cause, minConfidence }: Asked): DeadLetter["call"] & object {
+  const least = minConfidence === undefined ? {} : { minConfidence };
+  return { id, input: JSON.parse(input) as unknown, requestedAt, now: formatInstant(now), cause, ...least };
 }
 
 function originOf(call: Call, draft: DraftOutput, lookups: string | undefined): Origin {

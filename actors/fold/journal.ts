@@ -67,6 +67,8 @@ export interface RedrivenCall {
   readonly input: unknown;
   readonly now: number;
   readonly cause: string;
+  /** See {@link CalledModel}. */
+  readonly minConfidence: number | undefined;
   readonly outcome: Outcome;
 }
 
@@ -110,7 +112,13 @@ export type Redriven =
     }
   | ({
       readonly key: string;
-      readonly call: { readonly id: string; readonly input: unknown; readonly now: string; readonly cause: string };
+      readonly call: {
+        readonly id: string;
+        readonly input: unknown;
+        readonly now: string;
+        readonly cause: string;
+        readonly minConfidence?: number;
+      };
     } & Outcome);
 
 /** A dead letter that is put back: who asked for it and why, and what the handler is to be called for. */
@@ -179,10 +187,11 @@ function readRedrive(entry: Readonly<Record<string, unknown>>): RedriveEntry | u
 function readRedrivenCall(call: unknown, entry: object): RedrivenCall | undefined {
   const outcome = readOutcome(entry);
   if (typeof call !== "object" || call === null || outcome === undefined) return undefined;
-  const { id, input, now, cause } = call as Readonly<Record<string, unknown>>;
+  const { id, input, now, cause, minConfidence } = call as Readonly<Record<string, unknown>>;
   const instant = typeof now === "string" ? parseInstant(now) : undefined;
   if (!isText(id) || input === undefined || instant === undefined || !isCause(cause)) return undefined;
-  return { id, input, now: instant, cause, outcome };
+  if (minConfidence !== undefined && !(typeof minConfidence === "number" && minConfidence >= 0 && minConfidence <= 1)) return undefined;
+  return { id, input, now: instant, cause, minConfidence, outcome };
 }
 
 function isText(value: unknown): value is string {

@@ -104,7 +104,7 @@ export class RedriveStep {
       return { refused: `the actor has no handler "${redrive.handler}" for ${event.type}` };
     const newest = newestData(stream, event);
     if ("code" in newest) return { refused: newest.reason };
-    const activated = this.#state.schemas.refusal(event.type, event.time, event.data);
+    const activated = this.#state.activated.schemas.refusal(event.type, event.time, event.data);
     if (activated !== undefined) return { refused: activated };
     const row = this.#rowOf(event.subject);
     if (row === undefined) return { refused: "the event's subject is no key of this partition" };
@@ -154,8 +154,9 @@ export class RedriveStep {
     if (input === undefined || this.#options.primitives.encodeUtf8(input).length > CALL_INPUT_MAX_BYTES)
       return { refused: "no call has that input" };
     const { address } = named;
-    const { id, now, cause } = redriven;
-    const asked = { id, input, now, cause, address, requestedAt: formatPosition(partition, address.sequence, address.index) };
+    const { id, now, cause, minConfidence } = redriven;
+    const requestedAt = formatPosition(partition, address.sequence, address.index);
+    const asked = { id, input, now, cause, minConfidence, address, requestedAt };
     const outcome = checkedOutcome(effect, redriven.outcome);
     const { processingTime, watermark } = this.#state.meta;
     const excerpt = excerptOf(jsonText("failed" in outcome ? outcome.failed : outcome.output));

@@ -14,8 +14,8 @@ export function redrivenCall(letter: Pick<DeadLetter, "key" | "call">, journalTe
   const { key, call } = letter;
   const outcome = call === undefined ? undefined : outcomeIn(journalText, index, call.id);
   if (call === undefined || outcome === undefined) return undefined;
-  const { id, input, now, cause } = call;
-  return { key, call: { id, input, now, cause }, ...outcome };
+  const { id, input, now, cause, minConfidence } = call;
+  return { key, call: { id, input, now, cause, ...(minConfidence === undefined ? {} : { minConfidence }) }, ...outcome };
 }
 
 function outcomeIn(journalText: string, index: number, call: string): Outcome | undefined {
@@ -23,5 +23,6 @@ function outcomeIn(journalText: string, index: number, call: string): Outcome | 
   if (entry?.kind === "redrive") return entry.call?.id === call ? entry.call.outcome : undefined;
   const result = entry?.kind === "result" ? entry.results[index] : undefined;
   if (result?.call !== call) return undefined;
-  return "failed" in result ? { failed: result.failed } : { output: result.output };
+  const { call: _call, input: _input, ...outcome } = result;
+  return outcome;
 }

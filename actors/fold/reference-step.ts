@@ -5,7 +5,7 @@
  * like to be copied again.
  */
 import { isName } from "../model/actor.ts";
-import { SCHEMA_TABLE } from "./activated-schemas.ts";
+import { RESERVED_NAMES } from "./activations.ts";
 import { REFERENCE_ENTRY_MAX_BYTES } from "./bounds.ts";
 import type { LogEntry } from "./entry.ts";
 import type { FoldObserver } from "./fold-observer.ts";
@@ -32,8 +32,7 @@ export class ReferenceStep {
     if (link === undefined) return { code: "bad-reference-entry", reason: "it does not say where it stands in its source" };
     if (link.previous !== meta.referenceSource) return undefined;
     meta.referenceSource = link.source;
-    // Other names that begin with "_" are kept for what else will go this way.
-    if (!isName(table) && table !== SCHEMA_TABLE.name)
+    if (!isName(table) && !RESERVED_NAMES.has(table))
       return { code: "bad-reference-entry", reason: `this build knows no table "${table}"` };
     if (entry.payload.length > REFERENCE_ENTRY_MAX_BYTES) {
       return { code: "oversize", reason: `a record has at most ${REFERENCE_ENTRY_MAX_BYTES} bytes` };

@@ -2,14 +2,14 @@
  * The handler call that brings an actor the result of one of its effects, for the result itself and for a redrive of
  * it. An output that is not what the effect declares is a failure.
  */
-import type { DeclaredEffect } from "../model/effect.ts";
+import type { DeclaredEffect, InferenceInfo } from "../model/effect.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { CallRecord } from "./call-row.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { ActorContext } from "./context.ts";
 import type { Call } from "./handler-runner.ts";
 import type { KeyRow } from "./key-row.ts";
-import type { Outcome } from "./result-entry.ts";
+import type { InferenceNote, Outcome } from "./result-entry.ts";
 
 /** A call as its handlers and its dead letter see it. */
 export interface Asked extends Pick<CallRecord, "address" | "now" | "cause"> {
@@ -18,6 +18,8 @@ export interface Asked extends Pick<CallRecord, "address" | "now" | "cause"> {
   readonly input: string;
   /** Position at which it was asked for. */
   readonly requestedAt: string;
+  /** See {@link CalledModel}. */
+  readonly minConfidence: number | undefined;
 }
 
 export interface Answered {
@@ -35,7 +37,9 @@ export interface Answered {
 /** What the effect's schema makes of an outcome. */
 export function checkedOutcome({ output: schema }: DeclaredEffect, outcome: Outcome): Outcome {
   if ("failed" in outcome) return outcome;
-  const refused = (reason: string) => ({ failed: { code: "RESULT_SCHEMA", message: `The result ${reason}.` } });
+  const { inference } = outcome;
+  const note = inference === undefined ? {} : { inference };
+  const refused = (reason: string) => ({ failed: { code: "RESULT_SCHEMA", message: `The result ${reason}.` }, ...note });
   try {
     canonicalJson(outcome.output);
   } catch (error) {
@@ -45,6 +49,13 @@ export function checkedOutcome({ output: schema }: DeclaredEffect, outcome: Outc
   return schema.check(outcome.output) ? outcome : refused(schema.explain(outcome.output));
 }
 
+/** What handlers learn of the inference behind an outcome. */
+export function inferenceInfo(note: InferenceNote, minConfidence: number | undefined): InferenceInfo {
+  const { model, version, confidence, latencyMs, cached, units } = note;
+  const actionable = minConfidence === undefined || (confidence !== null && confidence >= minConfidence);
+  return { model, version, confidence, actionable, latencyMs, cached: cached !== "no", units };
+}
+
 /** `now` and `clock`: see UnitSubject. */
 export function resultCall(
   { row, actor, actorName, effect, asked, outcome, excerpt }: Answered,
@@ -52,7 +63,8 @@ export function resultCall(
 ): { readonly call: Call; readonly run: (ctx: ActorContext) => unknown } {
   const { id, requestedAt, now, cause, address } = asked;
   const input = JSON.parse(asked.input) as unknown;
-  const answered = { id, input, requestedAt, now };
+  const note = outcome.inference === undefined ? {} : { inference: inferenceInfo(outcome.inference, asked.minConfidence) };
+  const answered = { id, input, requestedAt, now, ...note };
   const failed = "failed" in outcome;
   const call: Call = {
     row,

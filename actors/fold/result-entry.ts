@@ -3,9 +3,23 @@
  * The entry names the term of the owner that appended it.
  */
 import type { CallFailure } from "../model/effect.ts";
-import { ERROR_TEXT_MAX_CHARS, FAILURE_CODE_MAX_CHARS, RESULTS_MAX } from "./bounds.ts";
+import { ERROR_TEXT_MAX_CHARS, FAILURE_CODE_MAX_CHARS, MODEL_NAME_MAX_CHARS, RESULTS_MAX } from "./bounds.ts";
 
-export type Outcome = { readonly output: unknown } | { readonly failed: CallFailure };
+/** What a model said of its answer; of a failure, how long it took. */
+export interface InferenceNote {
+  /** Model and version that answered: the one asked, or its fallback. */
+  readonly model: string;
+  readonly version: number;
+  /** From 0 to 1; `null` for a model that gives none, and for a failure. */
+  readonly confidence: number | null;
+  /** Milliseconds. */
+  readonly latencyMs: number;
+  readonly cached: "no" | "exact" | "semantic";
+  /** What it cost, in the model's own unit. */
+  readonly units: number;
+}
+
+export type Outcome = ({ readonly output: unknown } | { readonly failed: CallFailure }) & { readonly inference?: InferenceNote };
 
 export type CallResult = Outcome & {
   /** Id of the call. */
@@ -25,10 +39,12 @@ export interface ResultEntry {
 export function writeResults(term: number, results: readonly CallResult[]): string {
   if (results.length > RESULTS_MAX) throw new RangeError(`an entry has at most ${RESULTS_MAX} results, not ${results.length}`);
   const bounded = results.map((result) => {
-    if (!("failed" in result)) return { call: result.call, input: result.input, output: result.output ?? null };
+    const { call, input, inference } = result;
+    const note = inference === undefined ? {} : { inference };
+    if (!("failed" in result)) return { call, input, output: result.output ?? null, ...note };
     const code = result.failed.code.slice(0, FAILURE_CODE_MAX_CHARS);
     const message = result.failed.message.slice(0, ERROR_TEXT_MAX_CHARS).toWellFormed();
-    return { call: result.call, input: result.input, failed: { code, message } };
+    return { call, input, failed: { code, message }, ...note };
   });
   return JSON.stringify({ kind: "result", term, results: bounded });
 }
@@ -56,6 +72,28 @@ function readResult(value: unknown): CallResult | undefined {
 
 /** An output, or why there is none: one of them. */
 export function readOutcome(value: object): Outcome | undefined {
+  const outcome = readBare(value);
+  const { inference } = value as Readonly<Record<string, unknown>>;
+  if (outcome === undefined || inference === undefined) return outcome;
+  const note = readNote(inference);
+  return note === undefined ? undefined : { ...outcome, inference: note };
+}
+
+function readNote(value: unknown): InferenceNote | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { model, version, confidence, latencyMs, cached, units } = value as Readonly<Record<string, unknown>>;
+  if (typeof model !== "string" || model === "" || model.length > MODEL_NAME_MAX_CHARS || !model.isWellFormed()) return undefined;
+  if (!isAmount(version) || !Number.isSafeInteger(version) || !isAmount(latencyMs) || !isAmount(units)) return undefined;
+  if (confidence !== null && !(isAmount(confidence) && confidence <= 1)) return undefined;
+  if (cached !== "no" && cached !== "exact" && cached !== "semantic") return undefined;
+  return { model, version, confidence, latencyMs, cached, units };
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+}
+
+function readBare(value: object): Outcome | undefined {
   const { output, failed } = value as Readonly<Record<string, unknown>>;
   if (failed === undefined) return output === undefined ? undefined : { output };
   if (output !== undefined || typeof failed !== "object" || failed === null) return undefined;

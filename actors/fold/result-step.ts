@@ -8,17 +8,20 @@
  */
 import type { DeclaredEffect } from "../model/effect.ts";
 import { formatPosition } from "../model/position.ts";
-import { type CallRecord, readCallId } from "./call-row.ts";
+import { formatInstant } from "../model/time.ts";
+import { INFERENCE_RESULT_MAX_CHARS } from "./bounds.ts";
+import { type CalledModel, type CallRecord, readCallId } from "./call-row.ts";
 import type { LogEntry } from "./entry.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { HandlerRunner } from "./handler-runner.ts";
 import { jsonText } from "./json-text.ts";
 import { jobAt } from "./lineage.ts";
+import type { OutputWriter } from "./output-writer.ts";
 import { Pristine } from "./pristine.ts";
-import { checkedOutcome, resultCall } from "./result-call.ts";
+import { checkedOutcome, inferenceInfo, resultCall } from "./result-call.ts";
 import type { Outcome, ResultEntry } from "./result-entry.ts";
 import type { ShardState } from "./shard-state.ts";
-import { excerptOf } from "./side-outputs.ts";
+import { excerptOf, inferenceRecord } from "./side-outputs.ts";
 
 /** A result that counts. */
 interface Counted {
@@ -35,12 +38,14 @@ export class ResultStep {
   readonly #options: FoldOptions;
   readonly #state: ShardState;
   readonly #runner: HandlerRunner;
+  readonly #outputs: OutputWriter;
   readonly #pristine: Pristine;
   #entry: LogEntry | undefined;
   #results: ResultEntry | undefined;
   #counted: Counted | undefined;
 
-  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner) {
+  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter) {
+    this.#outputs = outputs;
     this.#options = options;
     this.#state = state;
     this.#runner = runner;
@@ -86,19 +91,60 @@ export class ResultStep {
     const { partition, skips } = this.#options;
     const position = formatPosition(partition, sequence, index);
     const requestedAt = formatPosition(partition, call.address.sequence, call.address.index);
-    const { address, now, cause } = call;
-    const asked = { id, address, input: call.input, requestedAt, now, cause };
-    const unit = resultCall(
-      { row, actor, actorName: call.actor, effect, asked, outcome, excerpt: this.#excerpt(index, outcome) },
-      { now: logTime, clock: this.#state.meta.watermark ?? logTime, position },
-    );
-    const done = this.#runner.runAlone(unit.call, unit.run, skips.get(skipName(position, undefined)));
-    if (!done) this.#state.meta.counts.deadLettered++;
+    const { address, now, cause, model } = call;
+    // Made before the handler can change what it is given.
+    const answer = model === undefined || "failed" in outcome ? "" : jsonText(outcome.output);
+    let done = true;
+    if (model?.role !== "challenger") {
+      const asked = { id, address, input: call.input, requestedAt, now, cause, minConfidence: model?.minConfidence };
+      const unit = resultCall(
+        { row, actor, actorName: call.actor, effect, asked, outcome, excerpt: this.#excerpt(index, outcome) },
+        { now: logTime, clock: this.#state.meta.watermark ?? logTime, position },
+      );
+      done = this.#runner.runAlone(unit.call, unit.run, skips.get(skipName(position, undefined)));
+      if (!done) this.#state.meta.counts.deadLettered++;
+    }
+    if (model !== undefined) this.#record(counted, row.key, { requestedAt, position, logTime, model, answer });
     const { observer } = this.#options;
     if (observer === undefined) return;
     const { token, actor: actorName } = call;
     const { watermark } = this.#state.meta;
     observer.result({ token, actor: actorName, effect: effect.name, call: id, address, outcome, done, index, watermark });
+  }
+
+  /** What an auditor asks for: every answer of a model, whether a handler took it, failed at it, or was never to see it. */
+  #record(
+    { id, call, effect, outcome }: Counted,
+    key: string,
+    at: {
+      readonly requestedAt: string;
+      readonly position: string;
+      readonly logTime: number;
+      readonly model: CalledModel;
+      readonly answer: string;
+    },
+  ): void {
+    const { requestedAt, position, logTime, model, answer } = at;
+    const { sha256 } = this.#options.primitives;
+    const { callee } = effect!;
+    const asked = callee.kind === "infer" ? callee.model : "";
+    const note = outcome.inference ?? { model: asked, version: model.version, confidence: null, latencyMs: 0, cached: "no", units: 0 };
+    const failed = "failed" in outcome;
+    const draft = inferenceRecord(call.now, {
+      eventId: call.cause,
+      call: id,
+      key,
+      role: model.role,
+      askedVersion: model.version,
+      inputHash: sha256(call.input),
+      requestedAt,
+      answeredAt: formatInstant(logTime),
+      ...note,
+      actionable: !failed && inferenceInfo(note, model.minConfidence).actionable,
+      ...(failed ? { failed: outcome.failed } : resultOf(answer, sha256)),
+    });
+    const unit = `${call.actor}.${effect!.name}.${model.role}|${call.cause}|${requestedAt}|${call.address.n}`;
+    this.#outputs.write(draft, { token: call.token, key, cause: call.cause, position, unit }, 0);
   }
 
   #excerpt(index: number, outcome: Outcome): () => string {
@@ -122,4 +168,9 @@ export class ResultStep {
     if ("failed" in outcome && term !== this.#state.meta.owner?.term) return undefined;
     return { id: result.call, call, actor, effect, outcome };
   }
+}
+
+/** Large ones are not written twice: the journal has them. */
+function resultOf(json: string, sha256: (text: string) => string): { readonly result: unknown } | { readonly resultHash: string } {
+  return json.length > INFERENCE_RESULT_MAX_CHARS ? { resultHash: sha256(json) } : { result: JSON.parse(json) as unknown };
 }

@@ -8,7 +8,7 @@
 import type { Job } from "../model/job.ts";
 import { slotOf } from "../model/key.ts";
 import type { Layout } from "../model/layout.ts";
-import { ActivatedSchemas, SCHEMA_TABLE } from "./activated-schemas.ts";
+import { Activations, RESERVED_TABLES } from "./activations.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
 import { CallTable } from "./call-table.ts";
 import { DamagedRow, undamaged } from "./damaged-row.ts";
@@ -52,7 +52,7 @@ export class ShardState {
   readonly meta: Meta;
   readonly shapes: Shapes;
   readonly reference: ReferenceState;
-  readonly schemas: ActivatedSchemas;
+  readonly activated: Activations;
   readonly calls: CallTable;
   readonly pumps: PumpState;
   readonly touches: TouchIndex;
@@ -100,8 +100,8 @@ export class ShardState {
     this.#timers = new TimerIndex(this.#rows);
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : undamaged(SUMS_ROW, () => StateSums.read(sums));
-    this.reference = new ReferenceState([...job.tables.values(), SCHEMA_TABLE], this.#rows, this.#sums, primitives);
-    this.schemas = new ActivatedSchemas(this.reference.table(SCHEMA_TABLE.name));
+    this.reference = new ReferenceState([...job.tables.values(), ...RESERVED_TABLES], this.#rows, this.#sums, primitives);
+    this.activated = new Activations(this.reference);
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives, watch);
     this.pumps = new PumpState(meta, job.settings, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;

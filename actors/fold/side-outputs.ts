@@ -53,6 +53,8 @@ export interface DeadLetter {
     readonly requestedAt: string;
     readonly now: string;
     readonly cause: string;
+    /** Of a call to a model, where one was set. */
+    readonly minConfidence?: number;
   };
   readonly excerpt: string;
 }
@@ -63,6 +65,36 @@ export function deadLetter(time: number, data: DeadLetter): DraftOutput {
 
 export function audit(time: number, data: { what: string; who: string; position: string; detail: object }): DraftOutput {
   return draft("tidemark.audit", time, data);
+}
+
+/** One inference that was used, or the answer of a challenger, or why there is none. */
+export interface InferenceRecord {
+  readonly eventId: string;
+  readonly call: string;
+  readonly key: string;
+  readonly role: "champion" | "challenger";
+  /** Version that was in force when it was asked, and who answered. */
+  readonly askedVersion: number;
+  readonly model: string;
+  readonly version: number;
+  /** SHA-256 of the input as canonical JSON. */
+  readonly inputHash: string;
+  readonly confidence: number | null;
+  readonly actionable: boolean;
+  readonly latencyMs: number;
+  readonly cached: "no" | "exact" | "semantic";
+  readonly units: number;
+  readonly requestedAt: string;
+  /** Log time of the answer. */
+  readonly answeredAt: string;
+  readonly result?: unknown;
+  /** In place of a result that is too large to be repeated. */
+  readonly resultHash?: string;
+  readonly failed?: { readonly code: string; readonly message: string };
+}
+
+export function inferenceRecord(time: number, data: InferenceRecord): DraftOutput {
+  return draft("tidemark.inference", time, data);
 }
 
 /** What a dead letter says of a thrown value. */

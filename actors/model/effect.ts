@@ -64,6 +64,23 @@ export interface AnsweredCall<I> {
   readonly requestedAt: string;
   /** `ctx.now` of the handler that asked. */
   readonly now: number;
+  /** Of a call to a model that was in force: who answered, and how. */
+  readonly inference?: InferenceInfo;
+}
+
+/** What is known of an inference besides its result. */
+export interface InferenceInfo {
+  /** Model and version that answered: the one in force when it was asked, or its fallback. */
+  readonly model: string;
+  readonly version: number;
+  /** From 0 to 1; `null` for a model that gives none. */
+  readonly confidence: number | null;
+  /** False when the confidence is below the least one that the version in force allows: not to be acted on by itself. */
+  readonly actionable: boolean;
+  readonly latencyMs: number;
+  readonly cached: boolean;
+  /** What it cost, in the model's own unit: tokens, or calls. */
+  readonly units: number;
 }
 
 export interface CallFailure {

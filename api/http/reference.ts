@@ -1,6 +1,6 @@
 /** Reference data: the records of a table, the versions of one, and putting a version. */
 import { Type } from "typebox";
-import { SCHEMA_TABLE } from "../../actors/fold/activated-schemas.ts";
+import { RESERVED_TABLES, type ReservedName } from "../../actors/fold/activations.ts";
 import { isName } from "../../actors/model/actor.ts";
 import { readKey, writeKey } from "../../actors/model/key.ts";
 import type { ReferenceTable } from "../../actors/model/reference.ts";
@@ -9,7 +9,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
-import { checkActivatedType } from "../../runtime/reference/activation.ts";
+import { checkActivated } from "../../runtime/reference/activation.ts";
 import { awaitCopies, type Copies } from "../../runtime/reference/copies.ts";
 import { NatsReferenceLog } from "../../runtime/reference/reference-log.ts";
 import { type PutResult, putRecord, type RecordDraft, readRecords } from "../../runtime/reference/reference-writer.ts";
@@ -26,11 +26,14 @@ const BODY_MAX_BYTES = 512 * 1024;
 
 const Name = Type.String({ description: "`[a-z][a-z0-9-]{0,30}`" });
 const Table = Type.String({
-  description: "As an actor declares it, or `_schemas`: schemas that are activated, by the type of the events.",
+  description:
+    "As an actor declares it; or `_schemas`: schemas that are activated, by the type of the events; or `_models`: versions in force, by the model.",
 });
 const Id = Type.String({ description: "The record's id: 1 to 256 bytes as written, well-formed Unicode." });
 const Version = Type.Integer({ minimum: 1, description: "Each version of an id is higher than those put before it." });
-const Data = Type.Unknown({ description: "As the table's schema says, in `_schemas` a JSON Schema; null ends the record." });
+const Data = Type.Unknown({
+  description: "As the table's schema says, in `_schemas` a JSON Schema, in `_models` champion and challenger; null ends the record.",
+});
 const Count = Type.Integer({ minimum: 0 });
 
 const InForce = Type.Object({ id: Id, version: Version, effectiveFrom: Instant, data: Data, versions: Count });
@@ -112,9 +115,10 @@ interface Found {
 }
 
 function find(node: Node, { log = "", table = "" }: RouteRequest["params"]): Found {
-  // Schemas can be activated for every log.
+  // Every log has them.
   const ofLog = node.jobs.find(({ job }) => job.log === log);
-  if (table === SCHEMA_TABLE.name && ofLog !== undefined) return { log, table, declared: [SCHEMA_TABLE], running: ofLog };
+  const reserved = RESERVED_TABLES.find(({ name }) => name === table);
+  if (reserved !== undefined && ofLog !== undefined) return { log, table, declared: [reserved], running: ofLog };
   const readers = node.jobs.filter(({ job }) => job.log === log && job.tables.has(table));
   const [running] = readers;
   if (running === undefined) {
@@ -163,8 +167,9 @@ async function put(node: Node, { params, query, body, signal }: RouteRequest): P
   const dryRun = query.dryRun === "true";
   const stream = new NatsReferenceLog(node.nc, log);
   const write = (dry: boolean): Promise<PutResult> => putRecord(stream, declared, { log, table, id }, draft, dry).catch(refuse);
-  if (table === SCHEMA_TABLE.name) {
-    checkType(node, log, id);
+  const reserved = RESERVED_TABLES.find(({ name }) => name === table)?.name;
+  if (reserved !== undefined) {
+    checkActivation(node, reserved, log, id);
     // The stream is there when a table is read. It reserves room, so not for what would be refused.
     await write(true);
     if (!dryRun) await node.ensureReference(log);
@@ -179,11 +184,12 @@ async function put(node: Node, { params, query, body, signal }: RouteRequest): P
   return { status: copies.missing.length > 0 ? 202 : 200, body: answer };
 }
 
-function checkType(node: Node, log: string, type: string): void {
+function checkActivation(node: Node, table: ReservedName, log: string, id: string): void {
   try {
-    checkActivatedType(
+    checkActivated(
+      table,
       node.jobs.map(({ job }) => job).filter((job) => job.log === log),
-      type,
+      id,
     );
   } catch (error) {
     refuse(error);

@@ -6,7 +6,7 @@
  * A replay is to hold the watermark where the steps put it (`idle: hold`). What a handler makes of its position (random
  * numbers, ids of calls) is another elsewhere; everything else is not.
  */
-import type { CallFailure } from "../../actors/model/effect.ts";
+import type { Outcome } from "../../actors/fold/result-entry.ts";
 import { writeKey } from "../../actors/model/key.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
@@ -38,7 +38,7 @@ export type KeyStep =
       readonly effect: string;
       /** Which of the actor's waiting calls it answers, counted from 0. */
       readonly waiting: number;
-      readonly outcome: { readonly output: unknown } | { readonly failed: CallFailure };
+      readonly outcome: Outcome;
     })
   /** The key's dead letter of that number, counted from 0, was put back, with the journal entry that says what is called again. */
   | (StepPlace & { readonly kind: "redrive"; readonly deadLetter: number; readonly handler: string; readonly entry: unknown });

@@ -1,6 +1,6 @@
 /** What became of one key at one unit of the fold, as a plain record that crosses threads. Times are milliseconds. */
 import type { Disposition } from "../../actors/fold/fold-observer.ts";
-import type { CallFailure } from "../../actors/model/effect.ts";
+import type { Outcome } from "../../actors/fold/result-entry.ts";
 
 export interface ItemOutput {
   readonly k: number;
@@ -47,7 +47,7 @@ export type ItemOf =
       readonly call: string;
       /** Which of the actor's waiting calls it answers, counted from 0 in the order in which they were asked for. */
       readonly waiting: number;
-      readonly outcome: { readonly output: unknown } | { readonly failed: CallFailure };
+      readonly outcome: Outcome;
       readonly done: boolean;
     }
   | {

@@ -5,6 +5,7 @@
  * The clocks stand in it where they stood, whoever's entries moved them. What a handler made of its position, random
  * numbers and ids, is another in a test: a history of such a handler is exported, and its test says where it differs.
  */
+import type { Outcome } from "../../actors/fold/result-entry.ts";
 import { TidemarkError } from "../errors.ts";
 
 /** What a key was given, in order. Instants are RFC 3339. */
@@ -26,7 +27,7 @@ export type GivenStep = { readonly position: string } & (
       readonly actor: string;
       /** Which of the actor's waiting calls it answers, counted from 0. */
       readonly waiting: number;
-      readonly outcome: { readonly output: unknown } | { readonly failed: { readonly code: string; readonly message: string } };
+      readonly outcome: Outcome;
     }
   /** The journal entry with which a dead letter was put back. */
   | { readonly kind: "redrive"; readonly entry: unknown }
@@ -80,7 +81,7 @@ test(${textOf(`${key} of ${job} publishes what it published`)}, async () => {
   // The watermark stands where it stood: the steps put it there, and nothing else does.
   const kit = await testJob({ ...job, settings: { ...job.settings, idle: "hold" } }, { start: ${textOf(first.processingTime)}, onFailure: "dead-letter" });
   const waiting = (actor: string, n: number) => kit.calls().filter((call) => call.actor === actor && call.key === key)[n] as never;
-  const table = (name: string) => (name === "_schemas" ? name : job.tables.get(name)) as never;
+  const table = (name: string) => (name.startsWith("_") ? name : job.tables.get(name)) as never;
 ${lines.join("\n")}
   const published = kit.outputs().filter(({ type }) => !type.startsWith(${textOf(SIDE_OUTPUT)}));
   assert.deepEqual(
@@ -109,8 +110,9 @@ function lineOf(step: GivenStep, job: string, log: string, redrive: () => number
     }
     case "result": {
       const call = `waiting(${textOf(step.actor)}, ${step.waiting})`;
-      if ("failed" in step.outcome) return `await kit.fail(${call}, ${JSON.stringify(step.outcome.failed)});`;
-      return `await kit.reply(${call}, ${JSON.stringify(step.outcome.output)} as never);`;
+      const note = step.outcome.inference === undefined ? "" : `, ${JSON.stringify(step.outcome.inference)}`;
+      if ("failed" in step.outcome) return `await kit.fail(${call}, ${JSON.stringify(step.outcome.failed)}${note});`;
+      return `await kit.reply(${call}, ${JSON.stringify(step.outcome.output)} as never${note});`;
     }
     case "redrive": {
       // Of an output that this test has not: an id that none of its own has.

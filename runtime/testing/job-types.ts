@@ -2,6 +2,7 @@
  * What the types of a job say to its tests: events, outputs, state and timers by the names that its actors give them.
  * Nothing here exists at run time.
  */
+import type { InferenceNote } from "../../actors/fold/result-entry.ts";
 import type { Actor } from "../../actors/model/actor.ts";
 import type { Clock } from "../../actors/model/clock.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -79,7 +80,12 @@ export interface PendingCall<N extends string = string, X = unknown> {
   readonly requestedAt: string;
   /** The log time of then and the effect's timeout, milliseconds. Nothing but a result closes a call. */
   readonly deadline: number;
+  /** Of a call to a model of which the test activated a version. */
+  readonly model?: { readonly version: number; readonly role: "champion" | "challenger" };
 }
+
+/** What the model of a call says besides its answer, as far as a test cares: confidence `null`, the version asked, nothing cached, no cost. */
+export type ReplyNote = Partial<InferenceNote>;
 
 type EffectsOf<A> = ShapeOf<A>["effects"];
 

@@ -2,7 +2,7 @@
  * Reference data of a test: the log's reference stream in memory, written by the production writer and copied into
  * every partition by the production copier.
  */
-import { SCHEMA_TABLE } from "../../actors/fold/activated-schemas.ts";
+import { RESERVED_TABLES, type ReservedName } from "../../actors/fold/activations.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { DeepReadonly } from "../../actors/model/readonly.ts";
@@ -10,7 +10,7 @@ import type { ReferenceTable } from "../../actors/model/reference.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import { MemoryPartitionLog } from "../log/memory-partition-log.ts";
 import type { AppendOptions } from "../log/partition-log.ts";
-import { checkActivatedType } from "../reference/activation.ts";
+import { checkActivated } from "../reference/activation.ts";
 import { referenceStream } from "../reference/reference-log.ts";
 import { type PutResult, putRecord, type WritableReferenceLog } from "../reference/reference-writer.ts";
 import { type Instant, instantOf, invalid } from "./test-event.ts";
@@ -39,15 +39,11 @@ export class TestReference implements WritableReferenceLog {
   }
 
   /** Throws TEST_INPUT, REFERENCE_INVALID or REFERENCE_CONFLICT. `now`: the test's clock. */
-  async put(
-    given: ReferenceTable<unknown> | typeof SCHEMA_TABLE.name,
-    id: string,
-    record: RecordVersion<unknown>,
-    now: number,
-  ): Promise<PutResult> {
-    const table = given === SCHEMA_TABLE.name ? SCHEMA_TABLE : given;
-    if (table === SCHEMA_TABLE) checkActivatedType([this.#job], id);
-    const declared = table === SCHEMA_TABLE ? table : this.#job.tables.get(table.name);
+  async put(given: ReferenceTable<unknown> | ReservedName, id: string, record: RecordVersion<unknown>, now: number): Promise<PutResult> {
+    const reserved = RESERVED_TABLES.find(({ name }) => name === given);
+    const table = typeof given === "string" ? reserved! : given;
+    if (reserved !== undefined) checkActivated(reserved.name, [this.#job], id);
+    const declared = reserved ?? this.#job.tables.get(table.name);
     if (declared === undefined) {
       const names = [...this.#job.tables.keys()].map((name) => `"${name}"`).join(", ");
       throw invalid(`No actor of job "${this.#job.name}" reads a table "${table.name}"; they read ${names === "" ? "none" : names}`);

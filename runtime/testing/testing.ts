@@ -3,6 +3,8 @@
  * commit rule and recovery over a log, an output stream and a store in memory, with a clock that only the test moves;
  * so what a test sees is what a node would do with the same log. The guards against clocks and randomness are on.
  */
+import type { ModelActivation } from "../../actors/fold/activated-models.ts";
+import type { ReservedName } from "../../actors/fold/activations.ts";
 import { writeWatermark } from "../../actors/fold/journal.ts";
 import type { Counts } from "../../actors/fold/meta.ts";
 import type { CallFailure } from "../../actors/model/effect.ts";
@@ -26,6 +28,7 @@ import type {
   OutputName,
   OutputOf,
   PendingCall,
+  ReplyNote,
   ReplyTo,
   StreamOf,
   TestedActor,
@@ -194,19 +197,19 @@ export class JobTest<J extends Job> {
 
   /**
    * Answers a call, as the node that made it does: `done` of its effect is called with the output. Gives the position
-   * of the result. Throws TEST_INPUT when the call does not wait or the effect's schema refuses the output, TEST_STATE
+   * of the result. `note`: what a model of which a version was activated says besides. Throws TEST_INPUT when the call does not wait or the effect's schema refuses the output, TEST_STATE
    * while the shards are crashed, EVENT_TOO_LARGE when no message of a log can hold it, and what the handler threw.
    */
-  reply<const C extends CallOf<ActorOf<J>>>(call: C, output: ReplyTo<C>): Promise<string> {
-    return this.#journal(() => replyMessage(this.job, this.#world.shards, call, output));
+  reply<const C extends CallOf<ActorOf<J>>>(call: C, output: ReplyTo<C>, note: ReplyNote = {}): Promise<string> {
+    return this.#journal(() => replyMessage(this.job, this.#world.shards, call, output, note));
   }
 
   /**
    * Says that a call failed: `failed` of its effect is called. The code has at most 64 characters; of the message the
    * first 1,024 are kept. Gives the position of the result. Throws as `reply`.
    */
-  fail(call: CallOf<ActorOf<J>>, failure: CallFailure): Promise<string> {
-    return this.#journal(() => failMessage(this.job, this.#world.shards, call, failure));
+  fail(call: CallOf<ActorOf<J>>, failure: CallFailure, note: ReplyNote = {}): Promise<string> {
+    return this.#journal(() => failMessage(this.job, this.#world.shards, call, failure, note));
   }
 
   /**
@@ -218,9 +221,11 @@ export class JobTest<J extends Job> {
   putReference<T>(table: ReferenceTable<T>, id: string, record: RecordVersion<NoInfer<T>>): Promise<PutResult>;
   /** Activates a schema for the events of a type: those that are sent afterwards must satisfy it too, from its time on. */
   putReference(table: "_schemas", type: string, record: RecordVersion<object>): Promise<PutResult>;
+  /** Puts a version of a model in force, by the model's name: calls that are asked for afterwards go to it. */
+  putReference(table: "_models", model: string, record: RecordVersion<ModelActivation>): Promise<PutResult>;
   putReference(table: unknown, id: string, record: unknown): Promise<PutResult> {
     return this.#call(async () => {
-      const given = table as ReferenceTable<unknown> | "_schemas";
+      const given = table as ReferenceTable<unknown> | ReservedName;
       const result = await this.#world.reference.put(given, id, record as RecordVersion<unknown>, this.now);
       await this.#world.copyReference();
       return result;

@@ -1,5 +1,5 @@
 /** `tidemark reference put|get`: the records of a reference table. */
-import { SCHEMA_TABLE } from "../../../actors/fold/activated-schemas.ts";
+import { RESERVED_NAMES } from "../../../actors/fold/activations.ts";
 import { formatInstant, parseInstant } from "../../../actors/model/time.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { segment } from "../client/api-client.ts";
@@ -29,7 +29,7 @@ export const referenceGet = command({
   summary: "Records of a reference table in force at a time, or all versions of one",
   arguments: {
     log: required("the log, like meter"),
-    table: required("the table, as an actor declares it, or _schemas"),
+    table: required("the table, as an actor declares it, or _schemas, or _models"),
     id: optional("a record: shows its versions, in the order in which they were put"),
   },
   options: {
@@ -59,7 +59,7 @@ export const referencePut = command({
   ],
   arguments: {
     log: required("the log, like meter"),
-    table: required("the table, as an actor declares it, or _schemas"),
+    table: required("the table, as an actor declares it, or _schemas, or _models"),
     file: optional("the file; - or nothing is standard input", { file: true }),
   },
   options: { "dry-run": flag("check every record as the node would, and write nothing") },
@@ -71,7 +71,7 @@ export const referencePut = command({
     const dryRun = options["dry-run"];
     const meant = (word: string): string => `tidemark reference put ${word === log ? "<log>" : log} <table> ${word}`;
     checkName("log", log, meant(log));
-    if (table !== SCHEMA_TABLE.name) checkName("table", table, meant(table));
+    if (!RESERVED_NAMES.has(table)) checkName("table", table, meant(table));
     const client = api();
     await findLog(client, log, meant(log));
     const report = await putRecords(openInput(file, stdin, terminal).bytes, {
