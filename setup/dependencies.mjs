@@ -120,7 +120,7 @@ function failureOf(command, said, root) {
   const refused = /\b(EROFS|EACCES|EPERM)\b/.exec(said);
   if (refused) return readOnly(root, refused[1]);
   if (/\bENOSPC\b/.test(said))
-    return new SetupError("SETUP_DISK_FULL", "there is no space left on the disk.", ["free 500 MB and run the command again"]);
+    return new SetupError("SETUP_DISK_FULL", "there is no space left on the disk.", ["free 1 GB and run the command again"]);
   return new SetupError("SETUP_DEPENDENCIES", `npm ${command[0]} failed; its own lines are above.`, [
     "run it by itself to see more, mend what it names, and run the command again",
   ]);
