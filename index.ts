@@ -25,7 +25,8 @@ export { type MapCell, map } from "./actors/model/cells/map.ts";
 export { type SetCell, set } from "./actors/model/cells/set.ts";
 export { type Value, value } from "./actors/model/cells/value.ts";
 export type { Clock } from "./actors/model/clock.ts";
-export { type AnsweredCall, type CallFailure, type Effect, type Exchange, http, infer } from "./actors/model/effect.ts";
+export { type AnsweredCall, type CallFailure, type Effect, type Exchange, http, type InferenceInfo, infer } from "./actors/model/effect.ts";
+export { type AiFields, enriched, enrichedSchema, unanswered } from "./actors/model/enriched.ts";
 export type { FeatureOptions } from "./actors/model/feature.ts";
 export { type Flow, type FlowOptions, flow } from "./actors/model/flow/flow.ts";
 export type { At } from "./actors/model/flow/steps.ts";
@@ -59,6 +60,12 @@ export { sliding, type TimeWindowOptions, tumbling } from "./actors/model/operat
 export type { Fired, LatePolicy, Running, WindowHandle, WindowOptions } from "./actors/model/operators/windows/window-options.ts";
 export { begin, type Matched, type Pattern, type StepOptions } from "./actors/model/patterns/pattern.ts";
 export { type PatternFound, type PatternHandle, type PatternOptions, pattern } from "./actors/model/patterns/pattern-operator.ts";
+export { classified, type PrivacyClass } from "./actors/model/privacy/classification.ts";
+export type { MaskingMeans } from "./actors/model/privacy/masked-text.ts";
+export { type Masking, masked, masking } from "./actors/model/privacy/masking.ts";
+export type { MaskingRule, MaskingRules, Secrecy } from "./actors/model/privacy/masking-rules.ts";
+export { promptText, type SanitisedOptions, sanitised } from "./actors/model/privacy/prompt-text.ts";
+export { type RedactTextOptions, redactText } from "./actors/model/privacy/text-redaction.ts";
 export type { Query, ReadOnly, View } from "./actors/model/query.ts";
 export type { DeepReadonly } from "./actors/model/readonly.ts";
 export { type ReferenceLookup, type ReferenceTable, reference } from "./actors/model/reference.ts";
@@ -71,6 +78,10 @@ export {
   repartition,
 } from "./actors/model/repartition.ts";
 export type { AnySchema, Infer, StandardSchema } from "./actors/model/schema.ts";
+export type { Features, FeatureValue, Score } from "./actors/model/scoring/features.ts";
+export { sampled } from "./actors/model/scoring/sampling.ts";
+export { readScoringModel, ScoringModel, score, scoringModel } from "./actors/model/scoring/scoring.ts";
+export { type ShippedModel, shippedModel } from "./actors/model/shipped-model.ts";
 export { type OutputType, output, type Stream, stream, type VersionedStream } from "./actors/model/stream.ts";
 export {
   DAY_MS,

@@ -7,12 +7,16 @@ import { availableParallelism, cpus } from "node:os";
 import { apiReaders } from "./api-readers.ts";
 import { counterJob } from "./apps/counter.ts";
 import { OPERATOR_JOBS } from "./apps/operators.ts";
+import { asked } from "./asked.ts";
+import { batching } from "./batching.ts";
 import { caseExtremes } from "./cases.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
 import { proofs } from "./proofs.ts";
 import { replays } from "./replays.ts";
+import { treeModel } from "./score-models.ts";
+import { scored } from "./scored.ts";
 import { largeShard } from "./snapshots.ts";
 import { storeAlone } from "./store-alone.ts";
 import { formatTable, type Row } from "./table.ts";
@@ -95,6 +99,29 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     await latency({ name: "10,000 events/s, 1 % outputs", app: "one-in-100", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
     await latency({ name: "10,000 events/s, 100 % outputs", app: "every-event", rate: 10_000, seconds: full ? 40 : 10, keys: 10_000 }),
   ],
+  inference: async () => {
+    const load = { rate: 1_000, seconds: full ? 120 : 20, keys: 10_000 } as const;
+    const champion = treeModel(20, 4);
+    const challenged = { ...champion, challenged: 0.1 };
+    return [
+      await asked({ ...load, name: "1,000 events/s, nobody asks", app: "none-scored", model: champion }),
+      await asked({ ...load, name: "1,000 events/s, 20 % ask a model of 300 ms", app: "one-in-5-scored", model: 300 }),
+      await asked({ ...load, name: "1,000 events/s, 20 % ask a small ONNX model", app: "one-in-5-scored", model: champion }),
+      await asked({ ...load, name: "… of which 10 % ask a challenger too", app: "one-in-5-scored", model: challenged }),
+    ];
+  },
+  scored: async () => {
+    const run = { events: full ? 200_000 : 50_000, keys: 10_000, workers: availableParallelism() };
+    const { BENCH_PROFILES: profiles } = process.env;
+    return [await scored({ ...run, name: "each scored by 20 trees of depth 4", model: treeModel(20, 4), profiles })];
+  },
+  batching: async () => {
+    const rows = full ? 200_000 : 40_000;
+    return [
+      await batching({ name: "20 trees of depth 4", model: treeModel(20, 4), rows }),
+      await batching({ name: "200 trees of depth 6", model: treeModel(200, 6), rows }),
+    ];
+  },
   snapshots: async () => await largeShard({ rows: full ? 1_000_000 : 100_000 }),
   "snapshot-latency": async () => {
     // Every event changes another of many keys; a snapshot is always being taken, or none ever.

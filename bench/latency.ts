@@ -28,7 +28,7 @@ export interface LatencyOptions {
 
 const PARTITIONS = 4;
 /** Left out of the figures: code is compiled while it runs. */
-const WARM_UP_MS = 5_000;
+export const WARM_UP_MS = 5_000;
 
 export async function latency(options: LatencyOptions): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
@@ -93,7 +93,7 @@ async function delaysOf(nc: NatsConnection, partition: number): Promise<number[]
   return delays;
 }
 
-async function* entriesOf(log: NatsPartitionLog) {
+export async function* entriesOf(log: NatsPartitionLog) {
   const { lastSequence } = await log.bounds();
   const reader = log.read(1);
   let last = 0;
@@ -108,6 +108,6 @@ async function* entriesOf(log: NatsPartitionLog) {
   await reader.close();
 }
 
-function at(sorted: readonly number[], share: number): number {
+export function at(sorted: readonly number[], share: number): number {
   return Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN) * 100) / 100;
 }

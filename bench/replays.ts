@@ -44,6 +44,7 @@ export async function replays(options: ReplaysOptions): Promise<Row[]> {
       from: { kind: "start" },
       to: { kind: "end" },
       snapshot: undefined,
+      models: undefined,
       archive: undefined,
       publish: undefined,
       compare: false,

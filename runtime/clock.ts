@@ -1,8 +1,6 @@
 /**
  * The one clock outside the fold. Production reads the machine's; the simulator and the test kit hand in their own.
  */
-import { setTimeout as delay } from "node:timers/promises";
-
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
@@ -15,9 +13,19 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep: async (ms, signal) => {
-    await delay(ms, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
-      if (signal?.aborted !== true) throw error;
-    });
-  },
+  // Not that of `node:timers/promises`: it makes an error with a stack for each sleep that ends early, as most do.
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted === true) {
+        resolve();
+        return;
+      }
+      const wake = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      signal?.addEventListener("abort", wake);
+    }),
 };

@@ -14,8 +14,6 @@ export const ERRORS = {
   CRASH_LOOP: "The node keeps dying. Look at the last error above; the data directory is intact.",
   DATA_DIR_LOCKED: "Another process uses this data directory. Stop it, or give this node a directory of its own with TIDEMARK_DATA_DIR.",
   DATA_DIR_UNWRITABLE: "The data directory cannot be written. Give a writable one with TIDEMARK_DATA_DIR.",
-  EFFECTS_UNAVAILABLE:
-    "This version calls no models, so the calls would wait for ever. Serve the model over HTTP and declare an http effect, or only test the job, by answering its calls.",
   EVENT_INVALID: "What was sent is no CloudEvent with a key. Correct what the message names and send it again.",
   EVENT_TOO_LARGE: "The event is over 512 KiB. Publish a reference to the large part instead.",
   FEATURE_TAKEN:
@@ -45,6 +43,11 @@ export const ERRORS = {
   LOG_TRIMMED:
     "The log was trimmed past the shard's position. Delete the shard's state when there is a snapshot behind the cut, or restore the trimmed part from a backup of the stream.",
   LOG_TRUNCATED: "The log ends before what the shard has folded. Restore the log's tail from a replica or a backup.",
+  MODEL_CONTENT:
+    "The content of a version of a model is not beside the snapshots, or is damaged there. Put the version again with the same content.",
+  MODEL_FORMAT: "The record of a model was written by another version of Tidemark. Use that version, or put a new version of the model.",
+  MODEL_INVALID: "That is no model that could be asked. Correct what the message names.",
+  MODEL_MISSING: "There is no such version of the model. List the versions, and put the one that is wanted.",
   NATS_STORAGE:
     "The NATS account cannot reserve the streams' max_bytes. Lower TIDEMARK_STREAM_MAX_BYTES, or raise the server's max_file_store or the account's limit.",
   NATS_TOO_OLD: "The NATS server is older than 2.12. Use 2.15 or newer.",

@@ -48,9 +48,12 @@ export class ActivatedModels {
   readonly #table: TableState;
   /** By the version's step, which the table's cache gives again and again; oldest first. */
   readonly #read = new Map<Step, ModelInForce>();
+  readonly #instead: ReadonlyMap<string, ActivatedVersion>;
 
-  constructor(table: TableState) {
+  /** `instead`: champions in place of those in force, by model. Of a fold that asks what would have been. */
+  constructor(table: TableState, instead: ReadonlyMap<string, ActivatedVersion> = new Map()) {
     this.#table = table;
+    this.#instead = instead;
   }
 
   /** `undefined` when no version is. */
@@ -64,7 +67,8 @@ export class ActivatedModels {
 
   #readStep(model: string, token: string, step: Step): ModelInForce {
     const data = this.#table.record(model, step).data as ModelActivation;
-    const read = { ...data, lookup: `${MODEL_TABLE.name}:${token}:${step.version}` };
+    const champion = this.#instead.get(model) ?? data.champion;
+    const read = { ...data, champion, lookup: `${MODEL_TABLE.name}:${token}:${step.version}` };
     this.#read.set(step, read);
     if (this.#read.size > READ_MAX) this.#read.delete(this.#read.keys().next().value!);
     return read;

@@ -1,5 +1,5 @@
 /** What is activated by entries of the log while a build runs: schemas of events, and versions of models. */
-import { ActivatedModels, MODEL_TABLE } from "./activated-models.ts";
+import { ActivatedModels, type ActivatedVersion, MODEL_TABLE } from "./activated-models.ts";
 import { ActivatedSchemas, SCHEMA_TABLE } from "./activated-schemas.ts";
 import type { ReferenceState } from "./reference-state.ts";
 
@@ -15,8 +15,8 @@ export class Activations {
   readonly schemas: ActivatedSchemas;
   readonly models: ActivatedModels;
 
-  constructor(reference: ReferenceState) {
+  constructor(reference: ReferenceState, champions?: ReadonlyMap<string, ActivatedVersion>) {
     this.schemas = new ActivatedSchemas(reference.table(SCHEMA_TABLE.name));
-    this.models = new ActivatedModels(reference.table(MODEL_TABLE.name));
+    this.models = new ActivatedModels(reference.table(MODEL_TABLE.name), champions);
   }
 }

@@ -33,6 +33,10 @@ export const SHADOW_CALLS_MAX = 500;
 export const CALL_INPUT_MAX_BYTES = 64 * 1024;
 /** Inputs of all calls that one handler call asks for. */
 export const UNIT_CALLS_MAX_BYTES = 1024 * 1024;
+/** Events that one key holds back while a call that holds it waits. */
+export const HELD_EVENTS_MAX = 1_000;
+/** … and the bytes of their rows. */
+export const HELD_MAX_BYTES = 1024 * 1024;
 /** Results of one journal entry. */
 export const RESULTS_MAX = 10_000;
 /** Code of a failed call, in UTF-16 units. */
@@ -67,6 +71,7 @@ export const MARK_EVERY_SEQUENCES = 65_536;
 export const MARKS_KEPT = 64;
 
 if (OUTPUT_DATA_MAX_CHARS * 3 + 64 * 1024 > 1024 * 1024) throw new Error("an output could be too large for a server's max_payload");
+if (EVENT_MAX_BYTES > HELD_MAX_BYTES) throw new Error("an event could be too large to be held");
 if (EXCERPT_MAX_BYTES * 6 > OUTPUT_DATA_MAX_CHARS) throw new Error("a side output could be over its own bound");
 if (CALL_INPUT_MAX_BYTES + EXCERPT_MAX_BYTES * 6 > OUTPUT_DATA_MAX_CHARS)
   throw new Error("a dead letter with its call could be over the bound");

@@ -38,37 +38,64 @@ export interface CallRecord {
   readonly deadline: number;
   /** Of a call to a model of which a version was in force. */
   readonly model?: CalledModel;
+  /** Its effect's `slo` had passed while it waited. */
+  readonly breached?: true;
+  /** It holds its key. */
+  readonly holds?: true;
+  /** What it took of its effect's budget, and when that window ends. */
+  readonly reserved?: { readonly units: number; readonly until: number };
+  /** How often an owner has tried it by itself. */
+  readonly attempts?: number;
 }
 
 const FORMAT = 1;
-/** With a model behind it. Other calls keep the first format: their bytes stand in the state hashes of old histories. */
-const MODEL_FORMAT = 2;
+/** With what not every call has. Other calls keep the first format: their bytes stand in the state hashes of old histories. */
+const MORE_FORMAT = 2;
+const MORE = { model: 1, breached: 2, holds: 4, reserved: 8, attempts: 16 } as const;
 const ROLES: readonly ModelRole[] = ["champion", "challenger"];
 const writer = new ByteWriter();
 
 export function encodeCall(call: CallRecord): Uint8Array {
   writer.reset();
-  const { model } = call;
-  writer.u8(model === undefined ? FORMAT : MODEL_FORMAT);
+  const { model, breached, holds, reserved, attempts } = call;
+  const flags = (breached === undefined ? 0 : MORE.breached) | (holds === undefined ? 0 : MORE.holds);
+  const told = (model === undefined ? 0 : MORE.model) | (reserved === undefined ? 0 : MORE.reserved);
+  const more = flags | told | (attempts === undefined ? 0 : MORE.attempts);
+  writer.u8(more === 0 ? FORMAT : MORE_FORMAT);
   for (const text of [call.token, call.actor, call.effect, call.target, call.input, call.hash, call.cause]) writer.text(text);
   for (const time of [call.now, call.deadline]) writeAny(writer, time);
+  if (more !== 0) writer.u8(more);
   if (model !== undefined) {
     writer.uint(model.version);
     writer.u8(ROLES.indexOf(model.role));
     writeAny(writer, model.minConfidence ?? null);
   }
+  if (reserved !== undefined) {
+    writer.uint(reserved.units);
+    writer.uint(reserved.until);
+  }
+  if (attempts !== undefined) writer.uint(attempts);
   return writer.finish();
 }
 
 export function decodeCall(address: CallAddress, bytes: Uint8Array): CallRecord {
   const reader = new ByteReader(bytes);
   const format = reader.u8();
-  if (format !== FORMAT && format !== MODEL_FORMAT) throw new RangeError("a call's row has an unknown format");
+  if (format !== FORMAT && format !== MORE_FORMAT) throw new RangeError("a call's row has an unknown format");
   const text = () => reader.text();
   const time = () => readAny(reader) as number;
   const texts = { token: text(), actor: text(), effect: text(), target: text(), input: text(), hash: text(), cause: text() };
   const call = { address, ...texts, now: time(), deadline: time() };
-  return format === FORMAT ? call : { ...call, model: readModel(reader) };
+  if (format === FORMAT) return call;
+  const more = reader.u8();
+  return {
+    ...call,
+    ...((more & MORE.model) === 0 ? {} : { model: readModel(reader) }),
+    ...((more & MORE.breached) === 0 ? {} : { breached: true }),
+    ...((more & MORE.holds) === 0 ? {} : { holds: true }),
+    ...((more & MORE.reserved) === 0 ? {} : { reserved: { units: reader.uint(), until: reader.uint() } }),
+    ...((more & MORE.attempts) === 0 ? {} : { attempts: reader.uint() }),
+  };
 }
 
 function readModel(reader: ByteReader): CalledModel {

@@ -73,6 +73,15 @@ export class CallTable {
     };
   }
 
+  /** Writes a call that waits anew. What it asks for stays, so nobody is told. */
+  replace(before: CallRecord, after: CallRecord): void {
+    const row = callRow(before.address);
+    const bytes = encodeCall(after);
+    const { rowHash } = this.#primitives;
+    this.#sums.replace(TABLE.call, slotOf(before.token), rowHash(row, encodeCall(before)), rowHash(row, bytes));
+    this.#rows.set(row, bytes);
+  }
+
   /** Gives its undoing. */
   remove(call: CallRecord): () => void {
     this.#set(call, false);

@@ -57,7 +57,7 @@ export class ActorContext implements Context {
   readonly out: Readonly<Record<string, (data: unknown, options?: OutputOptions) => string>>;
   readonly timers: Readonly<Record<string, TimerHandle<unknown>>>;
   readonly reference: Readonly<Record<string, ReferenceLookup<unknown>>>;
-  readonly effects: Readonly<Record<string, (input: unknown) => string>>;
+  readonly effects: Readonly<Record<string, ((input: unknown) => string) & { left(): number }>>;
   readonly #shard: ShardState;
   readonly #unit: Unit;
   readonly #sha256: (text: string) => string;
@@ -98,7 +98,8 @@ export class ActorContext implements Context {
           const { row } = this.#unit;
           return calls.ask(row, this.#section(row), effect, input);
         };
-        return [effect.name, ask];
+        const left = (): number => calls.left(this.#unit.row.sections[this.#number], effect);
+        return [effect.name, Object.assign(ask, { left })];
       }),
     );
   }
@@ -114,7 +115,7 @@ export class ActorContext implements Context {
 
   get watermark(): number | undefined {
     this.#unit.row;
-    return this.#shard.meta.watermark;
+    return (this.#unit.asOf ?? this.#shard.meta).watermark;
   }
 
   get processingTime(): number {
@@ -296,7 +297,7 @@ export class ActorContext implements Context {
   #firesAtOnce(firing: { readonly clock: Clock; readonly at: number }, clock: Clock, time: number): boolean {
     if (time > firing.at) return false;
     if (firing.clock === clock) return true;
-    const { watermark, processingTime } = this.#shard.meta;
+    const { watermark, processingTime } = this.#unit.asOf ?? this.#shard.meta;
     return clock === "processing" ? time <= processingTime : watermark !== undefined && time < watermark;
   }
 }

@@ -32,7 +32,7 @@ export function throwDamage(thrown: unknown): void {
   for (let error = thrown; error instanceof Error; error = error.cause) if (error instanceof DamagedRow) throw error;
 }
 
-const DIVIDED: readonly string[] = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure];
+const DIVIDED: readonly string[] = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure, TABLE.held];
 
 export function tableName(table: string): string {
   return Object.entries(TABLE).find(([, letter]) => letter === table)?.[0] ?? `0x${table.charCodeAt(0).toString(16)}`;

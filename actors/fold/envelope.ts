@@ -4,7 +4,7 @@
  *
  * Source: CloudEvents 1.0.2, JSON format 1.0.2 (sections 3 and 4), NATS protocol binding 1.0.2.
  */
-import { parseInstant } from "../model/time.ts";
+import { formatInstant, parseInstant } from "../model/time.ts";
 import { ATTRIBUTE_MAX_CHARS, BATCH_MAX_EVENTS, EVENT_MAX_BYTES } from "./bounds.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { LogEntry } from "./entry.ts";
@@ -118,6 +118,22 @@ export function readEnvelope(item: Item): Envelope | Refused {
     dataSchema: typeof dataschema === "string" ? dataschema : undefined,
     content,
   };
+}
+
+/** The event as JSON, from which {@link readEnvelope} reads the same. */
+export function eventText({ id, source, type, time, sequence, effectiveTime, data, dataSchema }: Envelope, subject: string): string {
+  return JSON.stringify({
+    specversion: "1.0",
+    id,
+    source,
+    type,
+    subject,
+    time: formatInstant(time),
+    ...(sequence === undefined ? {} : { sequence }),
+    ...(effectiveTime === undefined ? {} : { effectivetime: formatInstant(effectiveTime) }),
+    ...(dataSchema === undefined ? {} : { dataschema: dataSchema }),
+    data,
+  });
 }
 
 /** Binary mode, written as the JSON format has it. */

@@ -2,17 +2,18 @@
  * One event, in the order of the design: dedupe -> validate -> advance the watermark [timers due fire] -> apply ->
  * remember. `decide` is everything before the timers, `apply` everything behind them.
  */
-import type { Handler } from "../model/actor.ts";
+import { HandlerError } from "../model/handler-error.ts";
 import { writeKey } from "../model/key.ts";
 import { formatPosition } from "../model/position.ts";
-import type { Stream } from "../model/stream.ts";
-import type { ActorContext } from "./context.ts";
+import { HELD_EVENTS_MAX, HELD_MAX_BYTES } from "./bounds.ts";
 import { type EventIdentity, identityOf } from "./dedupe.ts";
 import type { LogEntry } from "./entry.ts";
-import { type Envelope, type Item, type Refused, readEnvelope, readItems } from "./envelope.ts";
+import { type Envelope, eventText, type Item, type Refused, readEnvelope, readItems } from "./envelope.ts";
+import type { EventOffers, Refusal } from "./event-offers.ts";
 import type { Disposition } from "./fold-observer.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
-import type { Call, CallResult, CallSite, HandlerRunner } from "./handler-runner.ts";
+import type { CallSite, HandlerRunner } from "./handler-runner.ts";
+import { type HeldEvent, isHeld } from "./held-rows.ts";
 import { jsonText } from "./json-text.ts";
 import type { KeyRow } from "./key-row.ts";
 import { raiseWatermark } from "./meta.ts";
@@ -22,22 +23,7 @@ import { type PumpStep, readPumped } from "./pump-step.ts";
 import type { ShardState } from "./shard-state.ts";
 import { duplicateConflict, excerptOf, late, quarantine } from "./side-outputs.ts";
 import type { SubjectKind } from "./subject.ts";
-import { freeze, newestData, type RefusedVersion } from "./upcast.ts";
-
-interface Offer {
-  readonly actor: number;
-  /** As dead letters name the handlers. */
-  readonly name: string;
-  readonly lateName: string;
-  readonly stream: Stream<unknown>;
-  readonly handler: Handler;
-  readonly late: Handler | undefined;
-}
-
-interface Refusal {
-  readonly code: string;
-  readonly reason: string;
-}
+import { freeze } from "./upcast.ts";
 
 /** An event found new and valid. */
 interface Accepted {
@@ -48,6 +34,13 @@ interface Accepted {
   readonly offered: readonly Envelope[];
 }
 
+const HOLDS_TOO_MUCH = (): never => {
+  throw new HandlerError(
+    "HOLD_OVERFLOW",
+    `A key holds back at most ${HELD_EVENTS_MAX} events and ${HELD_MAX_BYTES} bytes of them. Give the effect that holds it a shorter timeout.`,
+  );
+};
+
 export class EventStep implements CallSite {
   readonly #options: FoldOptions;
   readonly #state: ShardState;
@@ -55,7 +48,7 @@ export class EventStep implements CallSite {
   readonly #outputs: OutputWriter;
   readonly #pumps: PumpStep;
   readonly #pristine: Pristine;
-  readonly #offers = new Map<string, Offer[]>();
+  readonly #offers: EventOffers;
   readonly #otherTypes: ReadonlySet<string>;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
@@ -64,29 +57,15 @@ export class EventStep implements CallSite {
   /** The watermark before the event in hand, for the observer. */
   #before: number | undefined;
 
-  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter, pumps: PumpStep) {
+  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner, outputs: OutputWriter, pumps: PumpStep, offers: EventOffers) {
     this.#options = options;
+    this.#offers = offers;
     this.#pumps = pumps;
     this.#state = state;
     this.#runner = runner;
     this.#outputs = outputs;
     this.#pristine = new Pristine(options.primitives);
     this.#otherTypes = new Set(options.job.settings.otherTypes);
-    options.job.actors.forEach((actor, number) => {
-      for (const stream of actor.streams) {
-        const offer = {
-          actor: number,
-          name: `${actor.name}.${stream.type}`,
-          lateName: `${actor.name}.late`,
-          stream,
-          handler: stream.handler,
-          late: actor.late,
-        };
-        const known = this.#offers.get(stream.type);
-        if (known === undefined) this.#offers.set(stream.type, [offer]);
-        else known.push(offer);
-      }
-    });
   }
 
   /** Events of the open entry; 0 when it carries none. */
@@ -132,7 +111,7 @@ export class EventStep implements CallSite {
     const notBefore = this.#notBefore();
     const seen = row.dedupe.seen(identity, notBefore, this.#state.pages(row));
     if (seen !== "new") return this.#seenBefore(index, event, row, seen);
-    const offered = this.#offered(event);
+    const offered = this.#offers.offered(event);
     if ("code" in offered) return this.#refuse(index, offered.code, offered.reason, event, row);
     const invalid = this.#invalid(event);
     if (invalid !== undefined) return this.#refuse(index, invalid.code, invalid.reason, event, row);
@@ -161,16 +140,31 @@ export class EventStep implements CallSite {
     const isLate = watermark !== undefined && event.time < watermark - this.#options.job.settings.allowedLatenessMs;
     const behind = !isLate && watermark !== undefined && event.time < watermark;
     counts.in++;
+    const offers = this.#offers.of(event.type);
+    const isAwaited = isHeld(row) && offers.some((offer) => !isLate || offer.late !== undefined);
+    if (isAwaited && this.#state.held.keep(row, this.#heldEvent(index, event, row, isLate, behind))) {
+      if (isLate) counts.late++;
+      else counts.applied++;
+      if (behind) counts.behind++;
+      this.#remember(index, event, row, identity);
+      this.#observe(index, event, row, "held");
+      return;
+    }
     let applied = false;
     let failed = false;
-    const offers = this.#offers.get(event.type)!;
     // Alone, an actor may do with the event what it likes; the next one must see what came.
     if (offers.length > 1) freeze(event.data);
+    const { skips } = this.#options;
+    const here = {
+      site: this,
+      asOf: undefined,
+      skip: skips.size === 0 ? undefined : skips.get(skipName(this.#position(index), undefined)),
+    };
     for (let i = 0; i < offers.length; i++) {
       const offer = offers[i]!;
       const handler = isLate ? offer.late : offer.handler;
       if (handler === undefined) continue;
-      const result = this.#call(index, offered[i]!, row, offer, handler, behind);
+      const result = this.#offers.call(here, offered[i]!, row, offer, isAwaited ? HOLDS_TOO_MUCH : handler, behind, isLate);
       if (typeof result === "object") {
         counts.in--;
         this.#runner.abandon();
@@ -189,11 +183,21 @@ export class EventStep implements CallSite {
       counts.applied++;
       if (behind) counts.behind++;
     }
+    this.#remember(index, event, row, identity);
+    this.#observe(index, event, row, failed ? "dead-lettered" : isLate ? "late" : behind ? "behind" : "applied");
+  }
+
+  #heldEvent(index: number, event: Envelope, row: KeyRow, isLate: boolean, behind: boolean): HeldEvent {
+    const { watermark, processingTime } = this.#state.meta;
+    const { sequence } = this.#entry!;
+    return { sequence, index, clocks: { watermark, processingTime }, isLate, behind, text: eventText(event, row.key) };
+  }
+
+  #remember(index: number, event: Envelope, row: KeyRow, identity: EventIdentity): void {
     const at = { sequence: this.#entry!.sequence, index };
     row.dedupe.add(identity, event.time, at, this.#notBefore(), this.#state.pages(row));
     if (row.forgetIndexedAt === undefined) this.#state.forgetAt(row, event.time + this.#options.job.settings.dedupeHorizonMs + 1);
     this.#state.changed(row);
-    this.#observe(index, event, row, failed ? "dead-lettered" : isLate ? "late" : behind ? "behind" : "applied");
   }
 
   /** Of the event in hand. */
@@ -204,27 +208,6 @@ export class EventStep implements CallSite {
   /** Of the event in hand: at most 4 KiB of its text. */
   excerpt(): string {
     return this.#excerpt(this.#state.meta.last.index);
-  }
-
-  #call(index: number, event: Envelope, row: KeyRow, offer: Offer, handler: Handler, behind: boolean): CallResult {
-    const call: Call = {
-      row,
-      actor: offer.actor,
-      handler: handler === offer.late ? offer.lateName : offer.name,
-      now: event.time,
-      clock: Math.max(event.time, this.#state.meta.watermark ?? event.time),
-      cause: event.id,
-      site: this,
-      unit: event.id,
-      eventId: event.id,
-      eventType: event.type,
-      source: event.source,
-    };
-    const { id, source, type, time, effectiveTime, sequence } = event;
-    const info = { id, source, type, time, effectiveTime, sequence, behind };
-    const run = (ctx: ActorContext): unknown => handler(ctx, event.data as never, info);
-    const { skips } = this.#options;
-    return this.#runner.run(call, run, skips.size === 0 ? undefined : skips.get(skipName(this.#position(index), undefined)));
   }
 
   /** The key's row, or why there is none for this event. */
@@ -267,14 +250,6 @@ export class EventStep implements CallSite {
     return false;
   }
 
-  /** For each actor that takes the event, or why one of them cannot. */
-  #offered(event: Envelope): readonly Envelope[] | Refusal {
-    const offers = this.#offers.get(event.type);
-    if (offers === undefined) return { code: "unknown-type", reason: "no actor of the job takes this type" };
-    // A schema may hold code of the app's, and an upcaster is: so they are run as a handler is.
-    return this.#runner.guarded(() => offeredTo(offers, event));
-  }
-
   #invalid(event: Envelope): Refusal | undefined {
     const activated = this.#state.activated.schemas.refusal(event.type, event.time, event.data);
     if (activated !== undefined) return { code: "schema", reason: activated };
@@ -291,7 +266,7 @@ export class EventStep implements CallSite {
     if (!event.ok) throw new Error("an accepted event is no longer readable");
     const row = this.#rowOf(event);
     if ("code" in row) throw new Error("an accepted event has no key any more");
-    const offered = this.#offered(event);
+    const offered = this.#offers.offered(event);
     if ("code" in offered) throw new Error("an accepted event is no longer valid");
     return { event, token: row.token, identity: this.#identify(event), offered };
   }
@@ -320,8 +295,7 @@ export class EventStep implements CallSite {
     observer.event({ token, id, time, ...known, disposition, code, index, watermark: this.#before });
   }
 
-  #side(draft: Parameters<OutputWriter["write"]>[0], cause: string | undefined, row: KeyRow | undefined): void {
-    const position = this.position();
+  #side(draft: Parameters<OutputWriter["write"]>[0], cause: string | undefined, row: KeyRow | undefined, position = this.position()): void {
     const about = row === undefined ? NO_KEY : { token: row.token, key: row.key };
     this.#outputs.write(draft, { ...about, cause, position, unit: `${position}|${cause ?? ""}` }, 0);
   }
@@ -347,14 +321,4 @@ export class EventStep implements CallSite {
     if (this.#items.length === 1 || "refused" in item) return excerptOf(this.#options.primitives.decodeUtf8(this.#entry!.payload) ?? "");
     return excerptOf(jsonText((this.#pristine.value as readonly unknown[])[index]));
   }
-}
-
-function offeredTo(offers: readonly Offer[], event: Envelope): readonly Envelope[] | RefusedVersion {
-  const offered: Envelope[] = [];
-  for (const { stream } of offers) {
-    const newest = newestData(stream, event);
-    if ("code" in newest) return newest;
-    offered.push(newest.data === event.data ? event : { ...event, data: newest.data });
-  }
-  return offered;
 }

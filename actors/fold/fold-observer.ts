@@ -7,7 +7,7 @@
 import type { CallAddress } from "./keys.ts";
 import type { Outcome } from "./result-entry.ts";
 
-/** What became of an event; what a pump repeats was taken before, and nothing becomes of it. `behind` is applied too; `undecidable` is late beyond the horizon. */
+/** What became of an event; what a pump repeats was taken before, and nothing becomes of it. `behind` is applied too; `undecidable` is late beyond the horizon, and what is `held` is told of again when its handlers run. */
 export type Disposition =
   | "applied"
   | "behind"
@@ -17,7 +17,8 @@ export type Disposition =
   | "conflict"
   | "quarantined"
   | "dead-lettered"
-  | "ignored";
+  | "ignored"
+  | "held";
 
 export interface SeenEvent {
   /** Written key; of a refused one, where it is known. */
@@ -29,6 +30,8 @@ export interface SeenEvent {
   readonly disposition: Disposition;
   /** Of a quarantine. */
   readonly code: string | undefined;
+  /** Of an event that was held and runs now: the event. It does not stand in the entry in hand. */
+  readonly released?: unknown;
   /** Number of the event in its entry. */
   readonly index: number;
   /** The watermark before the event: its own time may have lifted it. */

@@ -2,6 +2,7 @@
  * What a fold is built from: a job and a partition, rows, primitives, and the code that it is.
  */
 import type { Job } from "../model/job.ts";
+import type { ActivatedVersion } from "./activated-models.ts";
 import type { CallWatch } from "./call-table.ts";
 import type { FoldObserver } from "./fold-observer.ts";
 import type { CodeIdentity, Meta } from "./meta.ts";
@@ -37,6 +38,8 @@ export interface FoldOptions {
   readonly observer?: FoldObserver;
   /** Whether it keeps the index of what touched a key; see TouchIndex. Default true. */
   readonly timelineIndex?: boolean;
+  /** Versions of models in place of those that are in force, by model: of a replay that asks what would have been. */
+  readonly champions?: ReadonlyMap<string, ActivatedVersion>;
 }
 
 /** Default of `liveRowsMax`. */

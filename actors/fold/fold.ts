@@ -9,18 +9,23 @@
  *
  *   start ── timers due by log time ──▶ event 0 ── accepted ──▶ timers due by watermark ──▶ handlers ──▶ event 1 …
  *                                          └────── duplicate, refused, late ─────────────────────────▶ event 1 …
+ *
+ * Behind the result of a call that held its key, what the key has kept back runs, unit by unit.
  */
 import type { FoldSettings, Job } from "../model/job.ts";
 import { formatPosition } from "../model/position.ts";
+import type { CallRecord } from "./call-row.ts";
 import type { WaitingCalls } from "./call-table.ts";
 import type { LogEntry } from "./entry.ts";
+import { EventOffers } from "./event-offers.ts";
 import { EventStep } from "./event-step.ts";
 import { ExpiryStep } from "./expiry-step.ts";
 import { type FoldOptions, LIVE_ROWS, skipName } from "./fold-options.ts";
 import { HandlerGuard } from "./handler-guard.ts";
 import { HandlerRunner } from "./handler-runner.ts";
+import { HeldEventStep } from "./held-event-step.ts";
 import { type EpochEntry, type JournalEntry, readJournalEntry } from "./journal.ts";
-import { clockOf, readTimerRow } from "./keys.ts";
+import { type CallAddress, clockOf, readTimerRow } from "./keys.ts";
 import { jobAt } from "./lineage.ts";
 import { type CodeIdentity, type Meta, raiseWatermark, sameCode } from "./meta.ts";
 import { NO_KEY, type NumberedOutput, OutputWriter } from "./output-writer.ts";
@@ -28,6 +33,7 @@ import type { Primitives } from "./primitives.ts";
 import { PumpStep } from "./pump-step.ts";
 import { RedriveStep } from "./redrive-step.ts";
 import { ReferenceStep } from "./reference-step.ts";
+import { ReleaseStep } from "./release-step.ts";
 import { ResultStep } from "./result-step.ts";
 import type { SealedGroup } from "./sealed-group.ts";
 import { ShardState } from "./shard-state.ts";
@@ -50,13 +56,14 @@ export class Fold {
   readonly #reference: ReferenceStep;
   readonly #pumps: PumpStep;
   readonly #results: ResultStep;
+  readonly #releases: ReleaseStep;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   /** What the open entry says, when it stands in a journal of this job; a text says why it is refused. */
   #journal: JournalEntry | string | undefined;
   /** What the open entry carries one by one. */
   #items: EventStep | ResultStep;
-  #stage: "log-time" | "events" | "event-timers" = "log-time";
+  #stage: "log-time" | "events" | "event-timers" | "release" = "log-time";
   /** The open entry is a pump's: behind its last event it says something of its source. */
   #pumped = false;
   #handedOver: boolean;
@@ -75,17 +82,21 @@ export class Fold {
       liveRowsMax: options.liveRowsMax ?? LIVE_ROWS,
       calls: options.calls,
       timelineIndex: options.timelineIndex,
+      champions: options.champions,
     });
     this.#outputs = new OutputWriter(job, partition, meta, primitives, options.observer);
     const report = options.onFailure ?? (() => {});
     const runner = new HandlerRunner(job, partition, this.#state, this.#outputs, primitives, guard, report, options.observer);
-    this.#timers = new TimerStep(job, this.#state, runner, options.skips, options.observer);
+    this.#timers = new TimerStep(options, this.#state, runner);
     this.#expiries = new ExpiryStep(job, this.#state, runner, options.observer);
+    const offers = new EventOffers(job, meta, runner);
     this.#pumps = new PumpStep(this.#state.pumps);
-    this.#events = new EventStep(options, this.#state, runner, this.#outputs, this.#pumps);
+    this.#events = new EventStep(options, this.#state, runner, this.#outputs, this.#pumps, offers);
     this.#redrives = new RedriveStep(options, this.#state, runner, this.#outputs);
     this.#reference = new ReferenceStep(this.#state, primitives, options.observer);
     this.#results = new ResultStep(options, this.#state, runner, this.#outputs);
+    const held = new HeldEventStep(options, this.#state, runner, this.#outputs, offers);
+    this.#releases = new ReleaseStep(job, this.#state, runner, this.#timers, held);
     this.#items = this.#events;
   }
 
@@ -105,7 +116,8 @@ export class Fold {
     if (!resumed) this.meta.cursor = { sequence: entry.sequence, index: 0, phase: "start" };
     this.#touch(entry, this.meta.cursor.index);
     this.#moveLogTime(entry.logTime);
-    this.#stage = this.meta.cursor.phase === "timers" ? "event-timers" : resumed ? "events" : "log-time";
+    if (this.meta.releasing !== undefined) this.#stage = "release";
+    else this.#stage = this.meta.cursor.phase === "timers" ? "event-timers" : resumed ? "events" : "log-time";
     this.#subject = readSubject(this.#job.log, this.#partition, entry.subject);
     this.#journal = this.#readJournal(entry);
     this.#pumped = this.#subject.kind === "pump" && this.#pumps.open(entry, this.#subject);
@@ -122,6 +134,7 @@ export class Fold {
   unit(): boolean {
     const entry = this.#entry;
     if (entry === undefined) return false;
+    if (this.#stage === "release") return this.#release(entry);
     if (this.#stage !== "events") {
       const due = this.#state.dueTimer();
       if (due !== undefined) {
@@ -153,6 +166,7 @@ export class Fold {
 
   /** The unit that `unit()` would do next, as a skip names it. */
   get nextUnit(): string {
+    if (this.#stage === "release") return skipName(this.position, this.#releases.nextUnit);
     const timer = this.#stage === "events" ? undefined : this.#state.dueTimer();
     return skipName(this.position, timer);
   }
@@ -197,6 +211,11 @@ export class Fold {
     return this.#state.calls.waiting(from, limit);
   }
 
+  /** `undefined` when no such call waits. */
+  waitingCall(address: CallAddress): CallRecord | undefined {
+    return this.#state.calls.get(address);
+  }
+
   /** Due time of the earliest timer of a clock, at the latest: a timer moved later may still be listed earlier. */
   nextTimer(clock: "event" | "processing"): number | undefined {
     const row = this.#state.firstTimer(clock);
@@ -239,7 +258,19 @@ export class Fold {
     return this.#next(entry);
   }
 
+  /** What an answer has released runs before the next item. */
+  #release(entry: LogEntry): boolean {
+    if (this.#releases.unit(this.position)) return true;
+    this.meta.releasing = undefined;
+    return this.#next(entry);
+  }
+
   #next(entry: LogEntry): boolean {
+    if (this.meta.releasing !== undefined) {
+      this.meta.cursor = { sequence: entry.sequence, index: this.meta.cursor.index, phase: "timers" };
+      this.#stage = "release";
+      return true;
+    }
     const index = this.meta.cursor.index + 1;
     if (index >= this.#items.count) return this.#behindItems(entry);
     this.meta.cursor = { sequence: entry.sequence, index, phase: "start" };
@@ -298,6 +329,7 @@ export class Fold {
     const journal = this.#journal;
     if (typeof journal === "string") this.#refuse(entry, "bad-journal-entry", journal);
     else if (journal?.kind === "result") return this.#foldItem(entry);
+    else if (journal?.kind === "attempt") this.#results.attempt(journal);
     else if (journal?.kind === "owner") this.meta.owner = { token: journal.token, term: entry.sequence };
     else if (journal?.kind === "epoch") this.#foldEpoch(entry, journal);
     else if (journal?.kind === "redrive") this.#redrives.apply(entry, journal, this.position);

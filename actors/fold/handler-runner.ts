@@ -14,6 +14,7 @@ import { ActorContext, QuarantineRequest } from "./context.ts";
 import { throwDamage } from "./damaged-row.ts";
 import type { FoldObserver } from "./fold-observer.ts";
 import type { HandlerGuard } from "./handler-guard.ts";
+import type { Clocks } from "./held-rows.ts";
 import { isFilled, type KeyRow, type Section, type TimerRecord } from "./key-row.ts";
 import type { TimerAddress } from "./keys.ts";
 import { LiveCalls } from "./live-calls.ts";
@@ -40,11 +41,15 @@ export interface Call extends UnitSubject {
   readonly eventType?: string;
   /** Of the event: with the id it names it. */
   readonly source?: string;
-  /** The timer is the alarm of an operator, which goes on without it: nobody can put it back. */
+  /** What it was called for goes on without it, as an operator behind its alarm: nobody can put it back. */
   readonly isAlarm?: boolean;
   readonly timer?: { readonly name: string; readonly clock: Clock; readonly record: TimerRecord };
   /** The call of an effect whose result came. */
   readonly asked?: Asked;
+  /** The shard's clocks that it sees, where those are not of now: it was held back. */
+  readonly asOf?: Clocks | undefined;
+  /** Of a call for a timer that is not told of as one. */
+  readonly firing?: { readonly clock: Clock; readonly at: number };
 }
 
 /** Texts of the entry in hand, made only when an output or a handler asks for them. */
@@ -93,7 +98,7 @@ export class HandlerRunner {
     this.#observer = observer;
     this.#state = state;
     this.#timers = new LiveTimers(state, this.#unit);
-    this.#calls = new LiveCalls(job, partition, state, this.#unit, primitives);
+    this.#calls = new LiveCalls(job, partition, state, this.#unit, this.#timers, primitives);
     this.#outputs = outputs;
     this.#guard = guard;
     this.#onFailure = onFailure;
@@ -114,7 +119,8 @@ export class HandlerRunner {
       about: () => call.eventType ?? call.handler,
       excerpt: () => call.site.excerpt(),
     });
-    if (call.timer !== undefined) unit.firing = { clock: call.timer.clock, at: call.timer.record.at };
+    unit.asOf = call.asOf;
+    unit.firing = call.timer === undefined ? call.firing : { clock: call.timer.clock, at: call.timer.record.at };
     try {
       if (skip !== undefined) throw new HandlerError("SKIPPED", skip);
       const returned = this.#guard.during(() => {
@@ -164,14 +170,14 @@ export class HandlerRunner {
     if (this.#drafts.length === 0) return;
     for (const { draft, call, ordinal, lookups, failed } of this.#drafts) {
       this.#outputs.write(draft, originOf(call, draft, lookups), ordinal);
-      if (failed) this.#state.noteFailure(call.row, this.#nameOf(call));
+      if (failed) this.#state.failures.note(call.row, this.#nameOf(call));
     }
     this.#drafts = [];
   }
 
   /** True when that call failed in this history and was not put back; then it no longer waits to be. */
   takeFailure(call: Call): boolean {
-    return this.#state.takeFailure(call.row, this.#nameOf(call));
+    return this.#state.failures.take(call.row, this.#nameOf(call));
   }
 
   /** What the calls since the last `settle` did is undone. */
@@ -186,8 +192,8 @@ export class HandlerRunner {
   }
 
   /** Takes the call of an effect out of the row: its result is used up whether or not its handler succeeds. */
-  closeCall(row: KeyRow, section: Section, call: CallRecord): void {
-    this.#outside(row, () => this.#calls.close(row, section, call));
+  closeCall(row: KeyRow, section: Section, call: CallRecord, units: number | undefined): void {
+    this.#outside(row, () => this.#calls.close(row, section, call, units));
   }
 
   /** Moves a timer's index row to its true time. */
@@ -195,6 +201,21 @@ export class HandlerRunner {
     this.#outside(row, () => {
       this.#timers.drop(row, section, record);
       this.#timers.set(row, section, { ...record, indexedAt: record.at });
+    });
+  }
+
+  /** Takes a timer that is due out of the index, while a call holds its key. */
+  holdTimer(row: KeyRow, section: Section, record: TimerRecord): void {
+    this.#outside(row, () => this.#timers.hold(row, section, record, true));
+  }
+
+  /** Puts timers that were held back where they come due. */
+  indexHeldTimers(row: KeyRow): void {
+    this.#outside(row, () => {
+      for (const section of [...row.sections, ...row.gone]) {
+        const held = section?.timers.filter(({ indexedAt }) => indexedAt === undefined) ?? [];
+        for (const record of held) this.#timers.hold(row, section!, record, false);
+      }
     });
   }
 
@@ -280,9 +301,10 @@ function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["time
 }
 
 /** A call of an effect, for the same. */
-function callOf({ id, input, requestedAt, now, cause, minConfidence }: Asked): DeadLetter["call"] & object {
+function callOf({ id, input, requestedAt, now, cause, minConfidence, sloBreached }: Asked): DeadLetter["call"] & object {
   const least = minConfidence === undefined ? {} : { minConfidence };
-  return { id, input: JSON.parse(input) as unknown, requestedAt, now: formatInstant(now), cause, ...least };
+  const slo = sloBreached === undefined ? {} : { sloBreached };
+  return { id, input: JSON.parse(input) as unknown, requestedAt, now: formatInstant(now), cause, ...least, ...slo };
 }
 
 function originOf(call: Call, draft: DraftOutput, lookups: string | undefined): Origin {

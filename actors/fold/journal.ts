@@ -38,6 +38,15 @@ export interface OwnerEntry {
   readonly node: string;
 }
 
+/** A call that waits is about to be tried by itself, for it may end the process that runs it. */
+export interface AttemptEntry {
+  readonly kind: "attempt";
+  /** Sequence of the owner entry of the one who tries it. */
+  readonly term: number;
+  /** Id of the call. */
+  readonly call: string;
+}
+
 export interface WatermarkEntry {
   readonly kind: "watermark";
   readonly time: number;
@@ -69,10 +78,12 @@ export interface RedrivenCall {
   readonly cause: string;
   /** See {@link CalledModel}. */
   readonly minConfidence: number | undefined;
+  /** See {@link AnsweredCall}. */
+  readonly sloBreached: boolean | undefined;
   readonly outcome: Outcome;
 }
 
-export type JournalEntry = RedriveEntry | ResultEntry | EpochEntry | OwnerEntry | WatermarkEntry | { readonly kind: "tick" };
+export type JournalEntry = RedriveEntry | ResultEntry | AttemptEntry | EpochEntry | OwnerEntry | WatermarkEntry | { readonly kind: "tick" };
 
 export function writeEpoch(identity: CodeIdentity, previous: number, from: number | undefined, base?: EpochBase): string {
   const { version, codeHash, settings, tidemark, node, icu, tz } = identity;
@@ -93,6 +104,10 @@ export function writeEpoch(identity: CodeIdentity, previous: number, from: numbe
 
 export function writeOwner(token: string, node: string): string {
   return JSON.stringify({ kind: "owner", token, node });
+}
+
+export function writeAttempt(term: number, call: string): string {
+  return JSON.stringify({ kind: "attempt", term, call });
 }
 
 export function writeWatermark(timeText: string): string {
@@ -118,6 +133,7 @@ export type Redriven =
         readonly now: string;
         readonly cause: string;
         readonly minConfidence?: number;
+        readonly sloBreached?: boolean;
       };
     } & Outcome);
 
@@ -162,6 +178,8 @@ export function readJournalEntry(text: string): JournalEntry | undefined {
       return readRedrive(entry);
     case "result":
       return readResults(entry);
+    case "attempt":
+      return isCount(entry.term) && isText(entry.call) ? { kind: "attempt", term: entry.term, call: entry.call } : undefined;
     default:
       return undefined;
   }
@@ -187,11 +205,12 @@ function readRedrive(entry: Readonly<Record<string, unknown>>): RedriveEntry | u
 function readRedrivenCall(call: unknown, entry: object): RedrivenCall | undefined {
   const outcome = readOutcome(entry);
   if (typeof call !== "object" || call === null || outcome === undefined) return undefined;
-  const { id, input, now, cause, minConfidence } = call as Readonly<Record<string, unknown>>;
+  const { id, input, now, cause, minConfidence, sloBreached } = call as Readonly<Record<string, unknown>>;
   const instant = typeof now === "string" ? parseInstant(now) : undefined;
   if (!isText(id) || input === undefined || instant === undefined || !isCause(cause)) return undefined;
   if (minConfidence !== undefined && !(typeof minConfidence === "number" && minConfidence >= 0 && minConfidence <= 1)) return undefined;
-  return { id, input, now: instant, cause, minConfidence, outcome };
+  if (sloBreached !== undefined && typeof sloBreached !== "boolean") return undefined;
+  return { id, input, now: instant, cause, minConfidence, sloBreached, outcome };
 }
 
 function isText(value: unknown): value is string {

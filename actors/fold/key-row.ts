@@ -7,6 +7,7 @@ import { readKey } from "../model/key.ts";
 import { readAny, writeAny } from "../model/layout.ts";
 import { DedupeSet } from "./dedupe.ts";
 import { EntryTable, type Expiry, readExpiry, writeExpiry } from "./entry-row.ts";
+import type { Hold } from "./held-rows.ts";
 import type { CallAddress } from "./keys.ts";
 import type { Shape, Shapes } from "./shapes.ts";
 
@@ -18,9 +19,10 @@ export interface TimerRecord {
   readonly at: number;
   /**
    * Where it stands in the index: `at` or earlier. A timer moved later keeps its place there until that comes due,
-   * so that a timer which every event pushes back costs no index row per event.
+   * so that a timer which every event pushes back costs no index row per event. `undefined`: it is due, and stands in
+   * no index while a call holds the key.
    */
-  readonly indexedAt: number;
+  readonly indexedAt: number | undefined;
   readonly data: unknown;
   /** Id of the event that armed it. */
   readonly armedBy: string;
@@ -59,6 +61,8 @@ export class KeyRow {
   readonly sections: (Section | undefined)[] = [];
   /** Of actors that the job does not have any more. */
   readonly gone: Section[] = [];
+  /** Of what it holds back, in rows of its own; `undefined` while no call holds it. */
+  hold: Hold | undefined = undefined;
   /** Hash of the row as last sealed; 0 while it is not stored. */
   hash = 0n;
   /** Length as last encoded. */
@@ -189,7 +193,7 @@ function writeSection(writer: ByteWriter, { shape, cells, timers, calls }: Secti
     writer.uint(record.timer);
     writer.text(record.id);
     writeAny(writer, record.at);
-    writeAny(writer, record.indexedAt);
+    writeAny(writer, record.indexedAt ?? null);
     shape.timers[record.timer]!.schema?.layout.write(writer, record.data);
     writer.text(record.armedBy);
   }
@@ -225,7 +229,7 @@ function readSection(reader: ByteReader, shape: Shape): Section {
     const timer = reader.uint();
     const id = reader.text();
     const at = readAny(reader) as number;
-    const indexedAt = readAny(reader) as number;
+    const indexedAt = (readAny(reader) as number | null) ?? undefined;
     const data = shape.timers[timer]?.schema?.layout.read(reader);
     timers.push({ timer, id, at, indexedAt, data, armedBy: reader.text() });
   }

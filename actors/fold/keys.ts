@@ -17,6 +17,7 @@ export const TABLE = {
   reference: "r",
   referenceVersion: "w",
   call: "c",
+  held: "p",
   pumped: "o",
   sources: "q",
   touches: "i",
@@ -36,7 +37,11 @@ export const HASHED_TABLES = [
   TABLE.call,
   TABLE.pumped,
   TABLE.sources,
+  TABLE.held,
 ] as const;
+
+/** Of them, those that every store has a sum of; of the ones behind only while they have rows. */
+export const ALWAYS_SUMMED = 12;
 
 export const META_ROW = TABLE.meta;
 export const SUMS_ROW = TABLE.sums;
@@ -117,6 +122,21 @@ export function readCallRow(row: string): CallAddress {
 /** Before the rows of all calls. */
 export function callsOf(): string {
   return TABLE.call;
+}
+
+/** Before the rows of what keys hold back. */
+export function heldRows(): string {
+  return TABLE.held;
+}
+
+/** Says how much a key holds back; before the rows of its events. */
+export function heldOf(slot: number, token: string): string {
+  return `${TABLE.held}${u16(slot)}${token}`;
+}
+
+/** Of an event that is held back. */
+export function heldRow(slot: number, token: string, n: number): string {
+  return `${heldOf(slot, token)}\0${u32(n)}`;
 }
 
 /** Whose entry a row of the table of entries is. */

@@ -65,7 +65,8 @@ export class LiveOperator implements OperatorHost {
     const { operator, unit, shard } = this.#parts;
     const { firing } = unit;
     if (firing?.clock === operator.clock) return reachedAt(operator.clock, firing.at);
-    return operator.clock === "event" ? (shard.meta.watermark ?? Number.NEGATIVE_INFINITY) : shard.meta.processingTime;
+    const { watermark, processingTime } = unit.asOf ?? shard.meta;
+    return operator.clock === "event" ? (watermark ?? Number.NEGATIVE_INFINITY) : processingTime;
   }
 
   get cause(): string {
@@ -130,7 +131,7 @@ export class LiveOperator implements OperatorHost {
     const { unit, shard, emit } = this.#parts;
     const { now: time, cause: eventId } = unit;
     // A log of which no clock is known yet has no watermark; then it is processing time that was too late.
-    const watermark = shard.meta.watermark ?? time;
+    const watermark = (unit.asOf ?? shard.meta).watermark ?? time;
     const type = unit.naming.about();
     const times = { time: formatInstant(time), watermark: formatInstant(watermark), behindMs: watermark - time };
     emit("tidemark.late", { eventId, type, ...times, reason, excerpt: unit.naming.excerpt() }, time);

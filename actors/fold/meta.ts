@@ -18,7 +18,10 @@ const LAYOUT = layoutOf({});
 export interface Cursor {
   readonly sequence: number;
   readonly index: number;
-  /** `timers`: the event was found new and valid and has lifted the watermark; timers due at it are firing. */
+  /**
+   * `timers`: the event was found new and valid and has lifted the watermark; timers due at it are firing. With
+   * {@link Meta.releasing} the item is done, and what it released is running.
+   */
   readonly phase: "start" | "timers";
 }
 
@@ -94,6 +97,8 @@ export interface Meta {
   calls: number;
   /** The call asked for last: of those at one position, the next gets the next number. */
   lastCall: CallAddress | undefined;
+  /** Written key of which what was held back is running, behind the item of the cursor. */
+  releasing: string | undefined;
   counts: Counts;
 }
 
@@ -134,6 +139,7 @@ export function newMeta(epoch: Epoch, epochRoot: number, firstSequence: number):
     timers: 0,
     calls: 0,
     lastCall: undefined,
+    releasing: undefined,
     counts: newCounts(),
   };
 }
@@ -151,8 +157,8 @@ export function readMeta(bytes: Uint8Array): Meta | undefined {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== STATE_FORMAT) return undefined;
   const row = LAYOUT.read(reader) as Meta;
-  const { watermark, idleSince, owner, log, lastCall } = row;
-  return { ...row, watermark, idleSince, owner, log, lastCall, counts: { ...row.counts } };
+  const { watermark, idleSince, owner, log, lastCall, releasing } = row;
+  return { ...row, watermark, idleSince, owner, log, lastCall, releasing, counts: { ...row.counts } };
 }
 
 /** The watermark never falls. */

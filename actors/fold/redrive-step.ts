@@ -51,7 +51,7 @@ export class RedriveStep {
       return;
     }
     const { counts } = this.#state.meta;
-    this.#state.noteRedriven(redrive.deadLetter);
+    this.#state.failures.noteRedriven(redrive.deadLetter);
     counts.redriven++;
     const { call } = wanted;
     this.#state.touch(call.row);
@@ -71,7 +71,7 @@ export class RedriveStep {
 
   #wanted({ sequence }: LogEntry, redrive: RedriveEntry, position: string): Wanted {
     if (!this.#isOurs(redrive, this.#jobAt(sequence))) return { refused: "no output of this shard has that id" };
-    if (this.#state.isRedriven(redrive.deadLetter)) return { refused: "it was redriven before" };
+    if (this.#state.failures.isRedriven(redrive.deadLetter)) return { refused: "it was redriven before" };
     const wanted = this.#runner.guarded(() => this.#callOf(redrive, position));
     if ("refused" in wanted || this.#runner.takeFailure(wanted.call)) return wanted;
     return { refused: "nothing to put back: in this history the handler has not failed at it, or a later dead letter of it was redriven" };
@@ -154,9 +154,9 @@ export class RedriveStep {
     if (input === undefined || this.#options.primitives.encodeUtf8(input).length > CALL_INPUT_MAX_BYTES)
       return { refused: "no call has that input" };
     const { address } = named;
-    const { id, now, cause, minConfidence } = redriven;
+    const { id, now, cause, minConfidence, sloBreached } = redriven;
     const requestedAt = formatPosition(partition, address.sequence, address.index);
-    const asked = { id, input, now, cause, minConfidence, address, requestedAt };
+    const asked = { id, input, now, cause, minConfidence, sloBreached, address, requestedAt };
     const outcome = checkedOutcome(effect, redriven.outcome);
     const { processingTime, watermark } = this.#state.meta;
     const excerpt = excerptOf(jsonText("failed" in outcome ? outcome.failed : outcome.output));

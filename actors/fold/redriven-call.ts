@@ -14,8 +14,10 @@ export function redrivenCall(letter: Pick<DeadLetter, "key" | "call">, journalTe
   const { key, call } = letter;
   const outcome = call === undefined ? undefined : outcomeIn(journalText, index, call.id);
   if (call === undefined || outcome === undefined) return undefined;
-  const { id, input, now, cause, minConfidence } = call;
-  return { key, call: { id, input, now, cause, ...(minConfidence === undefined ? {} : { minConfidence }) }, ...outcome };
+  const { id, input, now, cause, minConfidence, sloBreached } = call;
+  const least = minConfidence === undefined ? {} : { minConfidence };
+  const slo = sloBreached === undefined ? {} : { sloBreached };
+  return { key, call: { id, input, now, cause, ...least, ...slo }, ...outcome };
 }
 
 function outcomeIn(journalText: string, index: number, call: string): Outcome | undefined {

@@ -2,7 +2,7 @@
  * The handler call that brings an actor the result of one of its effects, for the result itself and for a redrive of
  * it. An output that is not what the effect declares is a failure.
  */
-import type { DeclaredEffect, InferenceInfo } from "../model/effect.ts";
+import type { AnsweredCall, DeclaredEffect, InferenceInfo } from "../model/effect.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { CallRecord } from "./call-row.ts";
 import { canonicalJson, UnsafeData } from "./canonical.ts";
@@ -20,6 +20,8 @@ export interface Asked extends Pick<CallRecord, "address" | "now" | "cause"> {
   readonly requestedAt: string;
   /** See {@link CalledModel}. */
   readonly minConfidence: number | undefined;
+  /** `undefined` without an `slo`. */
+  readonly sloBreached: boolean | undefined;
 }
 
 export interface Answered {
@@ -61,10 +63,9 @@ export function resultCall(
   { row, actor, actorName, effect, asked, outcome, excerpt }: Answered,
   at: { readonly now: number; readonly clock: number; readonly position: string },
 ): { readonly call: Call; readonly run: (ctx: ActorContext) => unknown } {
-  const { id, requestedAt, now, cause, address } = asked;
-  const input = JSON.parse(asked.input) as unknown;
+  const { requestedAt, cause, address } = asked;
   const note = outcome.inference === undefined ? {} : { inference: inferenceInfo(outcome.inference, asked.minConfidence) };
-  const answered = { id, input, requestedAt, now, ...note };
+  const answered = { ...askedCall(asked), ...note };
   const failed = "failed" in outcome;
   const call: Call = {
     row,
@@ -78,14 +79,23 @@ export function resultCall(
     asked,
   };
   const run = (ctx: ActorContext): unknown => {
-    // An earlier build asked for it; its types are not this one's to trust.
-    if (!effect.input.check(input)) {
-      throw new HandlerError(
-        "STATE_MIGRATION",
-        `effects.${effect.name}: the input of a call that an earlier build asked for ${effect.input.explain(input)}. Let the schema allow it.`,
-      );
-    }
+    checkInput(effect, answered.input);
     return failed ? effect.failed(ctx, outcome.failed, answered) : effect.done(ctx, outcome.output, answered);
   };
   return { call, run };
+}
+
+/** A call as handlers see it. */
+export function askedCall({ id, input, requestedAt, now, sloBreached }: Asked): AnsweredCall<unknown> {
+  const slo = sloBreached === undefined ? {} : { sloBreached };
+  return { id, input: JSON.parse(input) as unknown, requestedAt, now, ...slo };
+}
+
+/** An earlier build asked for it; its types are not this one's to trust. Throws STATE_MIGRATION. */
+export function checkInput({ name, input: schema }: DeclaredEffect, input: unknown): void {
+  if (schema.check(input)) return;
+  throw new HandlerError(
+    "STATE_MIGRATION",
+    `effects.${name}: the input of a call that an earlier build asked for ${schema.explain(input)}. Let the schema allow it.`,
+  );
 }

@@ -14,7 +14,10 @@ import { type CalledModel, type CallRecord, readCallId } from "./call-row.ts";
 import type { LogEntry } from "./entry.ts";
 import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { HandlerRunner } from "./handler-runner.ts";
+import { isHeld } from "./held-rows.ts";
+import type { AttemptEntry } from "./journal.ts";
 import { jsonText } from "./json-text.ts";
+import type { KeyRow } from "./key-row.ts";
 import { jobAt } from "./lineage.ts";
 import type { OutputWriter } from "./output-writer.ts";
 import { Pristine } from "./pristine.ts";
@@ -77,6 +80,12 @@ export class ResultStep {
   }
 
   apply(index: number): void {
+    const row = this.#apply(index);
+    // The last call that held the key was answered: what waited for it runs next.
+    if (row.hold !== undefined && !isHeld(row)) this.#state.meta.releasing = row.token;
+  }
+
+  #apply(index: number): KeyRow {
     const counted = this.#counted ?? this.#count(index);
     this.#counted = undefined;
     if (counted === undefined) throw new Error("a result that counted does not count any more");
@@ -85,18 +94,20 @@ export class ResultStep {
     const section = row?.sectionOf(call.actor);
     if (row === undefined || section === undefined) throw new Error(`the call ${id} waits for an actor that there is not`);
     this.#state.touch(row);
-    this.#runner.closeCall(row, section, call);
-    if (effect === undefined) return;
+    // What failed has cost nothing, unless somebody says otherwise.
+    this.#runner.closeCall(row, section, call, outcome.inference?.units ?? ("failed" in outcome ? 0 : undefined));
+    if (effect === undefined) return row;
     const { sequence, logTime } = this.#entry!;
     const { partition, skips } = this.#options;
     const position = formatPosition(partition, sequence, index);
     const requestedAt = formatPosition(partition, call.address.sequence, call.address.index);
     const { address, now, cause, model } = call;
+    const sloBreached = breachOf(call, effect);
     // Made before the handler can change what it is given.
     const answer = model === undefined || "failed" in outcome ? "" : jsonText(outcome.output);
     let done = true;
     if (model?.role !== "challenger") {
-      const asked = { id, address, input: call.input, requestedAt, now, cause, minConfidence: model?.minConfidence };
+      const asked = { id, address, input: call.input, requestedAt, now, cause, minConfidence: model?.minConfidence, sloBreached };
       const unit = resultCall(
         { row, actor, actorName: call.actor, effect, asked, outcome, excerpt: this.#excerpt(index, outcome) },
         { now: logTime, clock: this.#state.meta.watermark ?? logTime, position },
@@ -106,10 +117,11 @@ export class ResultStep {
     }
     if (model !== undefined) this.#record(counted, row.key, { requestedAt, position, logTime, model, answer });
     const { observer } = this.#options;
-    if (observer === undefined) return;
+    if (observer === undefined) return row;
     const { token, actor: actorName } = call;
     const { watermark } = this.#state.meta;
     observer.result({ token, actor: actorName, effect: effect.name, call: id, address, outcome, done, index, watermark });
+    return row;
   }
 
   /** What an auditor asks for: every answer of a model, whether a handler took it, failed at it, or was never to see it. */
@@ -140,11 +152,28 @@ export class ResultStep {
       requestedAt,
       answeredAt: formatInstant(logTime),
       ...note,
+      ...(model.role === "challenger" ? {} : sloOf(breachOf(call, effect!))),
       actionable: !failed && inferenceInfo(note, model.minConfidence).actionable,
       ...(failed ? { failed: outcome.failed } : resultOf(answer, sha256)),
     });
     const unit = `${call.actor}.${effect!.name}.${model.role}|${call.cause}|${requestedAt}|${call.address.n}`;
     this.#outputs.write(draft, { token: call.token, key, cause: call.cause, position, unit }, 0);
+  }
+
+  /** Counts that a call is tried by itself. The word of an owner that was taken over from is no news. */
+  attempt({ term, call: id }: AttemptEntry): void {
+    const call = term === this.#state.meta.owner?.term ? this.#waiting(id) : undefined;
+    if (call === undefined) return;
+    this.#state.touch(this.#state.row(call.token)!);
+    this.#state.calls.replace(call, { ...call, attempts: (call.attempts ?? 0) + 1 });
+  }
+
+  /** The call of that id, when it waits. */
+  #waiting(id: string): CallRecord | undefined {
+    const { job, partition } = this.#options;
+    const named = readCallId(id, (sequence) => jobAt(job, this.#state.meta, sequence), partition);
+    const call = named === undefined ? undefined : this.#state.calls.get(named.address);
+    return call?.effect === named?.effect ? call : undefined;
   }
 
   #excerpt(index: number, outcome: Outcome): () => string {
@@ -156,18 +185,26 @@ export class ResultStep {
   }
 
   #count(index: number): Counted | undefined {
-    const { job, partition } = this.#options;
+    const { job } = this.#options;
     const { term, results } = this.#results!;
     const result = results[index]!;
-    const named = readCallId(result.call, (sequence) => jobAt(job, this.#state.meta, sequence), partition);
-    const call = named === undefined ? undefined : this.#state.calls.get(named.address);
-    if (named === undefined || call === undefined || call.effect !== named.effect || call.hash !== result.input) return undefined;
+    const call = this.#waiting(result.call);
+    if (call === undefined || call.hash !== result.input) return undefined;
     const actor = job.actors.findIndex(({ name }) => name === call.actor);
     const effect = job.actors[actor]?.effects.find(({ name }) => name === call.effect);
     const outcome = effect === undefined ? result : this.#runner.guarded(() => checkedOutcome(effect, result));
     if ("failed" in outcome && term !== this.#state.meta.owner?.term) return undefined;
     return { id: result.call, call, actor, effect, outcome };
   }
+}
+
+/** Whether the effect's `slo` had passed while the call waited; `undefined` where there is none. */
+function breachOf({ breached }: CallRecord, { sloMs }: DeclaredEffect): boolean | undefined {
+  return sloMs === undefined && breached === undefined ? undefined : breached === true;
+}
+
+function sloOf(sloBreached: boolean | undefined): { readonly sloBreached?: boolean } {
+  return sloBreached === undefined ? {} : { sloBreached };
 }
 
 /** Large ones are not written twice: the journal has them. */

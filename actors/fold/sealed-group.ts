@@ -1,4 +1,5 @@
 /** What a shard's state is opened with, and what it gives to be committed. */
+import type { ActivatedVersion } from "./activated-models.ts";
 import type { CallWatch } from "./call-table.ts";
 
 /** Everything that one commit writes, and what it says. */
@@ -16,4 +17,6 @@ export interface ShardStateOptions {
   readonly calls?: CallWatch | undefined;
   /** See TouchIndex. Default true. */
   readonly timelineIndex?: boolean | undefined;
+  /** See FoldOptions. */
+  readonly champions?: ReadonlyMap<string, ActivatedVersion> | undefined;
 }

@@ -11,20 +11,20 @@ import type { Layout } from "../model/layout.ts";
 import { Activations, RESERVED_TABLES } from "./activations.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
 import { CallTable } from "./call-table.ts";
-import { DamagedRow, undamaged } from "./damaged-row.ts";
+import { DamagedRow, throwDamage, undamaged } from "./damaged-row.ts";
 import type { PageStore } from "./dedupe.ts";
 import { decodeEntry, type EntryRow, type EntryTable, encodeEntry } from "./entry-row.ts";
+import { FailureRows } from "./failure-rows.ts";
+import { HeldRows } from "./held-rows.ts";
 import { KeyRow, KeyRowCodec } from "./key-row.ts";
 import {
   entryRow,
-  failureRow,
   HASH_ROW,
   keyRow,
   META_ROW,
   markRow,
   pageRow,
   readTime,
-  redrivenRow,
   SUMS_ROW,
   shapesOf,
   TABLE,
@@ -54,6 +54,8 @@ export class ShardState {
   readonly reference: ReferenceState;
   readonly activated: Activations;
   readonly calls: CallTable;
+  readonly held: HeldRows;
+  readonly failures: FailureRows;
   readonly pumps: PumpState;
   readonly touches: TouchIndex;
   readonly #primitives: Primitives;
@@ -92,7 +94,7 @@ export class ShardState {
     committed: CommittedRows,
     meta: Meta,
     primitives: Primitives,
-    { liveRowsMax, calls: watch, timelineIndex = true }: ShardStateOptions,
+    { liveRowsMax, calls: watch, timelineIndex = true, champions }: ShardStateOptions,
   ) {
     this.meta = meta;
     this.#primitives = primitives;
@@ -101,8 +103,11 @@ export class ShardState {
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : undamaged(SUMS_ROW, () => StateSums.read(sums));
     this.reference = new ReferenceState([...job.tables.values(), ...RESERVED_TABLES], this.#rows, this.#sums, primitives);
-    this.activated = new Activations(this.reference);
+    this.activated = new Activations(this.reference, champions);
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives, watch);
+    const mayHold = job.actors.some(({ effects }) => effects.some(({ hold }) => hold));
+    this.held = new HeldRows(mayHold, committed, this.#rows, this.#sums, primitives);
+    this.failures = new FailureRows(this.#rows, this.#sums, primitives);
     this.pumps = new PumpState(meta, job.settings, this.#rows, this.#sums, primitives);
     this.#liveMax = liveRowsMax;
     this.touches = new TouchIndex(this.#rows, committed, meta.cursor, timelineIndex);
@@ -235,34 +240,6 @@ export class ShardState {
     return this.#timers.first(clock);
   }
 
-  isRedriven(deadLetter: string): boolean {
-    return this.#rows.get(redrivenRow(deadLetter)) !== undefined;
-  }
-
-  /** One row for each dead letter that a person put back: no bound but their patience. */
-  noteRedriven(deadLetter: string): void {
-    const row = redrivenRow(deadLetter);
-    this.#rows.set(row, NO_VALUE);
-    this.#sums.replace(TABLE.redriven, 0, 0n, this.#primitives.rowHash(row, NO_VALUE));
-  }
-
-  /** Notes that a handler call of the key failed, until it is put back: one row for each that waits for a person. */
-  noteFailure({ slot, token }: KeyRow, call: string): void {
-    const row = failureRow(slot, token, call);
-    if (this.#rows.get(row) !== undefined) return;
-    this.#rows.set(row, NO_VALUE);
-    this.#sums.replace(TABLE.failure, slot, 0n, this.#primitives.rowHash(row, NO_VALUE));
-  }
-
-  /** Whether that call failed, and nobody has put it back. If so, it no longer waits. */
-  takeFailure({ slot, token }: KeyRow, call: string): boolean {
-    const row = failureRow(slot, token, call);
-    if (this.#rows.get(row) === undefined) return false;
-    this.#rows.set(row, null);
-    this.#sums.replace(TABLE.failure, slot, this.#primitives.rowHash(row, NO_VALUE), 0n);
-    return true;
-  }
-
   /** Dedupe pages of a key; good until the next call, so that no event costs an object. */
   pages(row: KeyRow): PageStore {
     this.#pageOwner = row;
@@ -318,12 +295,16 @@ export class ShardState {
     const bytes = this.#rows.get(key);
     if (bytes === undefined) {
       try {
-        return new KeyRow(token, slot);
-      } catch {
+        const fresh = new KeyRow(token, slot);
+        this.held.load(fresh);
+        return fresh;
+      } catch (error) {
+        throwDamage(error);
         return undefined;
       }
     }
     const row = undamaged(key, () => this.#codec.decode(token, slot, bytes));
+    this.held.load(row);
     row.hash = this.#primitives.rowHash(key, bytes);
     row.ownBytes = this.#resize(row, row.ownBytes, bytes.length);
     return row;

@@ -55,6 +55,8 @@ export interface DeadLetter {
     readonly cause: string;
     /** Of a call to a model, where one was set. */
     readonly minConfidence?: number;
+    /** See {@link AnsweredCall}. */
+    readonly sloBreached?: boolean;
   };
   readonly excerpt: string;
 }
@@ -87,6 +89,8 @@ export interface InferenceRecord {
   readonly requestedAt: string;
   /** Log time of the answer. */
   readonly answeredAt: string;
+  /** Of an effect with an `slo`: whether that had passed before the answer came. */
+  readonly sloBreached?: boolean;
   readonly result?: unknown;
   /** In place of a result that is too large to be repeated. */
   readonly resultHash?: string;

@@ -5,7 +5,7 @@
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
 import { SLOTS } from "../model/key.ts";
-import { HASHED_TABLES } from "./keys.ts";
+import { ALWAYS_SUMMED, HASHED_TABLES } from "./keys.ts";
 import type { Primitives } from "./primitives.ts";
 
 const MODULUS_MASK = (1n << 128n) - 1n;
@@ -41,7 +41,9 @@ export class StateSums {
 
   write(): Uint8Array {
     const writer = new ByteWriter();
-    for (const table of HASHED_TABLES) {
+    // A table that came later is left out while it is empty: what does not use it has the bytes that it always had.
+    const used = HASHED_TABLES.findLastIndex((table, i) => i < ALWAYS_SUMMED || this.#sums.get(table)!.size > 0) + 1;
+    for (const table of HASHED_TABLES.slice(0, used)) {
       const slots = [...this.#sums.get(table)!].sort((a, b) => a[0] - b[0]);
       writer.uint(slots.length);
       for (const [slot, sum] of slots) {
@@ -55,7 +57,8 @@ export class StateSums {
   static read(bytes: Uint8Array): StateSums {
     const sums = new StateSums();
     const reader = new ByteReader(bytes);
-    for (const table of HASHED_TABLES) {
+    for (const [i, table] of HASHED_TABLES.entries()) {
+      if (i >= ALWAYS_SUMMED && reader.done) break;
       for (let left = reader.uint(); left > 0; left--) {
         const slot = reader.uint();
         let sum = 0n;

@@ -1,17 +1,35 @@
 /**
  * One due timer: its index row is taken out, and its handler runs as a unit of its own.
  */
+import type { DeclaredTimer } from "../model/actor.ts";
+import { budgetTimer } from "../model/effect.ts";
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
 import type { ActorContext } from "./context.ts";
 import type { FoldObserver } from "./fold-observer.ts";
-import { skipName } from "./fold-options.ts";
+import { type FoldOptions, skipName } from "./fold-options.ts";
 import type { Call, HandlerRunner } from "./handler-runner.ts";
+import { type Clocks, isHeld } from "./held-rows.ts";
+import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
 import { readTimerRow } from "./keys.ts";
 import { findTimer } from "./live-timers.ts";
 import { carriedData } from "./migration.ts";
 import type { ShardState } from "./shard-state.ts";
 import { excerptOf } from "./side-outputs.ts";
+import { SloStep } from "./slo-step.ts";
+
+/** A timer that was taken out of its actor. */
+interface Fired {
+  readonly row: KeyRow;
+  readonly section: Section;
+  /** Number of the actor in its job. */
+  readonly actor: number;
+  readonly timer: DeclaredTimer;
+  readonly record: TimerRecord;
+  readonly indexRow: string;
+  /** See {@link Call.asOf}. */
+  readonly asOf: Clocks | undefined;
+}
 
 export class TimerStep {
   readonly #job: Job;
@@ -19,13 +37,15 @@ export class TimerStep {
   readonly #runner: HandlerRunner;
   readonly #skips: ReadonlyMap<string, string>;
   readonly #observer: FoldObserver | undefined;
+  readonly #slo: SloStep;
 
-  constructor(job: Job, state: ShardState, runner: HandlerRunner, skips: ReadonlyMap<string, string>, observer: FoldObserver | undefined) {
-    this.#observer = observer;
-    this.#job = job;
+  constructor(options: FoldOptions, state: ShardState, runner: HandlerRunner) {
+    this.#observer = options.observer;
+    this.#job = options.job;
     this.#state = state;
     this.#runner = runner;
-    this.#skips = skips;
+    this.#skips = options.skips;
+    this.#slo = new SloStep(options, state, runner);
   }
 
   /** Fires the timer of an index row, or moves the row when the timer was set to a later time meanwhile. */
@@ -42,29 +62,74 @@ export class TimerStep {
       this.#runner.reindexTimer(row, section, record);
       return;
     }
+    const declared = this.#declared(section, record);
+    if (declared !== undefined && declared.timer.effect === undefined && isHeld(row)) {
+      this.#runner.holdTimer(row, section, record);
+      return;
+    }
     this.#state.touch(row);
     this.#runner.consumeTimer(row, section, record);
-    const actor = this.#job.actors.findIndex(({ name }) => name === address.actor);
-    const timer = this.#job.actors[actor]?.timers.find(({ name, clock }) => name === address.name && clock === address.clock);
     // A build that does not declare it any more has cancelled it.
-    if (timer === undefined) return;
+    if (declared !== undefined) this.#fire({ row, section, ...declared, record, indexRow, asOf: undefined }, position);
+  }
+
+  /** Fires a timer that was held back, or set for a time at which its key was held. */
+  release(held: Pick<Fired, "row" | "section" | "record" | "indexRow">, position: string, asOf: Clocks | undefined): void {
+    const { row, section, record } = held;
+    this.#runner.consumeTimer(row, section, record);
+    this.#fire({ ...held, ...this.#declared(section, record)!, asOf }, position);
+  }
+
+  /** `undefined` when this build does not have it. */
+  #declared({ shape }: Section, record: TimerRecord): Pick<Fired, "actor" | "timer"> | undefined {
+    const { name, clock } = shape.timers[record.timer]!;
+    const actor = this.#job.actors.findIndex((candidate) => candidate.name === shape.actor);
+    const timer = this.#job.actors[actor]?.timers.find((candidate) => candidate.name === name && candidate.clock === clock);
+    return timer === undefined ? undefined : { actor, timer };
+  }
+
+  #fire(fired: Fired, position: string): void {
+    const { row, section, actor, timer, record } = fired;
+    const effect = this.#job.actors[actor]!.effects.find(({ name }) => name === timer.effect);
+    // The end of a window takes along what was spent in it.
+    if (effect !== undefined && timer.name === budgetTimer(effect.name)) return;
+    const done = effect === undefined ? this.#run(fired, position) : this.#slo.breach({ ...fired, effect }, position);
+    if (this.#observer === undefined) return;
+    const { at, armedBy } = record;
+    const { name } = timer;
+    this.#observer.timer({
+      token: row.token,
+      actor: section.shape.actor,
+      name,
+      id: readKey(record.id) ?? "",
+      clock: timer.clock,
+      at,
+      armedBy,
+      done,
+    });
+  }
+
+  /** Gives whether its handler succeeded. */
+  #run({ row, section, actor, timer, record, indexRow, asOf }: Fired, position: string): boolean {
+    const { name } = timer;
     const call: Call = {
       row,
       actor,
-      handler: `${address.actor}.${address.name}`,
+      handler: `${section.shape.actor}.${name}`,
       now: record.at,
       // A log that pumps feed may have none yet.
-      clock: timer.clock === "event" ? record.at : (this.#state.meta.watermark ?? record.at),
+      clock: timer.clock === "event" ? record.at : ((asOf ?? this.#state.meta).watermark ?? record.at),
       cause: record.armedBy,
       site: { position: () => position, excerpt: () => excerptOf(JSON.stringify(record.data ?? null)) },
-      unit: `${record.armedBy}|${address.name}|${address.id}|${record.at}`,
-      timer: { name: address.name, clock: timer.clock, record },
+      unit: `${record.armedBy}|${name}|${record.id}|${record.at}`,
+      timer: { name, clock: timer.clock, record },
       isAlarm: timer.handler === undefined,
+      asOf,
     };
     const stale = section.shape === this.#state.shapes.current(actor) ? undefined : section.shape;
     const run = (ctx: ActorContext): unknown => {
       const data = stale === undefined ? record.data : carriedData(this.#job.actors[actor]!, timer, record.data, stale);
-      return ctx.fire(timer, { name: address.name, id: readKey(record.id) ?? "", time: record.at, data });
+      return ctx.fire(timer, { name, id: readKey(record.id) ?? "", time: record.at, data });
     };
     const skip = this.#skips.get(skipName(position, indexRow));
     const done = this.#runner.runAlone(call, run, skip);
@@ -74,9 +139,6 @@ export class TimerStep {
       const how = skip === undefined ? "one by one" : "unheard";
       this.#runner.runAlone(call, (ctx) => ctx.passOver(timer.name, how), undefined);
     }
-    if (this.#observer === undefined) return;
-    const { token, actor: actorName, name } = address;
-    const { at, armedBy } = record;
-    this.#observer.timer({ token, actor: actorName, name, id: readKey(record.id) ?? "", clock: timer.clock, at, armedBy, done });
+    return done;
   }
 }

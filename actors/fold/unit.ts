@@ -6,6 +6,7 @@ import type { Clock } from "../model/clock.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { Schema } from "../model/schema.ts";
 import { CELL_MAX_BYTES } from "./bounds.ts";
+import type { Clocks } from "./held-rows.ts";
 import type { KeyRow } from "./key-row.ts";
 import { LookupNotes } from "./reference-lookup.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -52,6 +53,8 @@ export class Unit {
   cause = "";
   /** What position and randomness are made of, when a handler asks for them. */
   naming = UNNAMED;
+  /** Clocks that handlers see in place of the shard's; see {@link Call.asOf}. */
+  asOf: Clocks | undefined;
   /** The timer that the unit was called for. */
   firing: { readonly clock: Clock; readonly at: number } | undefined;
   outputs: DraftOutput[] = [];
@@ -112,6 +115,7 @@ export class Unit {
   end(): void {
     this.#row = undefined;
     this.firing = undefined;
+    this.asOf = undefined;
   }
 
   /** A value as a row may keep it: what its schema says, frozen, canonical, within the bound. */

@@ -4,7 +4,15 @@
  */
 import type { Cell } from "./cell.ts";
 import type { Clock } from "./clock.ts";
-import { type DeclaredEffect, declaredEffects, type Effect, type EffectHandles, type Exchange, type ResultHandlers } from "./effect.ts";
+import {
+  type DeclaredEffect,
+  declaredEffects,
+  type Effect,
+  type EffectHandles,
+  type Exchange,
+  effectTimers,
+  type ResultHandlers,
+} from "./effect.ts";
 import type { DrawnStep } from "./flow/steps.ts";
 import type { Fires } from "./operators/operator.ts";
 import type { Query, UntypedQuery } from "./query.ts";
@@ -195,8 +203,8 @@ export interface Actor<S extends ActorShape = Untyped> {
   /** `handler`: of an operator that is heard. */
   readonly cells: readonly (Cell<unknown> & { readonly name: string; readonly handler: FiredHandler | undefined })[];
   readonly outputs: readonly (OutputType<unknown> & { readonly name: string })[];
-  /** Also the alarms of operators, which have no handler. */
-  readonly timers: readonly (TimerType<unknown> & { readonly name: string; readonly handler: TimerHandler | undefined })[];
+  /** Also the alarms of operators, which have no handler, and what effects need. */
+  readonly timers: readonly DeclaredTimer[];
   readonly references: readonly { readonly name: string; readonly table: ReferenceTable<unknown> }[];
   readonly effects: readonly DeclaredEffect[];
   readonly late: Handler | undefined;
@@ -205,6 +213,13 @@ export interface Actor<S extends ActorShape = Untyped> {
   /** Of a flow, for drawings. */
   readonly steps?: readonly DrawnStep[];
 }
+
+/** `effect`: whose it is, where it is neither declared nor an operator's. */
+export type DeclaredTimer = Omit<TimerType<unknown>, "kind"> & {
+  readonly name: string;
+  readonly handler: TimerHandler | undefined;
+  readonly effect?: string;
+};
 
 export type Handler = (ctx: Context, event: never, info: EventInfo) => unknown;
 export type TimerHandler = (ctx: Context, timer: FiredTimer<unknown>) => unknown;
@@ -248,6 +263,7 @@ export function actor<I, C = None, O = None, T = None, R = None, E = None>(
   };
   const version = options.version ?? 1;
   if (!Number.isSafeInteger(version) || version < 1) throw new TypeError(`actor "${name}": version is a whole number from 1.`);
+  const declared = declaredEffects(name, effects, handlers);
   return {
     kind: "actor",
     name,
@@ -269,12 +285,13 @@ export function actor<I, C = None, O = None, T = None, R = None, E = None>(
         handler: handler(member) as TimerHandler,
       })),
       ...operators.map((cell) => ({ ...timer(cell.operator!.clock), name: cell.name, handler: undefined })),
+      ...effectTimers(declared),
     ],
     references: Object.entries(options.reference ?? {}).map(([member, table]) => ({
       name: member,
       table: table as ReferenceTable<unknown>,
     })),
-    effects: declaredEffects(name, effects, handlers),
+    effects: declared,
     late: options.late as Handler | undefined,
     queries: queriesOf(name, options.queries ?? {}) as Actor["queries"],
     migrate: migrationsOf(name, version, options.migrate ?? {}) as Actor["migrate"],

@@ -6,6 +6,7 @@ import { type Actor, isName } from "./actor.ts";
 import { type Feature, featuresOf } from "./feature.ts";
 import { type ReferenceTable, tablesOf } from "./reference.ts";
 import { pumpsOf, type Repartition } from "./repartition.ts";
+import type { ShippedModel } from "./shipped-model.ts";
 import { durationMs } from "./time.ts";
 
 export interface JobOptions<A extends readonly Actor[] = readonly Actor[]> {
@@ -30,6 +31,8 @@ export interface JobOptions<A extends readonly Actor[] = readonly Actor[]> {
   readonly otherTypes?: readonly string[];
   /** Pumps that feed the log from elsewhere, each with {@link repartition}. Declared by one job of the log. */
   readonly from?: readonly Repartition[];
+  /** Models that come with the app, each with {@link shippedModel}. */
+  readonly models?: readonly ShippedModel[];
 }
 
 /** Every option that the fold sees, in milliseconds; recorded in the epoch. */
@@ -59,6 +62,8 @@ export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly features: ReadonlyMap<string, Feature>;
   /** Pumps that it declares. */
   readonly from: readonly Repartition[];
+  /** Models that come with it. */
+  readonly models?: readonly ShippedModel[];
   /** Jobs that come with it: the later stages of a flow. */
   readonly stages?: readonly Job[];
   /** The greatest version of its actors; written into every output. */
@@ -99,6 +104,7 @@ export function job<const A extends readonly Actor[]>(name: string, options: Job
     tables: tablesOf(name, options.actors),
     features: featuresOf(name, options.actors),
     from,
+    ...(options.models === undefined ? {} : { models: options.models }),
     version: Math.max(...options.actors.map((actor) => actor.version)),
     settings,
   };
@@ -112,7 +118,7 @@ export function generationOf<A extends readonly Actor[]>(origin: Job<A>, generat
   if (!GENERATION.test(generation)) throw new TypeError(`generation "${generation}": a name matches [a-z][a-z0-9]{0,15}.`);
   const name = `${origin.name}-${generation}`;
   checkName("generation", name);
-  const { stages: _stages, ...rest } = origin;
+  const { stages: _stages, models: _models, ...rest } = origin;
   return { ...rest, name, origin: origin.name, from: [] };
 }
 

@@ -12,6 +12,7 @@ import { generationsDrop, generationsList, generationsSwitch } from "./commands/
 import { init } from "./commands/init.ts";
 import { jobs } from "./commands/jobs.ts";
 import { migrate } from "./commands/migrate.ts";
+import { modelsActivate, modelsCheck, modelsList, modelsPut } from "./commands/models.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { outputs } from "./commands/outputs.ts";
@@ -45,6 +46,10 @@ export const COMMANDS: readonly Command[] = [
   actor,
   outputs,
   explain,
+  modelsList,
+  modelsPut,
+  modelsActivate,
+  modelsCheck,
   deadLettersList,
   deadLettersShow,
   deadLettersRedrive,

@@ -1,5 +1,7 @@
 /**
- * Follows the outputs of all jobs for a terminal, and counts those that belong to the samples.
+ * Follows the outputs of all jobs for a terminal, and counts those that belong to the samples: made up to the entry that
+ * ends the sample of their partition, or behind it of the answer to a call that was asked for up to there. So whenever
+ * models answer, the same are counted.
  */
 
 import type { OutputReader } from "../../runtime/outputs/output-reader.ts";
@@ -20,6 +22,8 @@ interface OutputEvent {
   readonly subject?: string;
   readonly time: string;
   readonly position: string;
+  /** Id of the event that the handler was called for, or that asked for the call. */
+  readonly causeid?: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -32,6 +36,10 @@ export class DerivedOutputs {
   readonly #ends: Map<string, readonly number[]>;
   /** Outputs of jobs whose samples end where nobody knows yet. */
   readonly #uncounted: ReadonlyMap<string, { readonly shard: number; readonly event: OutputEvent }[]>;
+  /** By shard: outputs of the position that came last, behind the end. What is told of an answer comes behind what it made. */
+  readonly #behind = new Map<string, OutputEvent[]>();
+  /** Shards that were seen with all of their sample. */
+  readonly #drained = new Set<string>();
 
   /** `open`: jobs whose ends will be told. */
   constructor(
@@ -72,14 +80,16 @@ export class DerivedOutputs {
     return true;
   }
 
-  /** True when every shard has folded its sample, and what came of it is stored and was seen here. */
+  /** True when every shard has folded its sample and has its calls answered, and what came of both is stored and was seen here. */
   complete(shards: RunningShards): boolean {
     if ([...this.#uncounted.keys()].some((job) => !this.#ends.has(job))) return false;
-    return shards.every(({ job, shard, position, outputs, outputsStored, status }) => {
-      const end = this.#ends.get(job)?.[shard] ?? 0;
-      const folded = Number(position.slice(position.indexOf(":") + 1, position.indexOf(".")));
-      return status === "running" && folded >= end && outputsStored >= outputs && (this.#next.get(`${job}/${shard}`) ?? 1) > outputs;
-    });
+    for (const { job, shard, position, pendingCalls, outputs, outputsStored, status } of shards) {
+      const name = `${job}/${shard}`;
+      const isFolded = status === "running" && sequenceOf(position) >= this.#endOf(job, shard) && pendingCalls === 0;
+      // Events that come behind the sample may ask for calls without end: it is drained all the same.
+      if (isFolded && outputsStored >= outputs && (this.#next.get(name) ?? 1) > outputs) this.#drained.add(name);
+    }
+    return shards.every(({ job, shard }) => this.#drained.has(`${job}/${shard}`));
   }
 
   summary(published: number): Summary {
@@ -89,8 +99,33 @@ export class DerivedOutputs {
 
   #count(job: string, shard: number, event: OutputEvent): void {
     if (!this.#ends.has(job)) this.#uncounted.get(job)?.push({ shard, event });
-    const sequence = Number(event.position.slice(event.position.indexOf(":") + 1, event.position.indexOf(".")));
-    if (sequence > (this.#ends.get(job)?.[shard] ?? 0)) return;
-    this.#counts.set(event.type, (this.#counts.get(event.type) ?? 0) + 1);
+    const end = this.#endOf(job, shard);
+    if (sequenceOf(event.position) <= end) this.#add(event.type);
+    else this.#countBehind(`${job}/${shard}`, end, event);
   }
+
+  #countBehind(name: string, end: number, event: OutputEvent): void {
+    const before = this.#behind.get(name);
+    const same = before?.[0]?.position === event.position ? before : [];
+    this.#behind.set(name, same);
+    const { requestedAt } = event.data as { readonly requestedAt?: string };
+    if (event.type !== "tidemark.inference") same.push(event);
+    else if (requestedAt !== undefined && sequenceOf(requestedAt) <= end) {
+      // Timers that fire at the position of an answer have events of their own.
+      for (const made of same.splice(0)) if (made.causeid === event.causeid) this.#add(made.type);
+      this.#add(event.type);
+    }
+  }
+
+  #add(type: string): void {
+    this.#counts.set(type, (this.#counts.get(type) ?? 0) + 1);
+  }
+
+  #endOf(job: string, shard: number): number {
+    return this.#ends.get(job)?.[shard] ?? 0;
+  }
+}
+
+function sequenceOf(position: string): number {
+  return Number(position.slice(position.indexOf(":") + 1, position.indexOf(".")));
 }

@@ -40,9 +40,14 @@ const FALLBACK_KEY = "sample";
 /** A node that was just started copies a few hundred records in about a second. */
 const COPIED_WITHIN_MS = 60_000;
 
+/** Whether an earlier run has published it. */
+export function isPublished(sample: Sample, dataDir: string): boolean {
+  return existsSync(recordOf(sample, dataDir));
+}
+
 /** Publishes the sample, or tells what an earlier run published. */
 export async function publishSample(nc: NatsConnection, sample: Sample, dataDir: string, partitions: number): Promise<PublishedSample> {
-  const record = join(dataDir, `sample-${sample.log}.json`);
+  const record = recordOf(sample, dataDir);
   if (existsSync(record)) return JSON.parse(readFileSync(record, "utf8")) as PublishedSample;
   const lines = linesOf(sample.file).map(readLine);
   const { map } = await openSlotMap(nc, sample.log, partitions);
@@ -88,6 +93,10 @@ export async function putTable(nc: NatsConnection, log: string, { table, file }:
       `The table ${table.name} of the sample has not reached the partitions ${missing.join(", ")} of ${log}. Give the command again.`,
     );
   }
+}
+
+function recordOf({ log }: Sample, dataDir: string): string {
+  return join(dataDir, `sample-${log}.json`);
 }
 
 function linesOf(file: URL): string[] {

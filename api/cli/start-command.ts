@@ -18,15 +18,17 @@ import { Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
 import { logsOf } from "../../runtime/pump/pump-places.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
-import { readShards } from "./api-client.ts";
+import { readReasons, readShards } from "./api-client.ts";
 import { ApiClient } from "./client/api-client.ts";
 import { knownJobs } from "./client/known-jobs.ts";
 import { readToken } from "./client/open-api.ts";
 import { DerivedOutputs } from "./derived-outputs.ts";
 import { PumpedEnds } from "./pumped-ends.ts";
-import { type PublishedSample, publishSample } from "./samples.ts";
+import { isPublished, type PublishedSample, publishSample } from "./samples.ts";
 
 const POLL_MS = 100;
+/** For a node without state, which begins within seconds. */
+const READY_WITHIN_MS = 120_000;
 
 /** Resolves with the exit code: 0, drained or told to end by `signal`. */
 export async function startCommand(env: Readonly<Record<string, string | undefined>>, exit: boolean, signal: AbortSignal): Promise<number> {
@@ -68,11 +70,31 @@ async function start(
   const nc = await connectNats(natsUrl, "tidemark start");
   cleanUp.push(() => nc.close());
 
+  const ended = Promise.race([stopped, supervisor.finished]);
+  // The models that ship are in force before the first event, so that each event is answered by one.
+  if (!SAMPLES.every((sample) => isPublished(sample, config.dataDir))) await untilReady(api, ended);
   const samples: PublishedSample[] = [];
   for (const sample of SAMPLES) samples.push(await publishSample(nc, sample, config.dataDir, config.partitions));
-  const summary = await follow(nc, api, samples, exit, Promise.race([stopped, supervisor.finished]));
+  const summary = await follow(nc, api, samples, exit, ended);
   process.stdout.write(`${JSON.stringify(summary)}\n`);
   return 0;
+}
+
+/** Resolves also when it `ended` meanwhile, or when a shard halts: whoever follows the outputs finds that. */
+async function untilReady(api: ApiClient, ended: Promise<void>): Promise<void> {
+  const deadline = systemClock.now() + READY_WITHIN_MS;
+  const hasEnded = ended.then(() => true);
+  for (;;) {
+    const reasons = await readReasons(api);
+    if (reasons?.length === 0) return;
+    if ((await readShards(api))?.some(({ error }) => error !== undefined)) return;
+    if (systemClock.now() > deadline)
+      throw new TidemarkError(
+        "PUBLISH_TIMEOUT",
+        `The node is not ready for the samples: ${reasons?.join("; ") ?? "it does not answer"}. Give the command again.`,
+      );
+    if (await Promise.race([hasEnded, systemClock.sleep(POLL_MS).then(() => false)])) return;
+  }
 }
 
 /** Prints outputs until stopped; with `exit`, until the samples are drained. */

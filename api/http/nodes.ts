@@ -73,6 +73,7 @@ function stateOf(node: Node): Static<typeof NodeState> {
 
 async function readiness(node: Node): Promise<Static<typeof Readiness>> {
   const reasons = node.stopping ? ["the node is stopping"] : (await node.shards()).flatMap(whyNotReady);
+  if (node.models.waitsFor !== undefined) reasons.push(node.models.waitsFor);
   if (!node.connected) reasons.push("NATS does not answer");
   return { ready: reasons.length === 0, reasons };
 }

@@ -9,6 +9,7 @@ import { givenRoutes } from "./given.ts";
 import { handOverRoutes } from "./hand-overs.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { metricsRoutes } from "./metrics.ts";
+import { modelRoutes } from "./models.ts";
 import { nodeRoutes } from "./nodes.ts";
 import { operationRoutes } from "./operations.ts";
 import { outputStreamRoutes } from "./output-stream.ts";
@@ -42,6 +43,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...watermarkRoutes(node),
     ...trimRoutes(node),
     ...referenceRoutes(node),
+    ...modelRoutes(node),
     ...deadLetterRoutes(node),
     ...handOverRoutes(node),
     ...restoreRoutes(node),

@@ -18,7 +18,8 @@ import { TIDEMARK_VERSION } from "../../runtime/app.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import type { HistogramRecord } from "../../runtime/shard/histogram.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
-import { type Metric, SHARD_METRICS } from "./shard-metrics.ts";
+import { MODEL_METRICS, type ModelMetric } from "./inference-metrics.ts";
+import { type Metric, type Part, SHARD_METRICS } from "./shard-metrics.ts";
 
 /** A count that outlives the process began at a moment that nobody knows: OpenTelemetry writes 0 for that. */
 const UNKNOWN_START: HrTime = [0, 0];
@@ -40,7 +41,12 @@ export class NodeMetrics implements MetricProducer {
     const reports = await this.#node.shards();
     const now = Date.now();
     const resource = resourceOf(this.#node);
-    const all = [...SHARD_METRICS.map((metric) => this.#ofShards(metric, reports, now)), this.#jobVersions(now), this.#scrubFindings(now)];
+    const all = [
+      ...SHARD_METRICS.map((metric) => this.#ofShards(metric, reports, now)),
+      ...MODEL_METRICS.map((metric) => this.#ofModels(metric, now)),
+      this.#jobVersions(now),
+      this.#scrubFindings(now),
+    ];
     const metrics = all.filter(({ dataPoints }) => dataPoints.length > 0);
     return {
       resourceMetrics: { resource, scopeMetrics: [{ scope: { name: "tidemark", version: TIDEMARK_VERSION }, metrics }] },
@@ -49,26 +55,25 @@ export class NodeMetrics implements MetricProducer {
   }
 
   #ofShards(metric: Metric, reports: readonly ShardReport[], now: number): MetricData {
-    const numbers: DataPoint<number>[] = [];
-    const histograms: MetricHistogramPoint[] = [];
+    const points = new Points(metric, now);
     for (const report of reports) {
       const value = metric.read(report, now);
-      if (value === undefined) continue;
       const attributes = { job: report.job, shard: String(report.shard), ...metric.labels?.(report) };
-      const endTime = millisToHrTime(now);
-      const startTime = metric.sinceStart === true ? this.#startedAt : UNKNOWN_START;
-      if (typeof value === "number") numbers.push({ startTime, endTime, attributes, value });
-      else if ("bounds" in value) histograms.push({ startTime: this.#startedAt, endTime, attributes, value: histogramOf(value) });
-      else for (const part of value) numbers.push({ startTime, endTime, attributes: { ...attributes, ...part.labels }, value: part.value });
+      const sinceStart = metric.sinceStart === true || metric.kind === "histogram";
+      if (value !== undefined) points.add(value, attributes, sinceStart ? this.#startedAt : UNKNOWN_START);
     }
-    const { name, description, unit } = metric;
-    const base = {
-      descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
-      aggregationTemporality: AggregationTemporality.CUMULATIVE,
-    };
-    if (metric.kind === "histogram") return { ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints: histograms };
-    if (metric.kind === "gauge") return { ...base, dataPointType: DataPointType.GAUGE, dataPoints: numbers };
-    return { ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints: numbers };
+    return points.toData();
+  }
+
+  #ofModels(metric: ModelMetric, now: number): MetricData {
+    const points = new Points(metric, now);
+    const { startedAt = 0, models = [] } = this.#node.models.measures ?? {};
+    for (const measures of models) {
+      const value = metric.read(measures);
+      const attributes = { model: measures.model, version: String(measures.version) };
+      if (value !== undefined) points.add(value, attributes, metric.kind === "gauge" ? UNKNOWN_START : millisToHrTime(startedAt));
+    }
+    return points.toData();
   }
 
   #scrubFindings(now: number): MetricData {
@@ -104,6 +109,39 @@ export class NodeMetrics implements MetricProducer {
         value: job.version,
       })),
     };
+  }
+}
+
+/** The points of one metric, of whichever kind it is. */
+class Points {
+  readonly #metric: Metric | ModelMetric;
+  readonly #endTime: HrTime;
+  readonly #numbers: DataPoint<number>[] = [];
+  readonly #histograms: MetricHistogramPoint[] = [];
+
+  constructor(metric: Metric | ModelMetric, now: number) {
+    this.#metric = metric;
+    this.#endTime = millisToHrTime(now);
+  }
+
+  add(value: number | HistogramRecord | readonly Part[], attributes: Readonly<Record<string, string>>, startTime: HrTime): void {
+    const endTime = this.#endTime;
+    if (typeof value === "number") this.#numbers.push({ startTime, endTime, attributes, value });
+    else if ("bounds" in value) this.#histograms.push({ startTime, endTime, attributes, value: histogramOf(value) });
+    else
+      for (const part of value)
+        this.#numbers.push({ startTime, endTime, attributes: { ...attributes, ...part.labels }, value: part.value });
+  }
+
+  toData(): MetricData {
+    const { name, description, unit, kind } = this.#metric;
+    const base = {
+      descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
+      aggregationTemporality: AggregationTemporality.CUMULATIVE,
+    };
+    if (kind === "histogram") return { ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints: this.#histograms };
+    if (kind === "gauge") return { ...base, dataPointType: DataPointType.GAUGE, dataPoints: this.#numbers };
+    return { ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints: this.#numbers };
   }
 }
 

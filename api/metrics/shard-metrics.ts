@@ -1,6 +1,6 @@
 /**
  * The metrics of a node: names, meaning, and where each comes from (CONTRACT "Metrics"). One table, of which both
- * Prometheus and OTLP are made. Labels are job, shard, role and code; never a key, never a payload.
+ * Prometheus and OTLP are made. Labels are job, shard, role, model and code; never a key, never a payload.
  */
 import type { HistogramRecord } from "../../runtime/shard/histogram.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
@@ -90,6 +90,12 @@ export const SHARD_METRICS: readonly Metric[] = [
     kind: "histogram",
     read: ({ effects }) => effects?.duration,
   },
+  gauge(
+    "tidemark.inference.pending",
+    "Calls to models that the inference process was asked for and has not answered",
+    "{call}",
+    ({ effects }) => Object.entries(effects?.inFlightOfModels ?? {}).map(([model, value]) => ({ labels: { model }, value })),
+  ),
   gauge("tidemark.consumer.lag", "Entries of the log known to wait behind the shard's position", "{entry}", ({ lag }) => lag),
   gauge("tidemark.pump.lag", "Entries and events known to wait for the pumps that run beside the shard", "{entry}", ({ pumps }) =>
     pumps?.reduce((sum, { lag }) => sum + lag, 0),

@@ -1,10 +1,16 @@
 /** Every bound of the executor of effects, and how they hang together. */
 import { CALL_INPUT_MAX_BYTES, ERROR_TEXT_MAX_CHARS, EVENT_MAX_BYTES, RESULTS_MAX } from "../../actors/fold/bounds.ts";
 
-/** Calls of one shard that are being made. */
-export const IN_FLIGHT_MAX = 64;
+/** HTTP calls of one shard that are being made. */
+export const HTTP_IN_FLIGHT_MAX = 64;
 /** … and of those, to one origin. Of a job with P partitions an origin sees P times as many at the most. */
 export const ORIGIN_IN_FLIGHT_MAX = 32;
+/** Calls of one shard to models: many, for they are run in batches with those of other shards, and cost no connection. */
+export const INFER_IN_FLIGHT_MAX = 1_024;
+/** … and of those, to one model. */
+export const INFER_MODEL_IN_FLIGHT_MAX = 512;
+/** Calls of one shard to challengers, apart from those that somebody waits for. */
+export const CHALLENGERS_IN_FLIGHT_MAX = 64;
 /** Calls that wait in memory to be made. Those behind them wait in their rows. */
 export const FRESH_MAX = 1_000;
 /** Characters of their inputs; what is read in one go may go over it. */
@@ -25,12 +31,10 @@ export const RESPONSE_MAX_BYTES = 256 * 1024;
 export const OUTPUT_MAX_BYTES = EVENT_MAX_BYTES;
 /** How often a call is tried. */
 export const ATTEMPTS_MAX = 3;
+/** Attempts by itself that a call may have begun in nodes that ended: with so many it fails. */
+export const TRIALS_BEGUN_MAX = 2;
 /** Pause before the second attempt, at most; doubled for each further one. */
 export const BACKOFF_MS = 200;
-/** Idle connections are closed before most servers would: a request on a connection that the other side is closing is lost. */
-export const IDLE_CONNECTION_MS = 4_000;
-/** Idle connections that are kept for one origin. */
-export const IDLE_CONNECTIONS_MAX = 32;
 /** Pause behind an append that failed, doubled for each further one. */
 export const APPEND_BACKOFF_MS = 250;
 export const APPEND_BACKOFF_MAX_MS = 5_000;
@@ -44,4 +48,5 @@ if (OUTPUT_MAX_BYTES + RESULT_FRAME_BYTES > ENTRY_MAX_BYTES) throw new Error("a 
 if (RESULTS_WAITING_MAX > RESULTS_MAX) throw new Error("what waits could be more than one entry takes");
 if (FRESH_MAX_CHARS < CALL_INPUT_MAX_BYTES * REFILL_CALLS) throw new Error("what is read in one go could be far over the bound");
 if (REFILL_CALLS > FRESH_MAX) throw new Error("nothing could be read");
-if (ORIGIN_IN_FLIGHT_MAX > IN_FLIGHT_MAX) throw new Error("an origin could have more than a shard");
+if (INFER_MODEL_IN_FLIGHT_MAX > INFER_IN_FLIGHT_MAX) throw new Error("a model could have more than a shard");
+if (ORIGIN_IN_FLIGHT_MAX > HTTP_IN_FLIGHT_MAX) throw new Error("an origin could have more than a shard");

@@ -17,6 +17,8 @@ export interface FreshCall {
 
 export class CallFeed implements CallWatch {
   readonly #fresh = new Map<string, CallRecord>();
+  /** Its rows by effect and target, each in their order: whether one may begin is a question of whom it goes to, and of its timeout. */
+  readonly #groups = new Map<string, Set<string>>();
   #freshChars = 0;
   /** Calls in this row and behind it are read from the rows; `undefined` when memory has all. */
   #rest: string | undefined = callsOf();
@@ -48,8 +50,9 @@ export class CallFeed implements CallWatch {
   }
 
   /**
-   * The first call that `mayBegin` allows, of those in memory. `read` reads the rows, as the fold has them now;
-   * `taken` tells which of them were taken before.
+   * The first call that `mayBegin` allows, of those in memory: of several that go to one target the first one is asked
+   * for, and stands for those behind it. `read` reads the rows, as the fold has them now; `taken` tells which of them were
+   * taken before.
    */
   take(
     mayBegin: (call: CallRecord) => boolean,
@@ -58,8 +61,9 @@ export class CallFeed implements CallWatch {
   ): FreshCall | undefined {
     this.#open = true;
     for (;;) {
-      for (const [row, call] of this.#fresh) {
-        if (!mayBegin(call)) continue;
+      const row = this.#firstThat(mayBegin);
+      if (row !== undefined) {
+        const call = this.#fresh.get(row)!;
         this.#drop(row);
         return { row, call };
       }
@@ -74,12 +78,26 @@ export class CallFeed implements CallWatch {
   /** Looks at all rows again: for a call that was taken and still waits. */
   rewind(): void {
     this.#fresh.clear();
+    this.#groups.clear();
     this.#freshChars = 0;
     this.#rest = callsOf();
   }
 
+  /** All of them are looked at only by their targets: when one is slow, a thousand wait for it each time that one may begin. */
+  #firstThat(mayBegin: (call: CallRecord) => boolean): string | undefined {
+    let first: string | undefined;
+    for (const rows of this.#groups.values()) {
+      const [row] = rows;
+      if ((first === undefined || row! < first) && mayBegin(this.#fresh.get(row!)!)) first = row!;
+    }
+    return first;
+  }
+
   #add(row: string, call: CallRecord): void {
     this.#fresh.set(row, call);
+    const rows = this.#groups.get(groupOf(call));
+    if (rows === undefined) this.#groups.set(groupOf(call), new Set([row]));
+    else rows.add(row);
     this.#freshChars += call.input.length;
   }
 
@@ -87,7 +105,14 @@ export class CallFeed implements CallWatch {
     const call = this.#fresh.get(row);
     if (call === undefined) return false;
     this.#fresh.delete(row);
+    const rows = this.#groups.get(groupOf(call))!;
+    rows.delete(row);
+    if (rows.size === 0) this.#groups.delete(groupOf(call));
     this.#freshChars -= call.input.length;
     return true;
   }
+}
+
+function groupOf({ actor, effect, target }: CallRecord): string {
+  return `${actor}.${effect} ${target}`;
 }

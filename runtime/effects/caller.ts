@@ -11,6 +11,11 @@ export interface CallToMake {
   readonly target: string;
   /** Canonical JSON. */
   readonly input: string;
+  /** Written key of the actor that asked. */
+  readonly key: string;
+  /** What the effect of the build that runs says of it; absent where it says nothing. */
+  readonly residency?: string;
+  readonly tenant?: string;
   /** What the effect of the build that runs says; `undefined` when it declares another target under that name. */
   readonly mayRepeat: boolean | undefined;
   /** Milliseconds by the machine's clock. */
@@ -18,13 +23,17 @@ export interface CallToMake {
 }
 
 export interface Caller {
-  /** Whom the call goes to, as far as bounds are concerned: calls of one origin share {@link ORIGIN_IN_FLIGHT_MAX}. */
+  /** Calls of one shard that are being made at a time; of those, to one origin. */
+  readonly inFlightMax: number;
+  readonly originInFlightMax: number;
+  /** Whom the call goes to, as far as bounds are concerned: calls of one origin share `originInFlightMax`. */
   originOf(target: string): string;
   /**
    * What became of the call. `onAttempt` is told before each attempt. When `signal` is aborted, at the deadline or by
-   * a stop, it ends at once with whatever; nobody looks at that.
+   * a stop, it ends at once with whatever; nobody looks at that. `onTrial` writes down that the call is tried by itself,
+   * for one that may end what runs it: it resolves when the fold knows.
    */
-  call(call: CallToMake, signal: AbortSignal, onAttempt: () => void): Promise<Outcome>;
+  call(call: CallToMake, signal: AbortSignal, onAttempt: () => void, onTrial: () => Promise<void>): Promise<Outcome>;
 }
 
 /** By kind: the first word of a target. */

@@ -5,6 +5,8 @@ import { Histogram, type HistogramRecord } from "../shard/histogram.ts";
 export interface EffectMeasures {
   /** Calls that are being made, with the attempts so far. */
   readonly inFlight: readonly { readonly id: string; readonly attempts: number }[];
+  /** How many of them go to which model; of all models that the job calls. */
+  readonly inFlightOfModels: Readonly<Record<string, number>>;
   /** Every attempt of every call. */
   readonly attempts: number;
   /** Seconds from the first attempt of a call to its outcome, of calls that were made. */
@@ -34,7 +36,7 @@ export class EffectsMeter {
     if (this.#errors.size < CODES_MAX || this.#errors.has(code)) this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
   }
 
-  toRecord(inFlight: EffectMeasures["inFlight"]): EffectMeasures {
-    return { inFlight, attempts: this.#attempts, duration: this.#duration.toRecord(), errors: Object.fromEntries(this.#errors) };
+  toRecord(now: Pick<EffectMeasures, "inFlight" | "inFlightOfModels">): EffectMeasures {
+    return { ...now, attempts: this.#attempts, duration: this.#duration.toRecord(), errors: Object.fromEntries(this.#errors) };
   }
 }

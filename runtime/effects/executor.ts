@@ -14,7 +14,8 @@ import { jobAt } from "../../actors/fold/lineage.ts";
 import type { Outcome } from "../../actors/fold/result-entry.ts";
 import type { DeclaredEffect } from "../../actors/model/effect.ts";
 import type { Shard } from "../shard/shard.ts";
-import { APPENDED_MAX, CLAIM_EVERY_MS, IN_FLIGHT_MAX, ORIGIN_IN_FLIGHT_MAX } from "./bounds.ts";
+import { AttemptWriter } from "./attempt-writer.ts";
+import { APPENDED_MAX, CHALLENGERS_IN_FLIGHT_MAX, CLAIM_EVERY_MS, TRIALS_BEGUN_MAX } from "./bounds.ts";
 import { failedCall } from "./call-failures.ts";
 import type { CallFeed, FreshCall } from "./call-feed.ts";
 import { type Caller, type Callers, kindOf } from "./caller.ts";
@@ -23,12 +24,23 @@ import { ResultWriter } from "./result-writer.ts";
 
 type ExecutorShard = Pick<Shard, "parts" | "fold" | "owner" | "status">;
 
+/** Why a call is called off: nobody reads it, and one that is made each time would have a stack. */
+const OVER = new Error("the call is over");
+
 interface InFlight {
   readonly call: CallRecord;
-  readonly origin: string;
+  /** What its places are counted under: its kind and its origin. */
+  readonly bounded: readonly string[];
   readonly end: AbortController;
   readonly from: number;
   attempts: number;
+}
+
+/** What a call's places are counted under: a challenger takes none that somebody waits for. */
+function boundedBy({ target, model }: CallRecord, caller: Caller): readonly [string, string] {
+  const kind = kindOf(target);
+  const origin = caller.originOf(target);
+  return model?.role === "challenger" ? [`challenger ${kind}`, `challenger ${origin}`] : [kind, origin];
 }
 
 export class EffectExecutor {
@@ -38,9 +50,11 @@ export class EffectExecutor {
   readonly #declared = new Map<string, DeclaredEffect>();
   readonly #meter = new EffectsMeter();
   readonly #writer: ResultWriter;
+  readonly #attempts: AttemptWriter;
   /** By row, as the next two. */
   readonly #inFlight = new Map<string, InFlight>();
   readonly #appended = new Map<string, number>();
+  /** Calls in flight of each kind, and to each origin. */
   readonly #inFlightOf = new Map<string, number>();
   readonly #stop = new AbortController();
   /** The newest own one that the fold has reached. */
@@ -53,14 +67,11 @@ export class EffectExecutor {
     this.#callers = callers;
     const { job, partition, log, clock, notice } = shard.parts;
     for (const actor of job.actors) for (const effect of actor.effects) this.#declared.set(`${actor.name}.${effect.name}`, effect);
+    const journal = { logName: job.log, job: job.name, partition, log, clock, term: () => this.#term };
+    this.#attempts = new AttemptWriter(journal);
     this.#writer = new ResultWriter({
-      logName: job.log,
-      job: job.name,
-      partition,
-      log,
-      clock,
+      ...journal,
       notice,
-      term: () => this.#term,
       onAppended: (rows, sequence) => {
         for (const row of rows) this.#appended.set(row, sequence);
         this.#begin();
@@ -71,6 +82,7 @@ export class EffectExecutor {
   /** Takes in what the fold did since the last turn, and begins what may be. Never waits. */
   turn(): void {
     for (const row of this.#feed.takeClosed()) this.#forget(row);
+    this.#attempts.turn(this.#shard.fold.meta.cursor.sequence);
     if (this.#stop.signal.aborted) return;
     const { owner, fold } = this.#shard;
     if (!owner.claimed) this.#claim();
@@ -84,7 +96,11 @@ export class EffectExecutor {
 
   measures(): EffectMeasures {
     const inFlight = [...this.#inFlight.values()].map(({ call, attempts }) => ({ id: this.#idOf(call), attempts }));
-    return this.#meter.toRecord(inFlight);
+    const inFlightOfModels: Record<string, number> = {};
+    for (const { callee, target } of this.#declared.values()) {
+      if (callee.kind === "infer") inFlightOfModels[callee.model] = this.#count(this.#callers.get("infer")?.originOf(target) ?? target);
+    }
+    return this.#meter.toRecord({ inFlight, inFlightOfModels });
   }
 
   /** Ends what is in flight: it still waits, and the next owner makes it. Results that are there are appended. */
@@ -115,17 +131,24 @@ export class EffectExecutor {
   /** What is too late needs no place: it fails at once. */
   #mayBegin(call: CallRecord, now: number): boolean {
     if (call.deadline <= now) return true;
-    return this.#inFlight.size < IN_FLIGHT_MAX && (this.#inFlightOf.get(this.#originOf(call)) ?? 0) < ORIGIN_IN_FLIGHT_MAX;
+    const caller = this.#callers.get(kindOf(call.target));
+    if (caller === undefined) return true;
+    const [all, origin] = boundedBy(call, caller);
+    if (call.model?.role === "challenger") return this.#count(all) < CHALLENGERS_IN_FLIGHT_MAX;
+    return this.#count(all) < caller.inFlightMax && this.#count(origin) < caller.originInFlightMax;
   }
 
-  #originOf({ target }: CallRecord): string {
-    return this.#callers.get(kindOf(target))?.originOf(target) ?? "";
+  #count(bounded: string): number {
+    return this.#inFlightOf.get(bounded) ?? 0;
   }
 
   /** Why a call is not made at all. */
   #refusal(call: CallRecord, caller: Caller | undefined, now: number): Outcome | undefined {
     if (!this.#declared.has(`${call.actor}.${call.effect}`)) return failedCall("EFFECT_GONE", "This build declares no such effect.");
     if (caller === undefined) return failedCall("CALLEE_UNAVAILABLE", `This version makes no calls of the kind "${kindOf(call.target)}".`);
+    // The feed has read it from its row, behind the own owner entry: so with all that earlier nodes have begun.
+    const { attempts = 0 } = call;
+    if (attempts >= TRIALS_BEGUN_MAX) return failedCall("CRASHED", `The node ended ${attempts} times while this was tried by itself.`);
     if (call.deadline > now) return undefined;
     return failedCall("TIMEOUT", "The time for it had passed before it could be made.");
   }
@@ -133,12 +156,20 @@ export class EffectExecutor {
   #make({ row, call }: FreshCall, caller: Caller): void {
     const { clock, notice } = this.#shard.parts;
     const id = this.#idOf(call);
-    const made: InFlight = { call, origin: this.#originOf(call), end: new AbortController(), from: clock.monotonic(), attempts: 0 };
+    const made: InFlight = {
+      call,
+      bounded: boundedBy(call, caller),
+      end: new AbortController(),
+      from: clock.monotonic(),
+      attempts: 0,
+    };
     this.#inFlight.set(row, made);
-    this.#inFlightOf.set(made.origin, (this.#inFlightOf.get(made.origin) ?? 0) + 1);
-    const { target, input, deadline } = call;
-    const effect = this.#declared.get(`${call.actor}.${call.effect}`);
-    const mayRepeat = effect?.target === target && effect.callee.kind === "http" ? effect.callee.mayRepeat : undefined;
+    for (const bounded of made.bounded) this.#inFlightOf.set(bounded, this.#count(bounded) + 1);
+    const { target, input, token: key, deadline } = call;
+    const { callee, target: declared } = this.#declared.get(`${call.actor}.${call.effect}`)!;
+    const mayRepeat = declared === target && callee.kind === "http" ? callee.mayRepeat : undefined;
+    const { residency, tenant } = callee.kind === "infer" ? callee : {};
+    const tags = { ...(residency === undefined ? {} : { residency }), ...(tenant === undefined ? {} : { tenant }) };
     const onAttempt = (): void => {
       made.attempts++;
       this.#meter.attempted();
@@ -152,10 +183,13 @@ export class EffectExecutor {
       this.#begin();
     };
     void clock.sleep(deadline - clock.now(), made.end.signal).then(() => finish(failedCall("TIMEOUT", "The answer did not come in time.")));
-    caller.call({ id, target, input, mayRepeat, deadline }, made.end.signal, onAttempt).then(finish, (error: unknown) => {
-      if (this.#inFlight.get(row) === made) notice(`${id}: ${error instanceof Error ? error.stack : String(error)}`);
-      finish(failedCall("CALL_BROKEN", "Making the call failed; the node's log has it."));
-    });
+    const onTrial = (): Promise<void> => this.#attempts.write(id, made.end.signal);
+    caller
+      .call({ id, target, input, key, mayRepeat, deadline, ...tags }, made.end.signal, onAttempt, onTrial)
+      .then(finish, (error: unknown) => {
+        if (this.#inFlight.get(row) === made) notice(`${id}: ${error instanceof Error ? error.stack : String(error)}`);
+        finish(failedCall("CALL_BROKEN", "Making the call failed; the node's log has it."));
+      });
   }
 
   #settle(row: string, call: CallRecord, outcome: Outcome): void {
@@ -181,10 +215,12 @@ export class EffectExecutor {
     const made = this.#inFlight.get(row);
     if (made === undefined) return;
     this.#inFlight.delete(row);
-    const left = this.#inFlightOf.get(made.origin)! - 1;
-    if (left === 0) this.#inFlightOf.delete(made.origin);
-    else this.#inFlightOf.set(made.origin, left);
-    made.end.abort();
+    for (const bounded of made.bounded) {
+      const left = this.#count(bounded) - 1;
+      if (left === 0) this.#inFlightOf.delete(bounded);
+      else this.#inFlightOf.set(bounded, left);
+    }
+    made.end.abort(OVER);
   }
 
   /** A result that the fold has passed and not used, as a failure of a term that was over, leaves a call that still waits. */

@@ -4,12 +4,12 @@
  */
 import { canonicalJson, UnsafeData } from "../../actors/fold/canonical.ts";
 import type { Outcome } from "../../actors/fold/result-entry.ts";
+import { ExchangeError, type HttpAnswer, type HttpConnections, type HttpRequest } from "../../inference/remote/http-exchange.ts";
+import { readJsonAnswer } from "../../inference/remote/json-answer.ts";
 import type { Clock } from "../clock.ts";
-import { primitives } from "../primitives.ts";
-import { ATTEMPTS_MAX, BACKOFF_MS, OUTPUT_MAX_BYTES } from "./bounds.ts";
+import { ATTEMPTS_MAX, BACKOFF_MS, HTTP_IN_FLIGHT_MAX, ORIGIN_IN_FLIGHT_MAX, OUTPUT_MAX_BYTES } from "./bounds.ts";
 import { type CallFailureCode, failedCall } from "./call-failures.ts";
 import type { Caller, CallToMake } from "./caller.ts";
-import { ExchangeError, type HttpAnswer, type HttpConnections, type HttpRequest } from "./http-exchange.ts";
 import { urlWithQuery } from "./http-query.ts";
 
 /** What came of one attempt. */
@@ -24,11 +24,10 @@ interface Attempt {
 /** A build declares a handful; calls of earlier ones may wait beside them. */
 const ORIGINS_MAX = 1_000;
 const TARGET = /^http (?<method>[A-Z]+) (?<url>https?:\S+)$/;
-const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
-/** Says nothing of this request: another attempt may be answered otherwise. */
-const PASSING = new Set([429, 500, 502, 503, 504]);
 
 export class HttpCaller implements Caller {
+  readonly inFlightMax = HTTP_IN_FLIGHT_MAX;
+  readonly originInFlightMax = ORIGIN_IN_FLIGHT_MAX;
   readonly #connections: HttpConnections;
   readonly #clock: Clock;
   /** From 0 up to 1. */
@@ -74,8 +73,7 @@ export class HttpCaller implements Caller {
       return read(await this.#connections.exchange(request, signal), this.#clock.now());
     } catch (error) {
       if (!(error instanceof ExchangeError)) throw error;
-      const again = error.code !== "RESPONSE_TOO_LARGE" && error.code !== "TLS_FAILED";
-      return { outcome: failedCall(error.code, error.message), again, waitMs: 0 };
+      return { outcome: failedCall(error.code, error.message), again: error.again, waitMs: 0 };
     }
   }
 }
@@ -99,35 +97,11 @@ function requestOf(method: string, url: string, { id, input }: CallToMake): Http
   );
 }
 
-function read({ status, headers, body }: HttpAnswer, now: number): Attempt {
-  if (status < 200 || status > 299) {
-    const message = status >= 300 && status < 400 ? `${status}: redirects are not followed.` : `The answer has status ${status}.`;
-    return {
-      outcome: failedCall(`HTTP_${status}`, message),
-      again: PASSING.has(status),
-      waitMs: retryAfterMs(headers["retry-after"], now),
-    };
-  }
-  return { outcome: outputOf(headers, body), again: false, waitMs: 0 };
-}
-
-/** An empty answer is `null`. */
-function outputOf(headers: HttpAnswer["headers"], body: Buffer): Outcome {
-  if (body.length === 0) return { output: null };
-  const notJson = (message: string): Outcome => failedCall("NOT_JSON", message);
-  const type = headers["content-type"] ?? "";
-  if (!JSON_TYPE.test(type)) return notJson(type === "" ? "The answer names no content type." : `The answer is ${type}.`);
-  const encoding = headers["content-encoding"] ?? "identity";
-  if (encoding !== "identity") return notJson(`The answer is encoded with ${encoding}, which was not asked for.`);
-  const text = primitives.decodeUtf8(body);
-  if (text === undefined) return notJson("The answer is not UTF-8.");
-  let output: unknown;
-  try {
-    output = JSON.parse(text);
-  } catch {
-    return notJson("The answer cannot be parsed.");
-  }
-  return bounded(output);
+function read(answer: HttpAnswer, now: number): Attempt {
+  const read = readJsonAnswer(answer, now);
+  if (!("failed" in read)) return { outcome: bounded(read.json), again: false, waitMs: 0 };
+  const { code, message, again, waitMs } = read.failed;
+  return { outcome: failedCall(code === "OUTPUT_REFUSED" ? "NOT_JSON" : code, message), again, waitMs };
 }
 
 /** What no fold would take does not go into the log. */
@@ -143,12 +117,4 @@ function bounded(output: unknown): Outcome {
     if (!(error instanceof UnsafeData)) throw error;
     return failedCall("NOT_JSON", "The answer is nested too deep, or has fields or texts that could do harm.");
   }
-}
-
-/** Seconds, or a date; 0 for anything else. */
-function retryAfterMs(text: string | undefined, now: number): number {
-  if (text === undefined) return 0;
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? 0 : Math.max(0, at - now);
 }

@@ -1,12 +1,9 @@
 /**
  * The KV bucket `tidemark-generations`. Everything is asked of its leader, and written with compare-and-set.
  */
-import { jetstream } from "@nats-io/jetstream";
-import { Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { TidemarkError } from "../errors.ts";
-import { askStream, messageOf, storedMessage, streamInfo } from "../log/jetstream-api.ts";
-import { appendAcknowledged } from "../log/publish-ack.ts";
+import { RecordBucket } from "../log/record-bucket.ts";
 import {
   GENERATION_FORMAT,
   type GenerationRecord,
@@ -19,7 +16,6 @@ import {
 } from "./generation-record.ts";
 
 export const GENERATION_BUCKET = "tidemark-generations";
-const STREAM = `KV_${GENERATION_BUCKET}`;
 const GENERATIONS = "generation";
 const SWITCHES = "switch";
 
@@ -31,27 +27,21 @@ export interface Revised<T> {
 }
 
 export class GenerationBucket {
-  readonly #nc: NatsConnection;
+  readonly #records: RecordBucket;
 
   constructor(nc: NatsConnection) {
-    this.#nc = nc;
+    this.#records = new RecordBucket(nc, GENERATION_BUCKET);
   }
 
   /** Creates the bucket when it is missing. */
   static async open(nc: NatsConnection, replicas: number): Promise<GenerationBucket> {
-    try {
-      await new Kvm(jetstream(nc, { checkAPI: false })).create(GENERATION_BUCKET, { history: 1, replicas });
-    } catch (error) {
-      throw new TidemarkError("NATS_UNREACHABLE", `The bucket ${GENERATION_BUCKET} cannot be opened: ${messageOf(error)}.`, {
-        cause: error,
-      });
-    }
+    await RecordBucket.open(nc, GENERATION_BUCKET, replicas);
     return new GenerationBucket(nc);
   }
 
   /** Changes whenever anything in the bucket does. */
   async revision(): Promise<number> {
-    return (await streamInfo(this.#nc, STREAM)).state.last_seq;
+    return await this.#records.revision();
   }
 
   /** By name. A record that this build cannot read is told of and left out. */
@@ -79,15 +69,13 @@ export class GenerationBucket {
   }
 
   async deleteGeneration(name: string, revision: number): Promise<void> {
-    const headers = new Map([["KV-Operation", "DEL"]]);
-    const request = { stream: STREAM, headers, expectedLastSubjectSequence: revision };
-    await appendAcknowledged(this.#nc, subjectOf(`${GENERATIONS}.${name}`), new Uint8Array(0), request);
+    await this.#records.delete(`${GENERATIONS}.${name}`, revision);
   }
 
   /** When a generation of that name was dropped or taken back; `undefined` when there was none, or is one. Milliseconds. */
   async goneAt(name: string): Promise<number | undefined> {
-    const message = await storedMessage(this.#nc, STREAM, { last_by_subj: subjectOf(`${GENERATIONS}.${name}`) });
-    return message?.headers?.has("kv-operation") === true ? message.logTime : undefined;
+    const { payload, at } = await this.#records.read(`${GENERATIONS}.${name}`);
+    return payload === undefined ? at : undefined;
   }
 
   /** Name of the job whose outputs pumps and sinks of `job` follow: its own until it is switched. */
@@ -117,32 +105,22 @@ export class GenerationBucket {
   }
 
   async #read<T>(key: string, read: (payload: Uint8Array) => T | undefined): Promise<Revised<T>> {
-    const message = await storedMessage(this.#nc, STREAM, { last_by_subj: subjectOf(key) });
-    if (message === undefined) return { record: undefined, revision: 0 };
-    const { sequence: revision, headers, payload } = message;
-    if (headers?.has("kv-operation") === true) return { record: undefined, revision };
+    const { payload, revision } = await this.#records.read(key);
+    if (payload === undefined) return { record: undefined, revision };
     const record = read(payload);
     if (record === undefined) throw new TidemarkError("GENERATION_FORMAT", `The key ${key} of ${GENERATION_BUCKET} cannot be read.`);
     return { record, revision };
   }
 
   async #write(key: string, record: object, revision: number): Promise<number> {
-    const payload = Buffer.from(JSON.stringify(record));
-    return await appendAcknowledged(this.#nc, subjectOf(key), payload, { stream: STREAM, expectedLastSubjectSequence: revision });
+    return await this.#records.write(key, record, revision);
   }
 
   async #all<T>(kind: string, read: (payload: Uint8Array) => T | undefined, notice: (message: string) => void): Promise<T[]> {
-    const filter = { subjects_filter: subjectOf(`${kind}.>`) };
-    const { state } = await askStream<{ readonly state: { readonly subjects?: Readonly<Record<string, number>> } }>(
-      this.#nc,
-      STREAM,
-      `STREAM.INFO.${STREAM}`,
-      filter,
-    );
     const found: T[] = [];
-    for (const subject of Object.keys(state.subjects ?? {}).sort()) {
+    for (const key of await this.#records.keys(kind)) {
       try {
-        const { record } = await this.#read(subject.slice(subjectOf("").length), read);
+        const { record } = await this.#read(key, read);
         if (record !== undefined) found.push(record);
       } catch (error) {
         if (!(error instanceof TidemarkError) || error.code !== "GENERATION_FORMAT") throw error;
@@ -151,8 +129,4 @@ export class GenerationBucket {
     }
     return found;
   }
-}
-
-function subjectOf(key: string): string {
-  return `$KV.${GENERATION_BUCKET}.${key}`;
 }

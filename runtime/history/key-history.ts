@@ -131,8 +131,8 @@ function stepOf(position: string, item: KeyItem): KeyStep | "clocks" | undefined
     const { actor, effect, waiting, outcome } = item;
     return { kind: "result", position, actor, effect, waiting, outcome };
   }
-  const { disposition, content } = item.event;
-  // What cannot be read reached nobody.
-  if (content === undefined) return undefined;
+  const { disposition, content, released } = item.event;
+  // What cannot be read reached nobody, and what was held was sent before.
+  if (content === undefined || released) return undefined;
   return { kind: "event", position, disposition, event: content };
 }

@@ -23,6 +23,8 @@ export interface ItemEvent {
   readonly source: string | undefined;
   readonly disposition: Disposition;
   readonly code: string | undefined;
+  /** It was held back, and its handlers run now. */
+  readonly released?: true;
   /** The CloudEvent; `undefined` when the entry holds none that can be read. */
   readonly content: unknown;
 }

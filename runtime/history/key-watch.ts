@@ -75,8 +75,10 @@ export class KeyWatch implements FoldObserver, CallWatch {
     return { records: this.records, waiting: [...this.#waiting], deadLetters: this.#deadLetters };
   }
 
-  event({ token, index, watermark, ...event }: SeenEvent): void {
-    if (token === this.#key.token) this.#add({ kind: "event", event: { ...event, content: this.#content(index) } }, watermark);
+  event({ token, index, watermark, released, ...event }: SeenEvent): void {
+    if (token !== this.#key.token) return;
+    const content = released === undefined ? { content: this.#content(index) } : { released: true as const, content: released };
+    this.#add({ kind: "event", event: { ...event, ...content } }, watermark);
   }
 
   timer({ token, ...timer }: SeenTimer): void {

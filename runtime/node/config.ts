@@ -47,6 +47,10 @@ export interface Config {
   readonly snapshotKeepMs: number;
   /** Entries that a question about the past may fold while its caller waits; one that takes more becomes an operation. */
   readonly historyEntries: number;
+  /** Directory with a file for each secret that models behind servers need; undefined: environment variables alone. */
+  readonly secretsDir: string | undefined;
+  /** Regions where data with a residency tag may be, by tag. */
+  readonly residencies: Readonly<Record<string, readonly string[]>>;
   /** Whether shards keep the index of what touched a key. */
   readonly timelineIndex: boolean;
 }
@@ -81,17 +85,22 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   snapshotEveryMs: { env: "TIDEMARK_SNAPSHOT_EVERY", fallback: () => 60_000, read: (text) => durationMs(text) },
   snapshotKeepMs: { env: "TIDEMARK_SNAPSHOT_KEEP", fallback: () => 30 * 24 * 60 * 60 * 1000, read: (text) => durationMs(text) },
   s3Endpoint: { env: "TIDEMARK_S3_ENDPOINT", fallback: () => undefined, read: httpUrl },
+  secretsDir: { env: "TIDEMARK_SECRETS_DIR", fallback: () => undefined, read: (text) => text },
+  residencies: { env: "TIDEMARK_RESIDENCIES", fallback: () => ({}), read: residencies },
   timelineIndex: { env: "TIDEMARK_TIMELINE_INDEX", fallback: () => true, read: onOrOff },
   historyEntries: { env: "TIDEMARK_HISTORY_ENTRIES", fallback: () => 100_000, read: whole(0, 10_000_000) },
 };
 
 /** Read by commands, not by a node; they may stand in the same environment. */
 const CLIENT_SETTINGS = ["TIDEMARK_TOKEN"];
+/** Secrets of models behind servers, which the process that asks them reads by itself. */
+const SECRET = /^TIDEMARK_SECRET_[A-Z][A-Z0-9_]*$/;
 
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const known = new Set([...Object.values(SETTINGS).map((setting) => setting.env), ...CLIENT_SETTINGS]);
   for (const name of Object.keys(env)) {
-    if (name.startsWith("TIDEMARK_") && !known.has(name)) throw new TidemarkError("CONFIG_INVALID", `${name} is no setting of Tidemark.`);
+    if (name.startsWith("TIDEMARK_") && !known.has(name) && !SECRET.test(name))
+      throw new TidemarkError("CONFIG_INVALID", `${name} is no setting of Tidemark.`);
   }
   const config = Object.fromEntries(
     Object.entries(SETTINGS).map(([key, setting]) => [key, readSetting(setting, env)]),
@@ -123,6 +132,13 @@ function readSetting(setting: Setting<unknown>, env: Readonly<Record<string, str
 function onOrOff(text: string): boolean {
   if (text === "on" || text === "off") return text === "on";
   throw new TypeError("write on or off");
+}
+
+/** `eu=eu-west-1,eu-central-1;au=ap-southeast-2` */
+function residencies(text: string): Readonly<Record<string, readonly string[]>> {
+  const entries = text.split(";").map((part) => /^([a-z][a-z0-9-]{0,30})=([\w-]{1,64}(?:,[\w-]{1,64})*)$/.exec(part.trim()));
+  if (entries.some((entry) => entry === null)) throw new TypeError("write <tag>=<region>,<region>;<tag>=…");
+  return Object.fromEntries(entries.map((entry) => [entry![1]!, entry![2]!.split(",")]));
 }
 
 function whole(min: number, max: number): (text: string) => number {

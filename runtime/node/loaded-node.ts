@@ -4,8 +4,10 @@
  *
  * Crash-only: when a thread ends or hangs, the process kills itself and the supervisor starts it again.
  */
+import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { ServiceSettings } from "../../inference/service/model-source.ts";
 import { type App, loadApp } from "../app.ts";
 import { BuildStore } from "../builds/build-store.ts";
 import { NodeBuilds } from "../builds/node-builds.ts";
@@ -16,7 +18,11 @@ import { GenerationBucket } from "../generations/generation-bucket.ts";
 import { History, type PastShard } from "../history/history.ts";
 import { type HistoryThread, startHistoryThread } from "../history/history-thread.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import { ModelBucket } from "../models/model-bucket.ts";
+import { type ContentPlace, ModelContents } from "../models/model-contents.ts";
+import { Models } from "../models/models.ts";
 import { connectNats } from "../nats-connect.ts";
+import { NatsReferenceLog } from "../reference/reference-log.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import type { KeeperSetup, KeeperThread, SnapshotKeeper } from "../snapshots/keeper.ts";
 import { openCatalogue } from "../snapshots/open-catalogue.ts";
@@ -26,10 +32,10 @@ import type { Thread } from "../threads/thread-call.ts";
 import { Verification } from "../verify/verification.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
 import { type Config, foldSettingsOf } from "./config.ts";
-import { checkEffects } from "./effects-check.ts";
 import { HostedShards } from "./hosted-shards.ts";
 import { ensureStreams, Node, type RunningJob } from "./node.ts";
 import { NodeLife } from "./node-life.ts";
+import { NodeModels } from "./node-models.ts";
 import { startedWhenCalled, startNodeThread } from "./node-thread.ts";
 import { openedGenerations } from "./opened-generations.ts";
 import { REPLICAS, snapshotSettings } from "./snapshot-settings.ts";
@@ -78,7 +84,6 @@ export class LoadedNode {
   static async load(options: NodeOptions): Promise<LoadedNode> {
     const { config, app: path } = options;
     const app = await loadApp(path, options.onFile);
-    checkEffects(app.jobs);
     const life = new NodeLife(config.hangMs);
     const setups = Array.from({ length: config.workers }, () => workerSetup(options));
     const starting = setups.map((setup, i) => startNodeThread<ShardWorker>("../shard/worker.ts", `worker ${i}`, setup, life.lost));
@@ -111,7 +116,9 @@ export class LoadedNode {
     const { config } = this.#options;
     const workers = this.#workers;
     const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
-    await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(natsUrl, dataDir.nodeId))));
+    const models = this.#openModels(nc, dataDir, jobs);
+    const inference = models.address;
+    await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(natsUrl, dataDir.nodeId, inference))));
     const shards = new HostedShards(workers, dataDir);
     const bucket = await GenerationBucket.open(nc, REPLICAS);
     await clearDropped(bucket, dataDir, jobs);
@@ -128,6 +135,7 @@ export class LoadedNode {
     const node: Node = new Node({
       dataDir,
       kept,
+      models,
       snapshots,
       jobs,
       builds: this.build.jobs,
@@ -144,6 +152,7 @@ export class LoadedNode {
       onDrained: this.#life.drained,
     });
     await node.generations.open();
+    models.ship();
     void kept.keep();
     // In development the successor of a build that was cut off is not coming: the history is begun anew.
     if (config.profile === "production") void this.#finishHandOver(node);
@@ -196,6 +205,29 @@ export class LoadedNode {
       touches: async (shard, token, from, max) =>
         await this.#reader.ask("touches", (reader) => reader.touches(folderOf(shard), token, from, max)),
     });
+  }
+
+  #openModels(nc: NatsConnection, dataDir: DataDir, jobs: readonly RunningJob[]): NodeModels {
+    const { config, notice } = this.#options;
+    let place: Promise<ContentPlace> | undefined;
+    const open = (): Promise<ContentPlace> => {
+      place ??= openCatalogue(nc, snapshotSettings(config)).then(
+        ({ catalogue, seal }) => ({ blobs: catalogue.blobs, seal }),
+        (error: unknown) => {
+          place = undefined;
+          throw error;
+        },
+      );
+      return place;
+    };
+    const models = new Models({
+      nc,
+      bucket: new ModelBucket(nc, REPLICAS),
+      contents: new ModelContents(join(dataDir.path, "models"), open),
+      jobs: () => jobs.map(({ job }) => job),
+      ensureReference: (log) => NatsReferenceLog.ensure(nc, log, { maxBytes: config.streamMaxBytes, replicas: REPLICAS }),
+    });
+    return new NodeModels({ models, jobs, settings: serviceSettings(config), clock: systemClock, notice });
   }
 
   #openBuilds(nc: NatsConnection, dataDir: DataDir, stopped: () => boolean): NodeBuilds {
@@ -258,6 +290,10 @@ export class LoadedNode {
       if (!node.stopping) notice(`the hand-over could not be looked at: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+function serviceSettings({ secretsDir, residencies }: Config): ServiceSettings {
+  return { residencies, ...(secretsDir === undefined ? {} : { secretsDirectory: secretsDir }) };
 }
 
 function workerSetup({ app, config }: NodeOptions): WorkerSetup {

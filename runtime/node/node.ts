@@ -31,6 +31,7 @@ import type { JobBuild } from "./app-build.ts";
 import type { Config } from "./config.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
+import type { NodeModels } from "./node-models.ts";
 import type { OpenedGenerations } from "./opened-generations.ts";
 import { Operations } from "./operations.ts";
 import { REPLICAS } from "./snapshot-settings.ts";
@@ -56,6 +57,7 @@ export interface NodeParts {
   readonly reader: Thread<StateReader>;
   readonly workers: readonly Thread<ShardWorker>[];
   readonly snapshots: Snapshots;
+  readonly models: NodeModels;
   readonly history: History;
   /** Generations that run, as they come and go. */
   readonly begun: readonly RunningJob[];
@@ -81,6 +83,7 @@ export class Node {
   readonly snapshots: Snapshots;
   readonly handOvers: HandOvers;
   readonly kept: NodeBuilds;
+  readonly models: NodeModels;
   /** False while the main thread's connection to NATS is down. */
   connected = true;
   readonly generations: Generations;
@@ -104,6 +107,7 @@ export class Node {
     this.outputs = new OutputReader(parts.jsm);
     this.reader = parts.reader;
     this.snapshots = parts.snapshots;
+    this.models = parts.models;
     this.history = parts.history;
     this.#begun = parts.begun;
     const { generations, restores } = parts.generations(this.operations, () => this.shards());
@@ -261,6 +265,7 @@ export class Node {
     const beside = [this.snapshots, this.operations, this.generations, this.history, this.verification].map((each) => each.stop());
     await Promise.race([Promise.allSettled(beside), systemClock.sleep(BESIDE_END_MS)]);
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
+    await this.models.stop();
     this.#onDrained();
     await this.kept.close();
     await this.nc.close();

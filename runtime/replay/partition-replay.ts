@@ -1,9 +1,14 @@
 /** A task of a replay made into what folds it: its source, its base, its outputs, its comparison. */
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { CallRecord } from "../../actors/fold/call-row.ts";
 import type { Guard } from "../../actors/fold/fold-options.ts";
+import type { Outcome } from "../../actors/fold/result-entry.ts";
 import { generationOf, type Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
+import { systemClock } from "../clock.ts";
+import { failedCall } from "../effects/call-failures.ts";
+import type { Callers } from "../effects/caller.ts";
 import { isTidemarkError } from "../errors.ts";
 import { openNatsOutputStream } from "../outputs/nats-output-stream.ts";
 import { clearState } from "../shard/clear-state.ts";
@@ -17,8 +22,8 @@ import { OutputDiff } from "./output-diff.ts";
 import { PublishedRange } from "./published-range.ts";
 import { basesOf, restoreBase } from "./replay-base.ts";
 import { archiveSource, logSource, type ReplaySource } from "./replay-source.ts";
-import type { PartitionProgress, PartitionReplayed, PartitionTask } from "./replay-task.ts";
-import { ShardReplay, type ShardReplayParts } from "./shard-replay.ts";
+import type { PartitionProgress, PartitionReplayed, PartitionTask, ReplayedModel } from "./replay-task.ts";
+import { type ReplayedModels, ShardReplay, type ShardReplayParts } from "./shard-replay.ts";
 
 export interface PartitionReplayOptions {
   readonly task: PartitionTask;
@@ -29,9 +34,13 @@ export interface PartitionReplayOptions {
   /** `undefined` only for an archive that is neither published nor compared. */
   readonly nc: NatsConnection | undefined;
   readonly snapshots: SnapshotSettings;
+  /** Of the thread; needed where the task names models. */
+  readonly callers: Callers;
   readonly notice: (message: string) => void;
 }
 
+const noNote = (): void => {};
+const ANSWER_MAX_MS = 300_000;
 const MALFORMED_SHOWN = 20;
 
 export class PartitionReplay {
@@ -102,8 +111,25 @@ export class PartitionReplay {
       outputs,
       compare: task.compare ? (from, readUpTo) => this.#comparison(source, differences, from, readUpTo) : undefined,
       folder: task.folder,
+      models: task.models === undefined ? undefined : this.#models(task.models),
       notice,
     };
+  }
+
+  /** Time is counted from when a call is made here: those of then are long over. */
+  #models(models: readonly ReplayedModel[]): ReplayedModels {
+    const champions = models.flatMap(({ name, champion }) => (champion === undefined ? [] : [[name, champion] as const]));
+    const asked = new Set(models.map(({ name }) => name));
+    const caller = this.#options.callers.get("infer");
+    if (caller === undefined) throw new Error("a replay that asks models has nobody to ask");
+    const ask = async (call: CallRecord, id: string): Promise<Outcome> => {
+      const model = caller.originOf(call.target).slice("infer ".length);
+      if (!asked.has(model)) return failedCall("CALLEE_UNAVAILABLE", `The replay was not told to ask "${model}".`);
+      const { target, input, token: key } = call;
+      const deadline = systemClock.now() + ANSWER_MAX_MS;
+      return await caller.call({ id, target, input, key, mayRepeat: true, deadline }, new AbortController().signal, noNote, async () => {});
+    };
+    return { champions: new Map(champions), ask };
   }
 
   /** `undefined` when the history begins without state. */

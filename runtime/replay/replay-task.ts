@@ -1,5 +1,7 @@
 /** What one thread of a replay is given and gives: plain records, for they cross threads. */
+import type { ActivatedVersion } from "../../actors/fold/activated-models.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
+import type { ServiceAddress } from "../../inference/service/messages.ts";
 import type { ErrorRecord } from "../errors.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import type { DifferenceClass } from "./output-diff.ts";
@@ -11,6 +13,8 @@ export interface ThreadSetup {
   /** `undefined`: an archive is folded, nothing is published and nothing compared. */
   readonly natsUrl: string | undefined;
   readonly snapshots: SnapshotSettings;
+  /** Of the process that runs models; `undefined`: none is asked. */
+  readonly inference: ServiceAddress | undefined;
 }
 
 /** A place in a log: before everything, an entry, a log time (milliseconds), behind everything. */
@@ -18,6 +22,12 @@ export type ReplayPoint =
   | { readonly kind: "start" | "end" }
   | { readonly kind: "position"; readonly partition: number; readonly sequence: number }
   | { readonly kind: "time"; readonly time: number };
+
+export interface ReplayedModel {
+  readonly name: string;
+  /** `undefined`: the one that was in force. */
+  readonly champion: ActivatedVersion | undefined;
+}
 
 export interface PartitionTask {
   readonly job: string;
@@ -32,6 +42,8 @@ export interface PartitionTask {
   /** Id of a job's snapshot to begin with. Without one the newest before `from`, if that is not the start. */
   readonly snapshot: string | undefined;
   readonly archive: { readonly file: string; readonly watermark: number | undefined } | undefined;
+  /** Models that may be asked, with the versions that answer in place of those in force; `undefined`: none is. */
+  readonly models: readonly ReplayedModel[] | undefined;
   /** `undefined`: nothing is published. */
   readonly publish: { readonly maxBytes: number; readonly replicas: number } | undefined;
   readonly compare: boolean;

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { epochSubject } from "../../actors/fold/subject.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
+import type { ServiceAddress } from "../../inference/service/messages.ts";
 import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
@@ -21,7 +22,7 @@ import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
 import type { Answer, PartitionProgress, PartitionReplayed, PartitionTask, ReplayedJob, ReplayThread, ThreadSetup } from "./replay-task.ts";
 
 export interface ReplayRequest
-  extends Pick<PartitionTask, "job" | "generation" | "from" | "to" | "snapshot" | "archive" | "publish" | "diffFile"> {
+  extends Pick<PartitionTask, "job" | "generation" | "from" | "to" | "snapshot" | "archive" | "publish" | "diffFile" | "models"> {
   readonly app: string;
   readonly settings: Partial<FoldSettings>;
   readonly natsUrl: string | undefined;
@@ -31,6 +32,8 @@ export interface ReplayRequest
   readonly partitions: number;
   /** Where the state goes meanwhile; a folder in it is made for this replay and taken away again. */
   readonly folder: string;
+  /** Of the process that runs models, where any may be asked. */
+  readonly inference?: ServiceAddress;
   /** Default: as many as cores. */
   readonly threads?: number;
 }
@@ -100,10 +103,10 @@ export async function replayShadow(
   }
 }
 
-function startReplayThread({ app, settings, natsUrl, snapshots }: ReplayRequest): Thread<ReplayThread> {
+function startReplayThread({ app, settings, natsUrl, snapshots, inference }: ReplayRequest): Thread<ReplayThread> {
   // As nodes run: what a handler makes of a date or a text must not depend on where it is folded.
   const env = { ...process.env, TZ: "UTC", LC_ALL: "C", LANG: "C" };
-  const setup: ThreadSetup = { app, settings, natsUrl, snapshots };
+  const setup: ThreadSetup = { app, settings, natsUrl, snapshots, inference };
   return startThread<ReplayThread>(moduleUrl("./shadow-worker.ts", import.meta.url), { name: "replay", workerData: setup, env }, () => {});
 }
 
@@ -166,10 +169,10 @@ async function lastEpoch(log: NatsPartitionLog, subject: string): Promise<number
 }
 
 function taskOf(request: ReplayRequest, partition: number, partitions: number, folder: string): PartitionTask {
-  const { job, generation, from, to, snapshot, archive, publish, compare, diffFile } = request;
+  const { job, generation, from, to, snapshot, archive, models, publish, compare, diffFile } = request;
   // What a replay that was killed has left is no state to go on with.
   rmSync(folder, { recursive: true, force: true });
-  return { job, generation, partition, partitions, folder, from, to, snapshot, archive, publish, compare, diffFile };
+  return { job, generation, partition, partitions, folder, from, to, snapshot, archive, models, publish, compare, diffFile };
 }
 
 async function runTasks(

@@ -8,6 +8,7 @@ import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { generationOf, type Job, withSettings } from "../../actors/model/job.ts";
 import { type App, loadApp } from "../app.ts";
+import { ThreadCallers } from "../effects/callers.ts";
 import { TidemarkError } from "../errors.ts";
 import { connectNats } from "../nats-connect.ts";
 import { installGuards } from "../shard/guards.ts";
@@ -20,6 +21,7 @@ let app: App | undefined;
 let nc: NatsConnection | undefined;
 let replay: PartitionReplay | undefined;
 let stopping = false;
+const callers = new ThreadCallers(setup.inference);
 
 async function answer<T>(work: () => Promise<T>): Promise<Answer<T>> {
   try {
@@ -56,6 +58,7 @@ const thread: ReplayThread = {
         guard,
         nc,
         snapshots: setup.snapshots,
+        callers: callers.byKind,
         notice: (message) => process.stderr.write(`tidemark: ${message}\n`),
       });
       if (stopping) replay.stop();
@@ -71,6 +74,7 @@ const thread: ReplayThread = {
     replay?.stop();
   },
   async close() {
+    callers.close();
     await nc?.close();
   },
 };

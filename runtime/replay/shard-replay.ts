@@ -6,15 +6,16 @@
  * answer those of then, and what stays unanswered is counted. What lies before the range is folded first, silently.
  */
 import { randomBytes } from "node:crypto";
-import { callId } from "../../actors/fold/call-row.ts";
+import type { ActivatedVersion } from "../../actors/fold/activated-models.ts";
+import { type CallRecord, callId } from "../../actors/fold/call-row.ts";
 import type { Guard } from "../../actors/fold/fold-options.ts";
-import { HASH_ROW, META_ROW, SUMS_ROW } from "../../actors/fold/keys.ts";
+import { type CallAddress, HASH_ROW, META_ROW, SUMS_ROW } from "../../actors/fold/keys.ts";
 import { jobAt } from "../../actors/fold/lineage.ts";
 import { type CodeIdentity, type Counts, type Epoch, type Meta, readMeta } from "../../actors/fold/meta.ts";
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
 import { waitingCalls } from "../../actors/fold/stored-calls.ts";
-import type { Job } from "../../actors/model/job.ts";
+import { type Job, lineageOf } from "../../actors/model/job.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { systemClock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
@@ -25,6 +26,7 @@ import { noCrashMarks } from "../shard/crash-marks.ts";
 import { Shard } from "../shard/shard.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { committed, type ShardStore } from "../store/shard-store.ts";
+import { type AnsweredAnew, type AnsweringParts, AnsweringSource } from "./answered-anew.ts";
 import { DiscardedOutputs } from "./discarded-outputs.ts";
 import type { Compared, OutputComparison } from "./output-comparison.ts";
 import { type EntrySource, type Gate, ReplayedLog, type ReplayedRange } from "./replayed-log.ts";
@@ -50,9 +52,17 @@ export interface ShardReplayParts {
   readonly outputs: OutputStream | undefined;
   /** Asked for when the silent part is folded; `from`: the first entry of the range. */
   readonly compare: ((from: number, readUpTo: () => number) => Promise<OutputComparison | undefined>) | undefined;
+  /** How calls to models are answered of which the record has no answer. `undefined`: they are not. */
+  readonly models: ReplayedModels | undefined;
   /** Empty, for the state. */
   readonly folder: string;
   readonly notice: (message: string) => void;
+}
+
+export interface ReplayedModels {
+  /** Versions in place of those that were in force, by model. */
+  readonly champions: ReadonlyMap<string, ActivatedVersion>;
+  readonly ask: AnsweringParts["ask"];
 }
 
 export interface RangeEnd {
@@ -77,6 +87,8 @@ export interface ShardReplayed {
   /** Calls that no recorded result answers, and the first of them. */
   readonly unanswered: number;
   readonly unansweredCalls: readonly string[];
+  /** Of calls to models; `null` when none was to be made. */
+  readonly models: AnsweredAnew | null;
   readonly compared: Compared | null;
   /** It was asked to stop before the end. */
   readonly stopped: boolean;
@@ -100,6 +112,7 @@ export class ShardReplay {
   readonly #parts: ShardReplayParts;
   readonly #root: Epoch;
   readonly #types = new Map<string, number>();
+  readonly #answering: AnsweringSource | undefined;
   #stage: ShardProgress["stage"] = "restoring";
   #log: ReplayedLog | undefined;
   #shard: Shard | undefined;
@@ -109,6 +122,11 @@ export class ShardReplay {
   constructor(parts: ShardReplayParts) {
     this.#parts = parts;
     this.#root = { ...parts.identity, sequence: ROOT_SEQUENCE };
+    const { models, source, job, partition } = parts;
+    if (models === undefined) return;
+    const callAt = (address: CallAddress): CallRecord | undefined => this.#shard?.fold.waitingCall(address);
+    const term = (): number | undefined => this.#shard?.fold.meta.owner?.term;
+    this.#answering = new AnsweringSource(source, { job: lineageOf(job), log: job.log, partition, callAt, term, ask: models.ask });
   }
 
   stop(): void {
@@ -169,10 +187,10 @@ export class ShardReplay {
   }
 
   async #fold(store: ShardStore, end: RangeEnd, outputs: OutputStream, gate: Gate, taken: (given: readonly NumberedOutput[]) => void) {
-    const { job, partition, partitions, identity, guard, source, skips, notice } = this.#parts;
+    const { job, partition, partitions, identity, guard, source, skips, notice, models } = this.#parts;
     const range: ReplayedRange = { ...end, from: this.#parts.historyFrom, root: this.#root };
     this.#entriesBefore += this.#log?.entries ?? 0;
-    const log = new ReplayedLog(source, range, gate);
+    const log = new ReplayedLog(this.#answering ?? source, range, gate);
     this.#log = log;
     const shard = await Shard.start({
       job,
@@ -187,6 +205,7 @@ export class ShardReplay {
       marks: noCrashMarks,
       skips,
       guard,
+      ...(models === undefined ? {} : { champions: models.champions }),
       clock: systemClock,
       ownerToken: randomBytes(16).toString("hex"),
       notice,
@@ -255,6 +274,7 @@ export class ShardReplay {
       stateHash: shard.stateHash ?? null,
       unanswered: meta.calls,
       unansweredCalls: firstCalls(job, partition, meta, store),
+      models: this.#answering?.answered ?? null,
       compared,
       stopped: this.#stopping,
     };

@@ -8,13 +8,12 @@ import { META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Epoch, readMeta } from "../../actors/fold/meta.ts";
 import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import type { Job } from "../../actors/model/job.ts";
+import type { ServiceAddress } from "../../inference/service/messages.ts";
 import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { messageWithPage } from "../doc-page.ts";
-import type { Callers } from "../effects/caller.ts";
+import { ThreadCallers } from "../effects/callers.ts";
 import { EffectExecutor } from "../effects/executor.ts";
-import { HttpCaller } from "../effects/http-caller.ts";
-import { HttpConnections } from "../effects/http-exchange.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { LineageFeatures } from "../features/lineage-features.ts";
 import { askApi } from "../log/jetstream-api.ts";
@@ -52,6 +51,8 @@ export interface HostOptions {
   readonly replicas: number;
   /** Default true. */
   readonly timelineIndex?: boolean;
+  /** Of the process that runs models; undefined: no job of the app calls any. */
+  readonly inference?: ServiceAddress | undefined;
   /** Opened when the first shard without state asks. Throws SNAPSHOT_STORE or CONFIG_INVALID. */
   readonly snapshots: () => Promise<SnapshotSource>;
 }
@@ -68,13 +69,13 @@ export class ShardHost {
   #hosted: HostedShard[] = [];
   readonly #features: LineageFeatures;
   readonly #copiers: LogCopiers;
-  readonly #connections = new HttpConnections();
-  readonly #callers: Callers = new Map([["http", new HttpCaller(this.#connections, systemClock, Math.random)]]);
+  readonly #callers: ThreadCallers;
   #draining = false;
 
   constructor(nc: NatsConnection, options: HostOptions, beat: () => void, notice: (message: string) => void) {
     this.#nc = nc;
     this.#options = options;
+    this.#callers = new ThreadCallers(options.inference);
     this.#beat = beat;
     this.#notice = notice;
     const sizes = { maxBytes: options.streamMaxBytes, replicas: options.replicas };
@@ -214,7 +215,7 @@ export class ShardHost {
       shard?.stop();
     }
     await Promise.all(this.#hosted.flatMap(({ finished, putBack, released }) => [finished, putBack?.ended, released]));
-    this.#connections.close();
+    this.#callers.close();
     for (const hosted of this.#hosted) await hosted.close();
   }
 
@@ -260,7 +261,7 @@ export class ShardHost {
   #executorOf({ calls }: HostedShard, shard: Shard): EffectExecutor | undefined {
     const asks = shard.parts.job.actors.some(({ effects }) => effects.length > 0);
     // A build without effects still has to close what an earlier one asked for.
-    return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers) : undefined;
+    return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers.byKind) : undefined;
   }
 
   /** NATS, or the place of the snapshots, that is away is waited for, as by a shard that runs. `undefined` when drained meanwhile. */

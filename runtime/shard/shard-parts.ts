@@ -1,4 +1,5 @@
 /** What a shard is made of: its job and place, and every implementation of the world around it. Plain records. */
+import type { ActivatedVersion } from "../../actors/fold/activated-models.ts";
 import type { CallWatch } from "../../actors/fold/call-table.ts";
 import type { Guard } from "../../actors/fold/fold-options.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
@@ -46,6 +47,8 @@ export interface ShardParts {
   readonly onOutputs?: (outputs: readonly NumberedOutput[]) => void;
   /** Told of calls as the fold asks for them and closes them. */
   readonly calls?: CallWatch;
+  /** See FoldOptions. */
+  readonly champions?: ReadonlyMap<string, ActivatedVersion>;
   /** Whether it keeps the index of what touched a key. Default true. */
   readonly timelineIndex?: boolean;
   /** Node id of another owner that folds this shard at this moment, when one answers. */

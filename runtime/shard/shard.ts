@@ -127,6 +127,7 @@ export class Shard {
       skips: parts.skips,
       timelineIndex: parts.timelineIndex ?? true,
       ...(parts.tuning?.liveRowsMax === undefined ? {} : { liveRowsMax: parts.tuning.liveRowsMax }),
+      ...(parts.champions === undefined ? {} : { champions: parts.champions }),
       ...(parts.calls === undefined ? {} : { calls: parts.calls }),
       ...(parts.onFailure === undefined ? {} : { onFailure: parts.onFailure }),
     });

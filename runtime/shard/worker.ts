@@ -8,6 +8,7 @@ import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
+import type { ServiceAddress } from "../../inference/service/messages.ts";
 import { loadApp } from "../app.ts";
 import { jobNamed } from "../generations/generation-record.ts";
 import { connectNats } from "../nats-connect.ts";
@@ -43,8 +44,8 @@ export interface HostedPlace extends ShardPlace {
 export interface ShardWorker {
   /** Of the app as this thread has loaded it. */
   codeHash(): string;
-  /** Connects; before it nothing is hosted. */
-  open(natsUrl: string, nodeId: string): Promise<void>;
+  /** Connects; before it nothing is hosted. `inference`: see {@link HostOptions}. */
+  open(natsUrl: string, nodeId: string, inference: ServiceAddress | undefined): Promise<void>;
   /** Starts shards of a job. */
   host(job: string, places: readonly HostedPlace[]): void;
   reports(): ShardReport[];
@@ -93,12 +94,12 @@ async function main(setup: WorkerSetup): Promise<void> {
   let opened: { readonly nc: NatsConnection; readonly host: ShardHost } | undefined;
   const worker: ShardWorker = {
     codeHash: () => app.codeHash,
-    async open(natsUrl, nodeId) {
+    async open(natsUrl, nodeId, inference) {
       const nc = await connectNats(natsUrl, `tidemark ${nodeId}`);
       const snapshots = catalogueOf(nc, setup.snapshots);
       const host = new ShardHost(
         nc,
-        { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas, timelineIndex, snapshots },
+        { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas, timelineIndex, snapshots, inference },
         beat,
         (message) => {
           process.stderr.write(`tidemark: ${message}\n`);

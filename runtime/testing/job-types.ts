@@ -82,6 +82,8 @@ export interface PendingCall<N extends string = string, X = unknown> {
   readonly deadline: number;
   /** Of a call to a model of which the test activated a version. */
   readonly model?: { readonly version: number; readonly role: "champion" | "challenger" };
+  /** How often its owner has begun to try it by itself; absent for never. */
+  readonly attempts?: number;
 }
 
 /** What the model of a call says besides its answer, as far as a test cares: confidence `null`, the version asked, nothing cached, no cost. */

@@ -30,6 +30,7 @@ export function pendingCalls(job: Job, shards: readonly TestShard[], actor: stri
         input: JSON.parse(call.input) as unknown,
         requestedAt: formatPosition(partition, call.address.sequence, call.address.index),
         deadline: call.deadline,
+        ...(call.attempts === undefined ? {} : { attempts: call.attempts }),
         ...(call.model === undefined ? {} : { model: { version: call.model.version, role: call.model.role } }),
       })),
   );

@@ -2,7 +2,7 @@
  * What a shard under test has published, read back from its output stream as anybody would read it, and typed by the
  * job. Side outputs stand among the others, under their types.
  */
-import type { InferenceRecord } from "../../actors/fold/side-outputs.ts";
+import type { DeadLetter, InferenceRecord } from "../../actors/fold/side-outputs.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { OutputType } from "../../actors/model/stream.ts";
 import { parseInstant } from "../../actors/model/time.ts";
@@ -50,24 +50,7 @@ export interface SideOutputs {
     readonly firstPosition: string | null;
     readonly excerpt: string;
   };
-  readonly "tidemark.dead-letter": {
-    readonly key: string;
-    readonly position: string;
-    readonly jobVersion: number;
-    readonly handler: string;
-    readonly error: { readonly name: string; readonly message: string; readonly code: string };
-    readonly eventId?: string;
-    readonly timer?: { readonly name: string; readonly id: string; readonly time: string; readonly armedBy: string };
-    readonly call?: {
-      readonly id: string;
-      readonly input: unknown;
-      readonly requestedAt: string;
-      readonly now: string;
-      readonly cause: string;
-      readonly minConfidence?: number;
-    };
-    readonly excerpt: string;
-  };
+  readonly "tidemark.dead-letter": DeadLetter;
   readonly "tidemark.inference": InferenceRecord;
   readonly "tidemark.quality": { readonly rule: string; readonly detail: object; readonly eventId: string };
   readonly "tidemark.audit": { readonly what: string; readonly who: string; readonly position: string; readonly detail: object };

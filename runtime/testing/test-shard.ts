@@ -5,7 +5,9 @@
  *   running ── crash ──▶ crashed ── start ──▶ running
  *      └── a step that throws ──▶ halted, for good
  */
+
 import { type CallRecord, decodeCall } from "../../actors/fold/call-row.ts";
+import { committedHold, type Hold } from "../../actors/fold/held-rows.ts";
 import { type CallAddress, callRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Meta, readMeta } from "../../actors/fold/meta.ts";
 import { waitingCalls } from "../../actors/fold/stored-calls.ts";
@@ -225,6 +227,12 @@ export class TestShard {
   query(number: number, token: string, name: string, input: unknown): QueryAnswer | undefined {
     this.commit();
     return this.#actors.query(number, token, this.meta ?? NO_CLOCKS, name, input);
+  }
+
+  /** What a call holds back of a key. Commits what is folded first. */
+  hold(slot: number, token: string): Hold | undefined {
+    this.commit();
+    return committedHold(this.store, slot, token);
   }
 
   /** Calls that wait for their result. Commits what is folded first. */

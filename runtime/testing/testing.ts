@@ -309,6 +309,14 @@ export class JobTest<J extends Job> {
     return JSON.parse(answer.json) as unknown;
   }
 
+  /** How many events of a key are held back by a call that waits. Commits as `actor` does. Throws KEY_INVALID. */
+  held(key: string): number {
+    this.#calls.check();
+    const { token, slot } = placeOf(key);
+    const hold = this.#world.shards[this.#world.partitionOf(slot)]!.hold(slot, token);
+    return hold === undefined ? 0 : hold.next - hold.first;
+  }
+
   #placeOf(actor: ActorOf<J>, key: string) {
     this.#calls.check();
     const number = this.#numberOf(actor);

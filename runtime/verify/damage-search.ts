@@ -23,7 +23,7 @@ export interface Suspect {
 const ROWS_KEPT_MAX = 50_000;
 const STRAYS_MAX = 1_000;
 const MASK = (1n << 128n) - 1n;
-const TOKEN_TABLES: readonly string[] = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure];
+const TOKEN_TABLES: readonly string[] = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure, TABLE.held];
 
 export function searchDamage(
   rows: RowsOfCommit,

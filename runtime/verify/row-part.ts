@@ -27,7 +27,7 @@ export function partAt(codec: KeyRowCodec | undefined, row: Row, byte: number): 
     const { token, actor, name } = readTimerRow(row.key);
     return { table, slot: slotOf(token), token, ...(actor === "" ? { cell: "dedupe" } : { actor, cell: name }) };
   }
-  if (table === TABLE.page || table === TABLE.failure) {
+  if (table === TABLE.page || table === TABLE.failure || table === TABLE.held) {
     const token = row.key.slice(3).split("\0")[0]!;
     return { table, slot: slotOf(token), token, ...(table === TABLE.page ? { cell: "dedupe" } : {}) };
   }

@@ -16,7 +16,7 @@ import type { FindingPlace, Findings } from "./finding.ts";
 import { rowsBetween, tokenIn } from "./scrub-rows.ts";
 
 /** Tables whose sum of a slot this tells. */
-export const SLOT_TABLES = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure, TABLE.pumped, TABLE.timer, TABLE.call] as const;
+export const SLOT_TABLES = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure, TABLE.pumped, TABLE.timer, TABLE.call, TABLE.held] as const;
 
 const NO_VALUE = new Uint8Array(0);
 
@@ -34,7 +34,7 @@ export class SlotScrub {
     this.#slot = slot;
     this.#codec = codec;
     this.#findings = findings;
-    for (const table of [TABLE.page, TABLE.failure, TABLE.pumped]) for (const row of this.#table(table)) this.#count(row);
+    for (const table of [TABLE.page, TABLE.failure, TABLE.pumped, TABLE.held]) for (const row of this.#table(table)) this.#count(row);
     this.#keysAndEntries();
   }
 
@@ -168,7 +168,7 @@ class KeyCheck {
     for (const { timer, id, indexedAt } of timers) {
       const declared = shape.timers[timer];
       if (declared === undefined) this.#find({ table: TABLE.key, token, actor, cell: "timers" }, `there is no timer of number ${timer}`);
-      else this.#index({ clock: declared.clock, time: indexedAt, token, actor, name: declared.name, id });
+      else if (indexedAt !== undefined) this.#index({ clock: declared.clock, time: indexedAt, token, actor, name: declared.name, id });
     }
     for (const address of calls) this.#call(actor, callRow(address));
   }

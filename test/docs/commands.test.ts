@@ -16,11 +16,18 @@ import { jsonValues, shapeFault } from "../support/doc-answer.ts";
 import { type Block, placeOf, ROOT } from "../support/doc-page.ts";
 import { writeDocProject } from "../support/doc-project.ts";
 import { cloudEvent } from "../support/entries.ts";
+import { linearModel, linearScore } from "../support/linear-model.ts";
 import { getJson, untilShards } from "../support/node-process.ts";
 
 const PARTITIONS = 4;
 /** Jobs that pages ask the node for: theirs, as their blocks have them. */
-const JOBS = ["../README/my-app/alarms.ts", "../docs-reference-data/billing.ts", "../docs-state/spending.ts", "../docs-features/fares.ts"];
+const JOBS = [
+  "../README/my-app/alarms.ts",
+  "../docs-reference-data/billing.ts",
+  "../docs-state/spending.ts",
+  "../docs-features/fares.ts",
+  "../docs-inference/cards.ts",
+];
 /** curl's, for an answer of 400 and above. */
 const CURL_HTTP_ERROR = 22;
 
@@ -69,6 +76,17 @@ await untilShards(url, (shards) => {
   const ours = shards.filter(({ job }) => job === "fares").reduce((sum, { features }) => sum + (features?.written ?? 0), 0);
   return ours === 2 && shards.every(({ features }) => (features?.lag ?? 0) === 0);
 });
+
+/** What the page of inference takes to be there: its description, a model that fits it, and what goes in and comes out. */
+const WEIGHTS = [0.002, 0.4];
+const BIAS = -2;
+for (const [name, content] of [
+  ["fraud.json", blocks.find(({ page, text }) => page === "docs/inference.md" && text.includes('"x": {'))!.text],
+  ["fraud.onnx", linearModel(WEIGHTS, BIAS)],
+  ["rows.json", JSON.stringify({ x: [[120, 2]] })],
+  ["scores.json", JSON.stringify({ y: [[linearScore(WEIGHTS, BIAS, [120, 2])]] })],
+] as const)
+  writeFileSync(join(folderOf("docs/inference.md"), name), content);
 
 /** Resolves when the API shows what ann's event has done. */
 async function send(job: string, event: string, data: object): Promise<void> {

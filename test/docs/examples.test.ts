@@ -10,6 +10,7 @@ import { startApiNode } from "../support/api-node.ts";
 import { runPiped } from "../support/cli-run.ts";
 import { ROOT } from "../support/doc-page.ts";
 import { cloudEvent } from "../support/entries.ts";
+import { linearModel, linearScore } from "../support/linear-model.ts";
 import { getJson } from "../support/node-process.ts";
 
 /** What needs another program, serves, or is about something that a sound node does not have. */
@@ -36,17 +37,37 @@ const readings = [...meterReadings({ seed: 1, devices: 4, events: 40, start: Dat
 writeFileSync(join(folder, "readings.ndjson"), readings.map(({ text }) => `${text}\n`).join(""));
 const night = { id: "night", version: 1, effectiveFrom: "2026-01-01T00:00:00Z", data: { price: 0.2 } };
 writeFileSync(join(folder, "tariffs.ndjson"), `${JSON.stringify(night)}\n`);
+/** Three versions are there when the examples begin. */
+const descriptions = ["march", "april", "may"].map((description) => ({
+  description,
+  serving: { kind: "onnx", inputs: { x: { fields: ["amount"] } }, outputs: { score: { tensor: "y", index: 0 } } },
+  input: {},
+  output: {},
+}));
+for (const [name, content] of [
+  ["fraud.json", JSON.stringify({ ...descriptions[0], description: "june" })],
+  ["fraud.onnx", linearModel([0.01], -1)],
+  ["rows.json", JSON.stringify({ x: [[120], [7]] })],
+  ["scores.json", JSON.stringify({ y: [120, 7].map((amount) => [linearScore([0.01], -1, [amount])]) })],
+] as const)
+  writeFileSync(join(folder, name), content);
 const app = join(folder, "app.ts");
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 writeFileSync(
   app,
   `import meter from ${JSON.stringify(join(ROOT, "actors/meter/meter.ts"))};
 import billing from ${JSON.stringify(join(ROOT, "test/support/billing.ts"))};
-export default [meter, ...billing];
+import scored from ${JSON.stringify(join(ROOT, "test/support/scored-app.ts"))};
+export default [meter, ...billing, scored];
 `,
 );
 const { url } = await startApiNode(app, "meter");
 await send("meter", "meter", cloudEvent({ key: "device-0003" }));
+for (const description of descriptions) {
+  const body = JSON.stringify({ description, content: Buffer.from(linearModel([0.01], -1)).toString("base64") });
+  const put = await fetch(`${url}/v1/models/fraud/versions`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  assert.equal(put.status, 200, await put.text());
+}
 await send("billing", "account", cloudEvent({ key: "ann", type: "billing.usage", data: { tariff: "night", units: 3 } }));
 
 /** Resolves when the actor shows what the event has done. */
@@ -66,7 +87,7 @@ suite("an example of help", () => {
 
   for (const line of runnable) {
     test(line, async () => {
-      const words = line.split(" ").map((word) => (/\.(ndjson|ts)$/.test(word) ? join(folder, word) : word));
+      const words = line.split(" ").map((word) => (/\.(ndjson|ts|json|onnx)$/.test(word) ? join(folder, word) : word));
       assert.equal(words.shift(), "tidemark");
       const { code, stderr } = await runPiped([...words, "--url", url], {});
       assert.equal(code, 0, stderr);

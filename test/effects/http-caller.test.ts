@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { after, suite, test } from "node:test";
 import type { Outcome } from "../../actors/fold/result-entry.ts";
+import { HttpConnections } from "../../inference/remote/http-exchange.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { RESPONSE_MAX_BYTES } from "../../runtime/effects/bounds.ts";
 import { HttpCaller } from "../../runtime/effects/http-caller.ts";
-import { HttpConnections } from "../../runtime/effects/http-exchange.ts";
 import { startFaultyServer } from "../support/faulty-server.ts";
 
 const server = await startFaultyServer({ after });
-const connections = new HttpConnections();
+const connections = new HttpConnections({ responseMaxBytes: RESPONSE_MAX_BYTES });
 after(() => connections.close());
 /** Pauses take no time here; they are noted. */
 const pauses: number[] = [];
@@ -30,7 +31,7 @@ async function call(path: string, { method = "PUT", input = {}, mayRepeat, timeo
   const target = `http ${method} ${base}${path}`;
   const deadline = Date.now() + timeoutMs;
   const signal = AbortSignal.timeout(timeoutMs);
-  const made = { id: "job.0:7.0.look.1", target, input: JSON.stringify(input), mayRepeat, deadline };
+  const made = { id: "job.0:7.0.look.1", target, input: JSON.stringify(input), key: "ann", mayRepeat, deadline };
   const outcome = await caller.call(made, signal, () => attempts++);
   return { outcome, attempts };
 }

@@ -200,7 +200,7 @@ suite("a reference entry", () => {
   });
 
   test("of a reserved name goes to quarantine and takes its place", () => {
-    const log = new ScriptLog().reference("_models", rate("x", 1, T0)).reference("rates", rate("x", 1, T0));
+    const log = new ScriptLog().reference("_rules", rate("x", 1, T0)).reference("rates", rate("x", 1, T0));
     assert.deepEqual(found(look(log, "x", T0)), ["bad-reference-entry", "v1 1"]);
   });
 

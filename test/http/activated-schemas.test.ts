@@ -117,7 +117,7 @@ suite("a schema", () => {
       items.map(({ id, data }) => [id, data]),
       [[TYPE, atMost(7)]],
     );
-    assert.equal((await call(`${url}/v1/logs/meter/reference/_models`)).status, 404);
+    assert.equal((await call(`${url}/v1/logs/meter/reference/_rules`)).status, 404);
     assert.equal((await call(`${url}/v1/logs/nothing/reference/_schemas`)).status, 404);
   });
 });

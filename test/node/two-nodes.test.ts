@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -143,17 +143,5 @@ suite("a node that cannot start", () => {
       assert.equal((await node.exited).code, REFUSED_EXIT_CODE);
       assert.match(node.log, new RegExp(`CONFIG_INVALID: ${name}`));
     }
-  });
-
-  test("because its job asks for calls to models names them, and ends with 78 before it looks for NATS", { timeout: 60_000 }, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), "tidemark-node-"));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
-    const dataDir = join(folder, "data");
-    const app = new URL("../support/effect-app.ts", import.meta.url).pathname;
-    const node = new NodeProcess({ app, natsUrl: "nats://127.0.0.1:1", dataDir });
-    t.after(() => node.kill());
-    assert.equal((await node.exited).code, REFUSED_EXIT_CODE);
-    assert.match(node.log, /EFFECTS_UNAVAILABLE: Job "asker" declares calls to models: asker\.score\./);
-    assert.equal(existsSync(dataDir), false);
   });
 });

@@ -179,12 +179,19 @@ suite("a project made and installed from it", { timeout: TIMEOUT_MS }, () => {
     for (const line of shellLines("template/README.md")) assert.ok(known.has(line), line);
   });
 
-  test("runs the jobs that ship with their samples", async (t) => {
+  test("runs the jobs that ship with their samples, and the models that lie beside them", async (t) => {
     const env = { PATH: strangersPath(natsFolder(t)), TIDEMARK_HTTP_PORT: "0", TIDEMARK_DATA_DIR: join(folder(t), "data") };
     const { code, stdout, stderr } = await tidemark(installed, project, ["start", "--exit"], env).ended;
     assert.equal(code, 0, stderr);
-    const summary = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as { published: number; deadLetters: number };
+    const summary = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as {
+      published: number;
+      deadLetters: number;
+      outputs: Readonly<Record<string, number>>;
+    };
     assert.ok(summary.published > 1000 && summary.deadLetters === 0, JSON.stringify(summary));
+    const { "transaction.enriched": applied, "transaction.scored": scored } = summary.outputs;
+    assert.ok(applied! > 1000 && scored === applied, JSON.stringify(summary));
+    assert.match(stdout, /"type":"transaction\.scored".*"ai_model":"fraud","ai_model_version":1,/);
   });
 });
 

@@ -54,8 +54,12 @@ export interface CrashScenario<L> {
   readonly payloadOf: (line: L) => EventPayload;
   /** Behind every event time: each log that is published to ends with a watermark there. */
   readonly endMs: number;
-  /** Done once, before the first event. */
-  readonly before?: (nc: NatsConnection) => Promise<void>;
+  /** Done once, before the first event. `apiUrl`: of the first node. */
+  readonly before?: (nc: NatsConnection, apiUrl: string) => Promise<void>;
+  /** What goes on beside each node, until it ends. */
+  readonly beside?: (node: NodeProcess) => void;
+  /** Waited for before every second kill: there is something to interrupt. */
+  readonly isBusy?: (shards: readonly ShardReport[]) => boolean;
   /** Done between two kills. */
   readonly between?: (nc: NatsConnection) => Promise<void>;
 }
@@ -80,7 +84,11 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
   const nats = await startTestNats(t, { logs });
   const dataDir = mkdtempSync(join(tmpdir(), "tidemark-crash-"));
   const nc = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-  const start = (): NodeProcess => new NodeProcess({ app: scenario.app, natsUrl: nats.url, dataDir, env: options.env ?? {} });
+  const start = (): NodeProcess => {
+    const started = new NodeProcess({ app: scenario.app, natsUrl: nats.url, dataDir, env: options.env ?? {} });
+    scenario.beside?.(started);
+    return started;
+  };
   let node = start();
   let log = "";
   t.after(async () => {
@@ -88,9 +96,8 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     await nc.close();
     rmSync(dataDir, { recursive: true, force: true });
   });
-  await node.ready;
-
-  await scenario.before?.(nc);
+  const apiUrl = await node.ready;
+  await scenario.before?.(nc, apiUrl);
   const lines = [...scenario.lines(options.seed, options.events)];
   const slices = sliced(lines, options.kills + 1);
   const publishers = new Map<string, LogPublisher>();
@@ -103,7 +110,8 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     if (i < options.kills) {
       // Sometimes before it is ready, sometimes long after: no moment is safe.
       // One that loses its data directory is killed when there is something to begin from, every second time.
-      if (options.loseDataDir === true && i % 2 === 0) await untilShards(await node.ready, isSnapshotted);
+      const awaited = options.loseDataDir === true ? isSnapshotted : scenario.isBusy;
+      if (awaited !== undefined && i % 2 === 0) await untilOrEnded(node, awaited);
       await Promise.race([pause(random() * 1_200), node.exited]);
       await node.kill();
       log += node.log;
@@ -119,17 +127,27 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     publisher.close();
     ends.set(log, await endLog(nc, log, scenario.endMs));
   }
-  const apiUrl = await node.ready;
   const isFolded = ({ job: name, shard, position, watermark }: ShardReport): boolean => {
     const { log } = jobs.find((job) => job.name === name)!;
     const end = ends.get(log)?.[shard];
     return end === undefined ? watermark === formatInstant(scenario.endMs) : sequenceOf(position) >= end;
   };
-  await untilShards(apiUrl, (shards) =>
+  await untilOrEnded(node, (shards) =>
     shards.every((shard) => isFolded(shard) && shard.outputsStored >= shard.outputs && shard.pendingCalls === 0),
   );
   const stop = async (): Promise<void> => assert.equal(await node.stop(), 0);
   return { nats, nc, lines, dataDir, stop, log: () => log + node.log };
+}
+
+/** Whoever polls a node that ended by itself is to see why. */
+async function untilOrEnded(node: NodeProcess, done: (shards: readonly ShardReport[]) => boolean): Promise<void> {
+  try {
+    await untilShards(await node.ready, done);
+  } catch (error) {
+    throw new Error(`${String(error)}; the node ${node.child.exitCode ?? node.child.signalCode ?? "lives"}:\n${node.log}`, {
+      cause: error,
+    });
+  }
 }
 
 function isSnapshotted(shards: readonly ShardReport[]): boolean {

@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { writeOwner } from "../../actors/fold/journal.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import { slotOf } from "../../actors/model/key.ts";
+import { HttpConnections } from "../../inference/remote/http-exchange.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { RESPONSE_MAX_BYTES } from "../../runtime/effects/bounds.ts";
 import { CallFeed } from "../../runtime/effects/call-feed.ts";
+import type { Callers } from "../../runtime/effects/caller.ts";
 import { EffectExecutor } from "../../runtime/effects/executor.ts";
 import { HttpCaller } from "../../runtime/effects/http-caller.ts";
-import { HttpConnections } from "../../runtime/effects/http-exchange.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
 import type { AppendOptions, PartitionLog } from "../../runtime/log/partition-log.ts";
 import { openEpochs } from "../../runtime/shard/epochs.ts";
@@ -72,19 +74,20 @@ export class ExecutedShard {
   readonly feed: CallFeed;
   readonly #connections: HttpConnections;
 
-  private constructor(world: MemoryWorld, log: ProcessLog, shard: Shard, feed: CallFeed) {
+  private constructor(world: MemoryWorld, log: ProcessLog, shard: Shard, feed: CallFeed, callers: Callers | undefined) {
     this.world = world;
     this.log = log;
     this.shard = shard;
     this.feed = feed;
-    this.#connections = new HttpConnections();
-    this.executor = new EffectExecutor(shard, feed, new Map([["http", new HttpCaller(this.#connections, systemClock, Math.random)]]));
+    this.#connections = new HttpConnections({ responseMaxBytes: RESPONSE_MAX_BYTES });
+    const http = new HttpCaller(this.#connections, systemClock, Math.random);
+    this.executor = new EffectExecutor(shard, feed, callers ?? new Map([["http", http]]));
   }
 
-  /** `state`: of the log, at the start. */
+  /** `state`: of the log, at the start. `callers`: that of HTTP unless given. */
   static async start(
     world: MemoryWorld,
-    { state = "open", ...changes }: Partial<ShardParts> & Partial<Pick<ProcessLog, "state">> = {},
+    { state = "open", callers, ...changes }: Partial<ShardParts> & Partial<Pick<ProcessLog, "state">> & { readonly callers?: Callers } = {},
   ): Promise<ExecutedShard> {
     const feed = new CallFeed();
     const log = new ProcessLog(world.log);
@@ -99,7 +102,7 @@ export class ExecutedShard {
     });
     log.state = state;
     const shard = await world.start({ groupMs: 20 }, { clock: systemClock, log, calls: feed, ...changes });
-    return new ExecutedShard(world, log, shard, feed);
+    return new ExecutedShard(world, log, shard, feed, callers);
   }
 
   /** One turn of the shard's loop, as a node does it. */

@@ -43,6 +43,6 @@ export function flipped({ key, value }: Row, bit: number): Row {
 export function keyNamedBy({ key }: Row): string | undefined {
   const table = key[0]!;
   if (table === TABLE.timer) return readKey(readTimerRow(key).token);
-  const divided: readonly string[] = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure];
+  const divided: readonly string[] = [TABLE.key, TABLE.page, TABLE.entry, TABLE.failure, TABLE.held];
   return divided.includes(table) ? readKey(key.slice(3).split("\0")[0]!) : undefined;
 }

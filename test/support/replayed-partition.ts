@@ -51,6 +51,7 @@ export async function replayPartition(
       end: { last: memory.lastSequence },
       skips: new Map(),
       outputs: undefined,
+      models: undefined,
       compare: async (from, readUpTo) => new OutputComparison({ diff, published: pagesOf(published, from), readUpTo, graceMs: 0 }),
       folder,
       notice: () => {},

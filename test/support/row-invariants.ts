@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { decodeCall } from "../../actors/fold/call-row.ts";
 import { decodeEntry } from "../../actors/fold/entry-row.ts";
+import { committedHold } from "../../actors/fold/held-rows.ts";
 import { type KeyRow, KeyRowCodec, type Section } from "../../actors/fold/key-row.ts";
 import {
   callRow,
@@ -53,9 +54,34 @@ export function assertRowsHold(store: Stored, job: Job): void {
     const wanted = [...owned.rows].filter((key) => key.startsWith(table)).sort();
     assert.deepEqual(stored, wanted, `rows of table ${table}`);
   }
+  assertHeldRows(store);
   const meta = readMeta(store.get(META_ROW)!)!;
   assert.deepEqual({ keys: meta.keys, timers: meta.timers, calls: meta.calls }, { keys, timers: owned.timers, calls: owned.calls });
   assert.deepEqual(Buffer.from(store.get(SUMS_ROW)!), Buffer.from(sumsOf(store).write()), "sums of the state hash");
+}
+
+/** What a key holds is what its rows say, and as many calls hold it as wait and do. */
+function assertHeldRows(store: Stored): void {
+  const calls = rowsOf(store, TABLE.call).map(({ key, value }) => decodeCall(readCallRow(key), value));
+  const held = new Map<string, number[]>();
+  const heads = new Set<string>();
+  for (const { key, value } of rowsOf(store, TABLE.held)) {
+    const [head, n] = key.length > 5 && key.at(-5) === "\0" ? [key.slice(0, -5), key.slice(-4)] : [key, undefined];
+    if (n === undefined) heads.add(head);
+    else held.set(head, [...(held.get(head) ?? []), value.length]);
+  }
+  for (const head of held.keys()) assert.ok(heads.has(head), "events are held by a key that says nothing of them");
+  for (const head of heads) {
+    const token = head.slice(3);
+    const hold = committedHold(store, slotOf(token), token)!;
+    const sizes = held.get(head) ?? [];
+    const own = calls.filter((call) => call.token === token && call.holds).length;
+    assert.deepEqual(
+      [hold.next - hold.first, hold.bytes, hold.calls],
+      [sizes.length, sizes.reduce((sum, size) => sum + size, 0), own],
+      `what ${token} holds`,
+    );
+  }
 }
 
 /** Rows that must be there because another one says so. */
@@ -87,6 +113,7 @@ class Owned {
     const { actor } = section.shape;
     for (const { timer, id, at, indexedAt } of section.timers) {
       const { name, clock } = section.shape.timers[timer]!;
+      if (indexedAt === undefined) continue;
       assert.ok(indexedAt <= at);
       this.#index({ clock, time: indexedAt, token, actor, name, id });
       this.timers++;

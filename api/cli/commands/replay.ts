@@ -18,7 +18,7 @@ export const replay = command({
   name: "replay",
   summary: "A range of a log, or an archive, through a build, compared with what was published",
   details: [
-    "It folds in threads of its own, beside the node, and makes no call: recorded results answer the calls of then. Outputs go to the streams of a shadow job, <job>-<generation>, and are compared with those that the job has published: equal, changed, added, missing.",
+    "It folds in threads of its own, beside the node, and makes no call: recorded results answer the calls of then. With --model it asks the named models where none fits. Outputs go to the streams of a shadow job, <job>-<generation>, and are compared with those that the job has published: equal, changed, added, missing.",
     "Killed or stopped, it is begun again by the same command. What is published already is not published twice.",
     "With --file it folds an archive, one CloudEvent a line, instead of the log. Positions in it are no positions of the log, so they are not compared.",
     "It ends with 1 when something differs, a line of the archive is no event, or no entry lies in the range. It needs the NATS server of TIDEMARK_NATS_URL, or the one that a node on this machine keeps in TIDEMARK_DATA_DIR.",
@@ -36,6 +36,11 @@ export const replay = command({
     snapshot: text("ID", "snapshot of the job to begin with"),
     file: file("FILE", "archive to fold in place of the log"),
     watermark: parsed("TIME", "to which the end of the archive lifts the watermark; its greatest event time when not given", readTime),
+    model: parsed(
+      "NAME[=VERSION],…",
+      "models that may be asked where no recorded answer fits: another version in place of the one in force, or with other inputs",
+      readModels,
+    ),
     diff: file("FILE", "write every difference there, a line each"),
     "no-diff": flag("compare nothing"),
     "no-publish": flag("publish nothing"),
@@ -61,9 +66,15 @@ export const replay = command({
       else await terminal.line(`${args.job}-${generation}: ${dropped} output streams deleted`);
       return 0;
     }
-    const request = await requestOf(args, options, config, generation, natsUrl);
+    const asked = await requestOf(args, options, config, generation, natsUrl);
+    const models =
+      options.model === undefined ? undefined : await openedModels(options.model, config, asked, (text) => terminal.notice(text));
+    const request = models === undefined ? asked : { ...asked, models: models.models, inference: models.inference };
     const line = new ReplayProgressLine(terminal.stderr, terminal.json, systemClock);
-    const replayed = await shadow.replayShadow(request, (progress) => line.update(progress), signal).finally(() => line.end());
+    const replayed = await shadow
+      .replayShadow(request, (progress) => line.update(progress), signal)
+      .finally(() => line.end())
+      .finally(() => models?.close());
     if (terminal.json) await terminal.record(recordOf(replayed));
     else await showReplay(terminal, replayed);
     return exitCode(replayed);
@@ -117,10 +128,29 @@ async function requestOf(
     archive: options.file === undefined ? undefined : { file: options.file, watermark: options.watermark },
     publish: publish ? { maxBytes: config.streamMaxBytes, replicas: REPLICAS } : undefined,
     compare,
+    models: undefined,
     diffFile: options.diff,
     partitions: config.partitions,
     folder: join(config.dataDir, "replays"),
   };
+}
+
+type WantedModels = readonly { readonly name: string; readonly version: number | undefined }[];
+
+function readModels(written: string): WantedModels {
+  return written.split(",").map((part) => {
+    const parts = /^(?<name>[A-Za-z0-9][A-Za-z0-9._-]{0,62})(?:=(?<version>[1-9]\d{0,9}))?$/.exec(part)?.groups;
+    if (parts === undefined) throw new TypeError("write fraud=3, or fraud for the version that was in force; several joined by commas");
+    return { name: parts.name!, version: parts.version === undefined ? undefined : Number(parts.version) };
+  });
+}
+
+async function openedModels(wanted: WantedModels, config: Config, request: ReplayRequest, notice: (text: string) => void) {
+  if (request.archive !== undefined) throw usageError("an archive has no recorded answers, and no models are asked: leave --model out.");
+  const { openReplayModels } = await import("../../../runtime/replay/replay-models.ts");
+  const { residencies, secretsDir, dataDir } = config;
+  const settings = { residencies, ...(secretsDir === undefined ? {} : { secretsDirectory: secretsDir }) };
+  return await openReplayModels({ wanted, natsUrl: request.natsUrl!, snapshots: request.snapshots, settings, dataDir, notice });
 }
 
 function exitCode(replayed: ShadowReplayed): number {

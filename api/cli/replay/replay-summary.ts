@@ -1,4 +1,5 @@
 /** What a replay came to, for people: a line for each partition, the first differences, what was left out. */
+import type { AnsweredAnew } from "../../../runtime/replay/answered-anew.ts";
 import type { PartitionReplayed } from "../../../runtime/replay/replay-task.ts";
 import type { ShadowReplayed } from "../../../runtime/replay/shadow-replay.ts";
 import { printable } from "../terminal/printable.ts";
@@ -58,6 +59,7 @@ export function recordOf(replayed: ShadowReplayed): object {
     eventsPerSecond: Math.round(events / Math.max(0.001, replayed.seconds)),
     outputs: sum(({ outputs }) => outputs),
     unanswered: sum(({ unanswered }) => unanswered),
+    models: partitions.some(({ models }) => models !== null) ? modelSums(partitions) : null,
     diff: compared ? diff : null,
     stopped: partitions.some(({ stopped }) => stopped),
   };
@@ -71,6 +73,12 @@ export async function showReplay(terminal: Terminal, replayed: ShadowReplayed): 
     `\n${shadow}: ${events} events in ${seconds.toFixed(1)} s, ${Math.round(events / Math.max(0.001, seconds))} a second`,
   );
   if (isEmpty(replayed)) await terminal.line("no entry lies in what was to be replayed, so nothing is shown by it");
+  if (partitions.some(({ models }) => models !== null)) {
+    const { reused, asked, different } = modelSums(partitions);
+    await terminal.line(
+      `${asked} calls to models were made, ${different} of them answered otherwise than recorded; ${reused} recorded answers were used`,
+    );
+  }
   for (const { partition, samples, compared, unanswered, unansweredCalls, malformed, malformedLines, stopped } of partitions) {
     for (const { class: kind, type, key, fields, output } of samples) {
       const what = fields.length === 0 ? "" : `: ${fields.join(", ")}`;
@@ -90,6 +98,12 @@ export async function showReplay(terminal: Terminal, replayed: ShadowReplayed): 
     if (malformed > malformedLines.length) await terminal.line(`and ${malformed - malformedLines.length} more`);
     if (stopped) await terminal.line(`${partition}: stopped before its end; the same command begins it again`);
   }
+}
+
+function modelSums(partitions: readonly PartitionReplayed[]): AnsweredAnew {
+  const sum = (count: (one: AnsweredAnew) => number): number =>
+    partitions.reduce((total, { models }) => total + (models === null ? 0 : count(models)), 0);
+  return { reused: sum(({ reused }) => reused), asked: sum(({ asked }) => asked), different: sum(({ different }) => different) };
 }
 
 function countText(count: number | undefined): string {

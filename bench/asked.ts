@@ -1,0 +1,145 @@
+/**
+ * A steady load of which a part asks a model, on the whole node: how soon the events that ask nobody are answered, and
+ * those that do, from an event's timestamp in the log to its output's in the output stream, both the broker's. Memory is
+ * looked at every second. The publisher and a slow model are processes of their own, on the same cores.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { NatsPartitionLog } from "../runtime/log/nats-partition-log.ts";
+import { findNatsServer } from "../runtime/node/nats-binary.ts";
+import { startNatsServer } from "../runtime/node/nats-server.ts";
+import { childrenOf } from "../test/support/child-processes.ts";
+import { NodeProcess, sequenceOf, untilShards } from "../test/support/node-process.ts";
+import { type PutModel, putModels } from "../test/support/put-models.ts";
+import { at, entriesOf, WARM_UP_MS } from "./latency.ts";
+import { usageOf } from "./process-usage.ts";
+import { remoteModel } from "./score-models.ts";
+import type { LoadResult } from "./steady-load.ts";
+import type { Row } from "./table.ts";
+
+export interface AskedOptions {
+  readonly name: string;
+  readonly rate: number;
+  readonly seconds: number;
+  readonly keys: number;
+  readonly app: "none-scored" | "one-in-5-scored";
+  /** A model that runs here, or how many milliseconds one at a server takes. */
+  readonly model: PutModel | number;
+}
+
+const PARTITIONS = 4;
+const LOG = "bench";
+const MEMORY_EVERY_MS = 1_000;
+/** At a server: what a rate of calls of so many milliseconds has at a time, and room. */
+const PLACES = 512;
+const INFERENCE_MODULE = "inference/service/main";
+
+export async function asked(options: AskedOptions): Promise<Row> {
+  const { app, model } = options;
+  const folder = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
+  const server = await startNatsServer({ binary: findNatsServer().binary, storeDir: join(folder, "nats"), logs: [LOG] });
+  const node = new NodeProcess({
+    app: new URL(`./apps/${app}.ts`, import.meta.url).pathname,
+    natsUrl: server.url,
+    dataDir: join(folder, "data"),
+    env: { TIDEMARK_PARTITIONS: String(PARTITIONS) },
+  });
+  const nc = await connect({ servers: server.url });
+  const slow = typeof model === "number" ? fork(new URL("./slow-model.ts", import.meta.url).pathname, [String(model)]) : undefined;
+  try {
+    const put = slow === undefined ? (model as PutModel) : remoteModel(`http://127.0.0.1:${await portOf(slow)}`, PLACES);
+    const apiUrl = await node.ready;
+    await putModels({ apiUrl, nc, log: LOG, partitions: PARTITIONS }, [put]);
+    const memory = watchMemory(node);
+    await load(server.url, apiUrl, options);
+    return { benchmark: options.name, ...(await figuresOf(nc)), ...memory.stop() };
+  } finally {
+    slow?.kill("SIGKILL");
+    await node.kill();
+    await nc.close();
+    await server.stop("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function portOf(child: ChildProcess): Promise<number> {
+  return ((await once(child, "message")) as [number])[0];
+}
+
+/** Resolves when all that was published is folded, answered and stored. */
+async function load(natsUrl: string, apiUrl: string, { rate, seconds, keys }: AskedOptions): Promise<void> {
+  const publisher = fork(new URL("./steady-load.ts", import.meta.url).pathname, [natsUrl, String(rate), String(seconds), String(keys)]);
+  const [{ ends }] = (await once(publisher, "message")) as [LoadResult];
+  await untilShards(apiUrl, (shards) =>
+    shards.every(
+      ({ shard, position, outputs, outputsStored, pendingCalls }) =>
+        sequenceOf(position) >= (ends[shard] ?? 0) && outputsStored >= outputs && pendingCalls === 0,
+    ),
+  );
+}
+
+interface Told {
+  readonly type: string;
+  readonly subject: string;
+  readonly causeid: string;
+  readonly data: { readonly count?: number; readonly role?: string };
+}
+
+/** Behind the warm-up. An output of a key that comes before one of an earlier event of it breaks its order. */
+async function figuresOf(nc: NatsConnection): Promise<Row> {
+  const delays = { "bench.counted": [] as number[], "bench.scored": [] as number[] };
+  const types = new Map<string, number>();
+  let broken = 0;
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const appended = new Map<string, number>();
+    let start = Number.POSITIVE_INFINITY;
+    for await (const entry of entriesOf(new NatsPartitionLog(nc, LOG, partition))) {
+      if (!entry.subject.includes(".e.")) continue;
+      start = Math.min(start, entry.logTime);
+      appended.set((JSON.parse(Buffer.from(entry.payload).toString()) as { readonly id: string }).id, entry.logTime);
+    }
+    const counts = new Map<string, number>();
+    for await (const entry of entriesOf(new NatsPartitionLog(nc, `${LOG}-out`, partition))) {
+      const { type, subject, causeid, data } = JSON.parse(Buffer.from(entry.payload).toString()) as Told;
+      types.set(type, (types.get(type) ?? 0) + 1);
+      const cause = appended.get(causeid);
+      if (cause !== undefined && type in delays && cause - start >= WARM_UP_MS)
+        delays[type as keyof typeof delays].push(entry.logTime - cause);
+      if (type !== "bench.counted") continue;
+      if (data.count! <= (counts.get(subject) ?? 0)) broken++;
+      counts.set(subject, data.count!);
+    }
+  }
+  const [free, scored] = Object.values(delays).map((all) => all.sort((a, b) => a - b)) as [number[], number[]];
+  return {
+    "asks nobody": types.get("bench.counted") ?? 0,
+    "free p50 ms": at(free, 0.5),
+    "free p99 ms": at(free, 0.99),
+    "free max ms": at(free, 1),
+    scored: types.get("bench.scored") ?? 0,
+    failed: types.get("bench.unscored") ?? 0,
+    "scored p50 ms": at(scored, 0.5),
+    "scored p99 ms": at(scored, 0.99),
+    "out of order": broken,
+  };
+}
+
+/** RSS of the node and of the process with the models, together: at a quarter of the time, a half, and at its end. */
+function watchMemory(node: NodeProcess): { stop(): Row } {
+  const seen: number[] = [];
+  const timer = setInterval(() => {
+    const pid = node.child.pid!;
+    seen.push([pid, ...childrenOf(pid, INFERENCE_MODULE)].reduce((sum, each) => sum + usageOf(each).rssMiB, 0));
+  }, MEMORY_EVERY_MS);
+  return {
+    stop() {
+      clearInterval(timer);
+      const share = (part: number): number => seen[Math.min(seen.length - 1, Math.floor(seen.length * part))] ?? Number.NaN;
+      return { "RSS MiB at 1/4": share(0.25), "1/2": share(0.5), "3/4": share(0.75), end: share(1) };
+    },
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * Contents of models, by their SHA-256: kept in pieces beside the snapshots and the builds, and on a node as files that
+ * were checked when they came. A piece may be missing when its writer died: the registry names a content only when all
+ * of it was read back.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { CONTENT_MAX_BYTES } from "../../inference/onnx/bounds.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
+import type { BlobStore } from "../snapshots/blobs/blob-store.ts";
+import type { Seal } from "../snapshots/chunk-writer.ts";
+
+const PIECE_BYTES = 8 * 1024 * 1024;
+/** Of a file that is on its way. */
+const PART = ".part";
+
+export interface ContentPlace {
+  readonly blobs: BlobStore;
+  readonly seal: Seal;
+}
+
+export class ModelContents {
+  readonly #folder: string;
+  readonly #open: () => Promise<ContentPlace>;
+  /** Those that are being fetched, by hash: asked for by two, one comes. */
+  readonly #coming = new Map<string, Promise<string>>();
+  #folderReady: Promise<void> | undefined;
+  #parts = 0;
+
+  /** `folder`: where the node keeps files. `open`: the place beside the snapshots, asked for when something is not in the folder. */
+  constructor(folder: string, open: () => Promise<ContentPlace>) {
+    this.#folder = folder;
+    this.#open = open;
+  }
+
+  /** Keeps a content. Gives its hash. Throws MODEL_INVALID when it is empty or too large, MODEL_CONTENT when it came back otherwise, SNAPSHOT_STORE. */
+  async put(content: Uint8Array): Promise<string> {
+    if (content.length === 0) throw new TidemarkError("MODEL_INVALID", "The content of the model is empty.");
+    if (content.length > CONTENT_MAX_BYTES)
+      throw new TidemarkError("MODEL_INVALID", `The content of the model has ${content.length} bytes, at most ${CONTENT_MAX_BYTES}.`);
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    const { blobs, seal } = await this.#open();
+    for (let piece = 0; piece * PIECE_BYTES < content.length; piece++) {
+      const name = pieceName(sha256, piece);
+      const bytes = content.subarray(piece * PIECE_BYTES, (piece + 1) * PIECE_BYTES);
+      await blobs.put(name, seal.seal(bytes, name));
+    }
+    await this.#fetch(sha256, content.length);
+    return sha256;
+  }
+
+  /** The file of a content, fetched when it is not there. Throws MODEL_CONTENT when it is nowhere or is damaged, SNAPSHOT_STORE. */
+  path(sha256: string, bytes: number): Promise<string> {
+    let coming = this.#coming.get(sha256);
+    if (coming === undefined) {
+      coming = this.#local(sha256, bytes).finally(() => this.#coming.delete(sha256));
+      this.#coming.set(sha256, coming);
+    }
+    return coming;
+  }
+
+  async #local(sha256: string, bytes: number): Promise<string> {
+    const path = this.#pathOf(sha256);
+    const found = await stat(path).catch(() => undefined);
+    // Not what it was when it came: on its disk something went wrong.
+    if (found?.size === bytes && (await hashOfFile(path)) === sha256) return path;
+    return await this.#fetch(sha256, bytes);
+  }
+
+  async #fetch(sha256: string, bytes: number): Promise<string> {
+    const { blobs, seal } = await this.#open();
+    await this.#readyFolder();
+    const path = this.#pathOf(sha256);
+    // Of its own: the same content may be put and asked for at the same time.
+    const part = `${path}.${++this.#parts}${PART}`;
+    const file = await open(part, "w");
+    const hash = createHash("sha256");
+    try {
+      for (let piece = 0, have = 0; have < bytes; piece++) {
+        const name = pieceName(sha256, piece);
+        const sealed = await blobs.get(name);
+        if (sealed === undefined) throw new TidemarkError("MODEL_CONTENT", `${blobs.place} has no ${name}.`);
+        const content = opened(seal, sealed, name);
+        if (content.length === 0) throw new TidemarkError("MODEL_CONTENT", `${name} is empty.`);
+        have += content.length;
+        hash.update(content);
+        await file.writeFile(content);
+      }
+      if (hash.digest("hex") !== sha256) throw new TidemarkError("MODEL_CONTENT", `The content ${sha256} is damaged at ${blobs.place}.`);
+      await file.sync();
+      await file.close();
+      await rename(part, path);
+    } catch (error) {
+      await file.close().catch(() => {});
+      await rm(part, { force: true });
+      throw error;
+    }
+    return path;
+  }
+
+  /** Created, and cleared of what an earlier process left half done: a data directory has one process. */
+  #readyFolder(): Promise<void> {
+    this.#folderReady ??= this.#clearFolder().catch((error: unknown) => {
+      this.#folderReady = undefined;
+      throw error;
+    });
+    return this.#folderReady;
+  }
+
+  async #clearFolder(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    for (const name of await readdir(this.#folder)) if (name.endsWith(PART)) await rm(join(this.#folder, name), { force: true });
+  }
+
+  #pathOf(sha256: string): string {
+    return join(this.#folder, `${sha256}.model`);
+  }
+}
+
+async function hashOfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}
+
+function opened(seal: Seal, sealed: Uint8Array, name: string): Uint8Array {
+  try {
+    return seal.open(sealed, name);
+  } catch (error) {
+    if (!isTidemarkError(error, "SNAPSHOT_DAMAGED")) throw error;
+    throw new TidemarkError("MODEL_CONTENT", `${name} is damaged: ${error.detail}`, { cause: error });
+  }
+}
+
+function pieceName(sha256: string, piece: number): string {
+  return `models/${sha256}/${String(piece).padStart(4, "0")}`;
+}

@@ -1,0 +1,4 @@
+/** Payments that a model scores, as an app. */
+import { scoredJob } from "./scored.ts";
+
+export default scoredJob(process.env.SCORE_TIMEOUT);
