@@ -1,67 +1,45 @@
 /**
- * Conversations: when enough has been said, or time enough has passed, the last messages are a context for a model. The
- * rules are numbered in README.md beside this file. Messages are taken in the order of their times, so each waits until
- * the watermark has passed it.
+ * Conversations: when enough has been said, or time enough has passed, the last messages are a context for a model, and
+ * one is asked how the people in it feel. The rules are numbered in README.md beside this file. Messages are taken in the order of
+ * their times, so each waits until the watermark has passed it.
  */
-import { type Static, Type } from "typebox";
-import { actor, type ContextOf, timer } from "../model/actor.ts";
-import { list } from "../model/cells/list.ts";
-import { value } from "../model/cells/value.ts";
+import type { Static } from "typebox";
+import { actor } from "../model/actor.ts";
 import { job } from "../model/job.ts";
-import { ordered } from "../model/operators/ordered.ts";
-import { DAY_MS, formatInstant } from "../model/time.ts";
-import { contextReady, message } from "./events.ts";
-import { conversationTable, MESSAGES_MAX, settingsOf, WITHIN_MAX_MS } from "./settings.ts";
-
-/** What lies so far before the last message belongs to another conversation. */
-const KEPT_MS = DAY_MS;
-
-const Said = Type.Object({ role: Type.String(), text: Type.String() });
-const Kept = Type.Object({ at: Type.Integer(), role: Type.String(), text: Type.String() });
-
-/** Messages that no context was made of yet. */
-const Gathering = Type.Object({
-  count: Type.Integer(),
-  /** When they are a context whatever their number; absent while there are none. */
-  dueAt: Type.Optional(Type.Integer()),
-  /** Greatest time of a message that was taken. */
-  lastAt: Type.Integer(),
-});
-
-const declared = {
-  out: { contextReady },
-  state: {
-    inTurn: ordered(Said),
-    // A message may be kept for a day, and looked at by a timer a day later.
-    messages: list(Kept).ttl(2 * KEPT_MS + WITHIN_MAX_MS),
-    gathering: value(Gathering).ttl(2 * KEPT_MS + WITHIN_MAX_MS),
-  },
-  /** Behind `inTurn` by name, so that a message of the very instant still comes before it. */
-  timers: { waited: timer("event") },
-  reference: { conversation: conversationTable },
-};
-type ConversationContext = ContextOf<typeof declared>;
+import type { DeepReadonly } from "../model/readonly.ts";
+import { formatInstant } from "../model/time.ts";
+import { type ConversationContext, declared, type Gathering, KEPT_MS } from "./conversation.ts";
+import { message, type Reason } from "./events.ts";
+import { type Kept, masked } from "./said.ts";
+import { askForSentiment, type SentimentContext, tellNoSentiment, tellSentiment } from "./sentiment.ts";
+import { effects, sentimentModel } from "./sentiment-model.ts";
+import { MESSAGES_MAX, settingsOf } from "./settings.ts";
 
 export const conversation = actor("conversation", {
+  version: 2,
   in: { message },
   ...declared,
+  effects,
   on: {
     message(ctx, { conversationId, role, text }) {
       if (conversationId !== ctx.key) ctx.quarantine("conversation-mismatch", "the key is not the conversationId of the data");
-      ctx.state.inTurn.add({ role, text });
+      ctx.state.inTurn.add(masked({ role, text }));
     },
     inTurn(ctx, { element: { role, text }, time, behind }) {
-      const { messages, withinMs } = settingsOf(ctx.reference.conversation, ctx.key, time);
+      const { messages, withinMs, late } = settingsOf(ctx.reference.conversation, ctx.key, time);
       const before = ctx.state.gathering.get();
+      const isFinished = behind && time <= (before?.readyAt ?? Number.NEGATIVE_INFINITY);
+      if (isFinished && late === "reject") return ctx.quality("context-finished", { conversationId: ctx.key, at: formatInstant(time) });
       const lastAt = Math.max(time, before?.lastAt ?? time);
       keep(ctx, { at: time, role, text }, lastAt);
+      if (isFinished && late === "reopen") return reopen(ctx, before!, lastAt);
       const count = (before?.count ?? 0) + 1;
       const dueAt = before?.dueAt ?? time + withinMs;
       if (count >= messages) ready(ctx, "count", time, lastAt);
       // Of one that is not behind the timer comes in its turn, however far the watermark is.
       else if (behind && ctx.watermark! > dueAt) ready(ctx, "time", dueAt, lastAt);
       else {
-        ctx.state.gathering.set({ count, dueAt, lastAt });
+        ctx.state.gathering.set({ ...before, count, dueAt, lastAt });
         if (before?.dueAt === undefined) ctx.timers.waited.at(dueAt);
       }
     },
@@ -69,6 +47,7 @@ export const conversation = actor("conversation", {
       const { lastAt } = ctx.state.gathering.get()!;
       ready(ctx, "time", ctx.now, lastAt);
     },
+    sentiment: { done: tellSentiment, failed: tellNoSentiment },
   },
 });
 
@@ -80,15 +59,31 @@ export default job("conversations", {
   dedupeHorizon: "24h",
   // A context waits for the watermark: it is not to wait a minute longer for a log that falls quiet.
   idleAfter: "5s",
+  models: [sentimentModel],
 });
 
-function ready(ctx: ConversationContext, reason: "count" | "time", at: number, lastAt: number): void {
+function ready(ctx: SentimentContext, reason: "count" | "time", at: number, lastAt: number): void {
   ctx.timers.waited.cancel();
-  ctx.state.gathering.set({ count: 0, lastAt });
+  const before = ctx.state.gathering.get()?.readyAt ?? at;
+  ctx.state.gathering.set({ count: 0, lastAt, readyAt: Math.max(at, before) });
+  tell(ctx, reason, at);
+}
+
+/** It may end behind its last message: so one that belongs to it may be later than all that were taken. */
+function reopen(ctx: SentimentContext, before: DeepReadonly<Static<typeof Gathering>>, lastAt: number): void {
+  ctx.state.gathering.set({ ...before, lastAt });
+  tell(ctx, "reopened", before.readyAt!);
+}
+
+/** The last messages; of a context that was finished before, those that are its own. */
+function tell(ctx: SentimentContext, reason: Reason, at: number): void {
   const { messages } = settingsOf(ctx.reference.conversation, ctx.key, at);
-  const last = ctx.state.messages.get().slice(-messages);
+  const all = ctx.state.messages.get();
+  const own = reason === "reopened" ? all.filter((one) => one.at <= at) : all;
+  const last = own.slice(-messages);
   const told = last.map(({ role, text, at: saidAt }) => ({ role, text, at: formatInstant(saidAt) }));
   ctx.out.contextReady({ conversationId: ctx.key, reason, messages: told }, { time: at });
+  askForSentiment(ctx, { reason, at, messages: last });
 }
 
 /** Puts a message in its place among the last ones. */

@@ -1,9 +1,13 @@
-/** What comes into the `conversations` log, and what goes out. Instants in outputs are RFC 3339. */
-import { Type } from "typebox";
+/**
+ * What comes into the `conversations` log, and what goes out. Instants in outputs are RFC 3339. What somebody said is
+ * classified wherever it stands.
+ */
+import { type Static, Type } from "typebox";
+import { enrichedSchema } from "../model/enriched.ts";
+import { classified } from "../model/privacy/classification.ts";
 import { output, stream } from "../model/stream.ts";
-
-/** As JSON writes it, quotes and all: so that a context of the longest texts fits into one output. */
-const TEXT_MAX_CHARS = 8_192;
+import { SaidRole, SaidText, TEXT_MAX_CHARS } from "./said.ts";
+import { Sentiment } from "./sentiment-model.ts";
 
 const Text = Type.Refine(
   Type.String(),
@@ -12,15 +16,22 @@ const Text = Type.Refine(
 );
 /** Any: systems have other roles than "user" and "assistant". */
 const Role = Type.String({ minLength: 1, maxLength: 64 });
+export type Reason = Static<typeof Reason>;
+export const Reason = Type.Union([Type.Literal("count"), Type.Literal("time"), Type.Literal("reopened")]);
 
 export const message = stream("message", {
-  schema: Type.Object({ conversationId: Type.String(), role: Role, text: Text }),
+  schema: Type.Object({ conversationId: Type.String(), role: classified("pii", Role), text: classified("pii", Text) }),
 });
 
 export const contextReady = output("conversation.context-ready", {
   schema: Type.Object({
     conversationId: Type.String(),
-    reason: Type.Union([Type.Literal("count"), Type.Literal("time")]),
-    messages: Type.Array(Type.Object({ role: Type.String(), text: Type.String(), at: Type.String() })),
+    reason: Reason,
+    messages: Type.Array(Type.Object({ role: SaidRole, text: SaidText, at: Type.String() })),
   }),
+});
+
+/** Of a context what it is, and nothing of what was said. */
+export const sentiment = output("conversation.sentiment", {
+  schema: enrichedSchema(Type.Object({ conversationId: Type.String(), reason: Reason, messages: Type.Integer() }), Sentiment),
 });

@@ -1,6 +1,8 @@
 /** What the `sensors` log carries, and what the job derives from it. Instants are RFC 3339. */
 import { Type } from "typebox";
+import { enrichedSchema } from "../model/enriched.ts";
 import { output, stream } from "../model/stream.ts";
+import { HourForecast } from "./forecast-model.ts";
 
 /** Beyond it a sum of readings, or a square of one, could leave the range in which numbers are told apart. */
 const VALUE_MAX = 1e15;
@@ -34,5 +36,18 @@ export const outputs = {
       forecastFor: Type.String(),
       value: Type.Number(),
     }),
+  }),
+  hourForecast: output("sensor.hour-forecast", {
+    schema: enrichedSchema(
+      Type.Object({
+        deviceId: Type.String(),
+        hourStart: Type.String(),
+        mean: Type.Number(),
+        expected: Type.Optional(Type.Number()),
+        score: Type.Optional(Type.Number()),
+        forecastFor: Type.String(),
+      }),
+      HourForecast,
+    ),
   }),
 };

@@ -1,40 +1,24 @@
 /**
  * Sensors: a reading that neither the device's last readings nor its hour of the day explain, a device that falls
- * silent, and what the next hour should bring. The rules are numbered in README.md beside this file.
- *
- * What a device keeps is bounded: 31 readings, 24 hours of the day, the hours that the watermark has not passed.
+ * silent, and what the next hour should bring, by rules and by a model. The rules are numbered in README.md beside this file.
  */
-import { type Static, Type } from "typebox";
-import { actor, type ContextOf, timer } from "../model/actor.ts";
-import { value } from "../model/cells/value.ts";
+import type { Static } from "typebox";
+import { actor } from "../model/actor.ts";
 import { job } from "../model/job.ts";
 import { formatInstant, HOUR_MS } from "../model/time.ts";
-import { type DeviceSettings, device as deviceTable, settingsOf } from "./device.ts";
-import { expectedAt, Hourly, judgeByHour, NO_SPREAD, Spread, withHour } from "./hourly.ts";
-import { judgeByRecent, NOTHING_RECENT, Recent } from "./recent.ts";
-import { outputs, reading, Unit } from "./schema.ts";
-
-/** An hour that the watermark has not passed: at most two, for it stays 30 seconds behind. */
-const OpenHour = Type.Object({ start: Type.Integer(), count: Type.Integer(), sum: Type.Number() });
-
-const declared = {
-  out: outputs,
-  state: {
-    unit: value(Unit),
-    lastAt: value(Type.Integer()),
-    recent: value(Recent, NOTHING_RECENT),
-    hours: value(Type.Array(OpenHour), []),
-    hourly: value(Hourly),
-    spread: value(Spread, NO_SPREAD),
-  },
-  timers: { hourEnd: timer("event", Type.Integer()), silence: timer("processing", Type.Integer()) },
-  reference: { device: deviceTable },
-};
-type DeviceContext = ContextOf<typeof declared>;
+import { type DeviceSettings, settingsOf } from "./device.ts";
+import { type DeviceContext, declared, type OpenHour } from "./device-state.ts";
+import { effects, forecastModel } from "./forecast-model.ts";
+import { askForForecast, type ForecastContext, tellForecast, tellNoForecast } from "./hour-forecast.ts";
+import { expectedAt, judgeByHour, withHour } from "./hourly.ts";
+import { judgeByRecent } from "./recent.ts";
+import { reading } from "./schema.ts";
 
 export const device = actor("device", {
+  version: 2,
   in: { reading },
   ...declared,
+  effects,
   on: {
     reading(ctx, { value, unit }) {
       const lastAt = Math.max(ctx.state.lastAt.get() ?? ctx.now, ctx.now);
@@ -53,6 +37,7 @@ export const device = actor("device", {
       ctx.state.hours.set(hours.filter((other) => other !== hour));
       forecast(ctx, hour);
     },
+    hourForecast: { done: tellForecast, failed: tellNoForecast },
     silence(ctx, { data: silentAfterMs }) {
       const lastAt = ctx.state.lastAt.get();
       if (lastAt === undefined) return;
@@ -68,6 +53,7 @@ export default job("sensors", {
   outOfOrderness: "30s",
   allowedLateness: "5m",
   dedupeHorizon: "24h",
+  models: [forecastModel],
 });
 
 /** Whether the reading is in the device's unit, or names none. Another unit in the device's record begins anew. */
@@ -85,7 +71,9 @@ function inUnit(ctx: DeviceContext, settings: DeviceSettings, unit: string | und
 
 function forget({ state, timers }: DeviceContext): void {
   for (const { start } of state.hours.get()) timers.hourEnd.cancel(formatInstant(start));
-  for (const cell of [state.recent, state.hours, state.hourly, state.spread]) cell.delete();
+  for (const cell of [state.recent, state.hours, state.hourly, state.spread, state.hourWindow, state.expected]) cell.delete();
+  // What is still answered is of another unit: nobody asked for it any more.
+  state.asked.clear();
 }
 
 /** An anomaly is what is beyond the threshold by its last readings and by its hour of the day, as far as they are known. */
@@ -113,7 +101,7 @@ function count(ctx: DeviceContext, value: number): void {
   ctx.state.hours.set([...hours.filter((other) => other.start !== start), counted]);
 }
 
-function forecast(ctx: DeviceContext, { start, count, sum }: Static<typeof OpenHour>): void {
+function forecast(ctx: ForecastContext, { start, count, sum }: Static<typeof OpenHour>): void {
   const before = ctx.state.hourly.get();
   const mean = sum / count;
   const hourly = withHour(before, start, mean);
@@ -129,4 +117,5 @@ function forecast(ctx: DeviceContext, { start, count, sum }: Static<typeof OpenH
     forecastFor: formatInstant(next),
     value: expectedAt(hourly, next),
   });
+  askForForecast(ctx, { start, mean });
 }

@@ -1,6 +1,7 @@
 /** What a customer keeps, and how its handlers see it. Windows hold amounts by currency; no two currencies are added up. */
 import { Type } from "typebox";
 import type { ContextOf } from "../model/actor.ts";
+import { map } from "../model/cells/map.ts";
 import { value } from "../model/cells/value.ts";
 import { ordered } from "../model/operators/ordered.ts";
 import { distinct } from "../model/operators/windows/aggregates/elements.ts";
@@ -10,7 +11,7 @@ import { sliding, tumbling } from "../model/operators/windows/time-window.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../model/time.ts";
 import { FEATURE_MS, type outputs } from "./outputs.ts";
 import type { transactionTables } from "./tables.ts";
-import type { TransactionData } from "./transaction.ts";
+import { type TransactionData, transactionFields } from "./transaction.ts";
 
 /** Between two transactions of one session. */
 export const SESSION_GAP_MS = HOUR_MS;
@@ -33,6 +34,8 @@ export const state = {
   located: ordered(Type.Object(placeFields)),
   /** Places that it has passed, by time, as far back as another one can still come between them. */
   places: value(Type.Array(Type.Object({ ...placeFields, time: Type.Integer() })), []),
+  /** Transactions that wait for their fraud score, by call. */
+  unscored: map(Type.Object(transactionFields)),
 };
 
 export type CustomerContext = ContextOf<{

@@ -9,9 +9,8 @@ const FIELDS = Object.keys(transactionFields) as (keyof TransactionData)[];
 export function enrich(ctx: CustomerContext, transaction: TransactionData): void {
   const customer = ctx.reference.customer.get(ctx.key)?.data;
   const merchant = ctx.reference.merchant.get(transaction.merchantId)?.data;
-  const own = Object.fromEntries(FIELDS.filter((field) => transaction[field] !== undefined).map((field) => [field, transaction[field]]));
   ctx.out.enriched({
-    ...(own as TransactionData),
+    ...own(transaction),
     customer:
       customer === undefined
         ? null
@@ -23,4 +22,10 @@ export function enrich(ctx: CustomerContext, transaction: TransactionData): void
           },
     merchant: merchant === undefined ? null : { category: merchant.category, riskScore: merchant.riskScore },
   });
+}
+
+/** Its fields alone, without what else its data has. */
+export function own(transaction: TransactionData): TransactionData {
+  const fields = FIELDS.filter((field) => transaction[field] !== undefined).map((field) => [field, transaction[field]] as const);
+  return Object.fromEntries(fields) as TransactionData;
 }

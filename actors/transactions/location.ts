@@ -49,8 +49,8 @@ function judge(ctx: CustomerContext, from: Place | undefined, to: Place | undefi
   ctx.count("alerts.emitted");
 }
 
-/** On the great circle of a sphere, by the haversine formula. */
-function distance(a: Place, b: Place): number {
+/** Kilometres on the great circle of a sphere, by the haversine formula. */
+export function distance(a: Pick<Place, "lat" | "lon">, b: Pick<Place, "lat" | "lon">): number {
   const latA = radians(a.lat);
   const latB = radians(b.lat);
   const havLat = Math.sin((latB - latA) / 2) ** 2;

@@ -1,7 +1,9 @@
 /** What the `transactions` job derives. Instants are RFC 3339. */
 import { Type } from "typebox";
+import { enrichedSchema } from "../model/enriched.ts";
 import { output } from "../model/stream.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../model/time.ts";
+import { FraudScore } from "./fraud-model.ts";
 import { transactionFields } from "./transaction.ts";
 
 /** Length of each feature's window, and so the time for which the newest is kept. */
@@ -60,4 +62,5 @@ export const outputs = {
       merchant: orNull({ category: Text, riskScore: Type.Number() }),
     }),
   }),
+  scored: output("transaction.scored", { schema: enrichedSchema(Type.Object(transactionFields), FraudScore) }),
 };

@@ -43,6 +43,13 @@ suite("lines by seed", () => {
   }
 });
 
+test("wild lines have messages that open a finished context anew, and some that are rejected", () => {
+  const all = [1, 2, 3].flatMap((seed) => judge(wild(seed, 700), { records: wildRecords(seed) }));
+  assertAgrees(all);
+  assert(all.some(({ plain }) => plain.rejected.length > 0));
+  assert(all.some(({ plain }) => plain.contexts.some(({ data }) => data.reason === "reopened")));
+});
+
 test(`wherever commits and crashes fall, bytes and state are the same (CONVERSATIONS_SEED=${SEED})`, () => {
   const lines = wild(SEED, 400);
   const [whole] = judge(lines) as [Judged];
@@ -95,6 +102,7 @@ function wildRecords(seed: number): PlainRecord[] {
         : {
             ...(dice.chance(0.8) ? { messages: dice.pick([1, 2, 3, 5, 30]) } : {}),
             ...(dice.chance(0.8) ? { within: dice.pick(["1s", "10s", "20s", "24h"]) } : {}),
+            ...(dice.chance(0.7) ? { late: dice.pick(["next", "reopen", "reject"] as const) } : {}),
           },
     })).sort((x, y) => x.version - y.version),
   );

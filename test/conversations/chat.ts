@@ -21,6 +21,12 @@ export interface Context {
   };
 }
 
+interface Settings {
+  readonly messages?: number;
+  readonly within?: string;
+  readonly late?: "next" | "reopen" | "reject";
+}
+
 export class Chat {
   readonly kit: JobTest<typeof conversations>;
 
@@ -28,13 +34,13 @@ export class Chat {
     this.kit = kit;
   }
 
-  static async open(settings?: { readonly messages?: number; readonly within?: string }, options: Parameters<typeof testJob>[1] = {}) {
+  static async open(settings?: Settings, options: Parameters<typeof testJob>[1] = {}) {
     const chat = new Chat(await testJob(conversations, { start: T0 + 300 * DAY, ...options }));
     if (settings !== undefined) await chat.set("default", settings);
     return chat;
   }
 
-  async set(id: string, data: { readonly messages?: number; readonly within?: string }, version = 1, from = "2026-01-01T00:00:00Z") {
+  async set(id: string, data: Settings, version = 1, from = "2026-01-01T00:00:00Z") {
     await this.kit.putReference(conversationTable, id, { version, effectiveFrom: from, data });
   }
 

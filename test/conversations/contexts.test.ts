@@ -175,6 +175,43 @@ suite("disorder", () => {
     assert.deepEqual(named(chat.contexts()), ["time 50: m1 m20"]);
   });
 
+  test("beyond it lets a message open the finished context anew, where that is wanted, and count for nothing else", async () => {
+    const chat = await Chat.open({ messages: 3, within: "10s", late: "reopen" });
+    await chat.say(10);
+    await chat.say(11);
+    await chat.passed(21);
+    await chat.say(25);
+    await chat.passed(26);
+    chat.contexts();
+    await chat.say(5);
+    assert.deepEqual(named(chat.contexts()), ["reopened 20: m5 m10 m11"]);
+    assert.deepEqual(await chat.told(), ["time 35: m10 m11 m25"]);
+  });
+
+  test("beyond it a message that opens a finished context may be later than all that were taken: it stands last, from then on", async () => {
+    const chat = await Chat.open({ messages: 9, within: "10s", late: "reopen" });
+    await chat.say(10);
+    await chat.passed(21);
+    await chat.say(19);
+    await chat.say(15);
+    assert.deepEqual(named(chat.contexts()), ["time 20: m10", "reopened 20: m10 m19", "reopened 20: m10 m15 m19"]);
+  });
+
+  test("beyond it rejects a message of a finished context, where that is wanted, and says so without its words", async () => {
+    const chat = await Chat.open({ messages: 3, within: "10s", late: "reject" });
+    await chat.say(10);
+    await chat.passed(21);
+    chat.contexts();
+    await chat.say(20, "too late");
+    await chat.say(20.001, "in time");
+    const found = chat.kit.outputs().filter(({ type }) => type === "tidemark.quality");
+    assert.deepEqual(
+      found.map(({ data }) => data as unknown),
+      [{ rule: "context-finished", detail: { conversationId: "c1", at: at(20) }, eventId: "too late" }],
+    );
+    assert.deepEqual(await chat.told(), ["time 30.001: m10 in time"]);
+  });
+
   test("by more than a minute makes a message late, and it changes nothing", async () => {
     const chat = await Chat.open({ messages: 1 });
     await chat.passed(70);

@@ -65,10 +65,12 @@ export function judge(
 export function differencesOf({ outputs, plain }: Judged): string[] {
   const told = outputs.filter(({ type }) => type === "conversation.context-ready");
   const contexts = told.map(({ subject, time, data }) => textOf(subject!, Date.parse(time), data));
-  const side = outputs.filter(({ type }) => type.startsWith("tidemark.")).map(sideText);
+  const rejected = outputs.filter(({ type }) => type === "tidemark.quality").map(({ subject, data }) => `${subject} ${data.eventId}`);
+  const side = outputs.filter(({ type }) => type.startsWith("tidemark.") && type !== "tidemark.quality").map(sideText);
   return [
     ...compared(byKey(contexts), byKey(plain.contexts.map(({ key, time, data }) => textOf(key, time, data)))),
     ...compared(side, plain.sideOutputs),
+    ...compared(rejected, plain.rejected),
   ];
 }
 

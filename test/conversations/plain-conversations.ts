@@ -14,14 +14,18 @@ export interface PlainContext {
 export interface PlainContexts {
   readonly contexts: readonly PlainContext[];
   readonly sideOutputs: readonly string[];
+  /** Messages of finished contexts that were rejected: key and id. */
+  readonly rejected: readonly string[];
 }
+
+type Late = "next" | "reopen" | "reject";
 
 /** A version of a record of the table `conversation`. */
 export interface PlainRecord {
   readonly id: string;
   readonly version: number;
   readonly effectiveFrom: string;
-  readonly data: { readonly messages?: number; readonly within?: string } | null;
+  readonly data: { readonly messages?: number; readonly within?: string; readonly late?: Late } | null;
 }
 
 const MINUTE = 60_000;
@@ -36,25 +40,41 @@ interface Talk {
   /** Of those how many no context was made of. */
   open: number;
   due: number | undefined;
+  /** Greatest time of a context. */
+  finished: number;
 }
 
 export function plainConversations(lines: readonly PlainLine[], records: readonly PlainRecord[]): PlainContexts {
   const { moments, sideOutputs } = plainShard(lines, { ...TIMES, fits, refusal });
   const contexts: PlainContext[] = [];
+  const rejected: string[] = [];
   const talks = new Map<string, Talk>();
   const tell = (key: string, talk: Talk, reason: string, time: number): void => {
     talk.open = 0;
     talk.due = undefined;
+    talk.finished = Math.max(talk.finished, time);
+    write(key, reason, time, lastOf(talk.said));
+  };
+  const write = (key: string, reason: string, time: number, said: readonly PlainEvent[]): void => {
     const { count } = settings(records, key, time);
-    const messages = lastOf(talk.said)
-      .slice(-count)
-      .map(({ time: at, data: { role, text } }) => ({ role, text, at: new Date(at).toISOString() }));
+    const messages = said.slice(-count).map(({ time: at, data: { role, text } }) => ({ role, text, at: new Date(at).toISOString() }));
     contexts.push({ key, time, data: { conversationId: key, reason, messages } });
   };
   const take = (key: string, talk: Talk, event: PlainEvent, passed: number): void => {
-    const { count, withinMs } = settings(records, key, event.time);
+    const { count, withinMs, late } = settings(records, key, event.time);
+    // Those that are not behind come with a watermark of which nothing is said.
+    const isFinished = Number.isFinite(passed) && event.time <= talk.finished;
+    if (isFinished && late === "reject") {
+      rejected.push(`${key} ${event.id}`);
+      return;
+    }
     const place = talk.said.findIndex(({ time }) => time > event.time);
     talk.said.splice(place === -1 ? talk.said.length : place, 0, event);
+    if (isFinished && late === "reopen") {
+      const own = lastOf(talk.said).filter(({ time }) => time <= talk.finished);
+      write(key, "reopened", talk.finished, own);
+      return;
+    }
     talk.open++;
     talk.due ??= event.time + withinMs;
     if (talk.open >= count) tell(key, talk, "count", event.time);
@@ -63,7 +83,7 @@ export function plainConversations(lines: readonly PlainLine[], records: readonl
   for (const moment of moments) {
     if (moment.kind === "event") {
       const { event, watermark } = moment;
-      const talk = talks.get(event.subject) ?? { waiting: [], said: [], open: 0, due: undefined };
+      const talk = talks.get(event.subject) ?? { waiting: [], said: [], open: 0, due: undefined, finished: Number.NEGATIVE_INFINITY };
       talks.set(event.subject, talk);
       if (event.time < watermark) take(event.subject, talk, event, watermark);
       else talk.waiting.push(event);
@@ -82,7 +102,7 @@ export function plainConversations(lines: readonly PlainLine[], records: readonl
       }
     }
   }
-  return { contexts, sideOutputs };
+  return { contexts, sideOutputs, rejected };
 }
 
 function fits({ type, data }: PlainEvent): boolean {
@@ -100,7 +120,11 @@ function lastOf(said: readonly PlainEvent[]): readonly PlainEvent[] {
   return said.filter(({ time }) => time >= said.at(-1)!.time - DAY).slice(-30);
 }
 
-function settings(records: readonly PlainRecord[], key: string, time: number): { readonly count: number; readonly withinMs: number } {
+function settings(
+  records: readonly PlainRecord[],
+  key: string,
+  time: number,
+): { readonly count: number; readonly withinMs: number; readonly late: string } {
   const inForce = (id: string) =>
     records
       .filter((record) => record.id === id && Date.parse(record.effectiveFrom) <= time)
@@ -109,6 +133,7 @@ function settings(records: readonly PlainRecord[], key: string, time: number): {
   const within = inForce(key)?.within ?? inForce("default")?.within ?? "5m";
   return {
     count: inForce(key)?.messages ?? inForce("default")?.messages ?? 10,
+    late: inForce(key)?.late ?? inForce("default")?.late ?? "next",
     withinMs: Number.parseInt(within, 10) * UNITS[within.at(-1)!]!,
   };
 }

@@ -1,7 +1,8 @@
 /**
  * The job and the oracle, which was written from the README's rules and not from the job, agree on every output: over the sample,
  * and over generated transactions with everything that goes wrong, in whatever order they come within the lateness that is
- * allowed, with duplicates, batches of commits and crashes in between. TRANSACTIONS_EVENTS, TRANSACTIONS_RUNS and
+ * allowed, with duplicates, batches of commits and crashes in between. No model answers here: scores are those that could
+ * not be asked for (scoring.test.ts has the others). TRANSACTIONS_EVENTS, TRANSACTIONS_RUNS and
  * TRANSACTIONS_SEED make it longer.
  */
 import assert from "node:assert/strict";
@@ -43,7 +44,10 @@ test("the sample, whose outputs are as many as the README says", () => {
   assertAgrees(folded);
   const counts = Map.groupBy(folded.outputs, ({ type }) => type);
   const rows = [...README.matchAll(/^\| `([a-z]+\.[a-z0-9-]+)` \| (\d+) \|$/gm)].map(([, type, count]) => [type, Number(count)]);
-  assert.deepEqual(rows.toSorted(), [...counts].map(([type, outputs]) => [type, outputs.length]).sort());
+  // With a model each transaction that was applied gives two more: what it answers, and that it did.
+  const applied = counts.get("transaction.enriched")!.length;
+  const answers = ["transaction.scored", "tidemark.inference"].map((type) => [type, applied]);
+  assert.deepEqual(rows.toSorted(), [...[...counts].map(([type, outputs]) => [type, outputs.length]), ...answers].sort());
   for (const { referenceversions } of counts.get("transaction.enriched")!)
     assert.match(referenceversions ?? "", /^customer:[^ ]+ merchant:[^ ]+$/);
 });
@@ -90,6 +94,12 @@ suite("generated transactions", () => {
       );
     }
   });
+});
+
+test(`a flood of one customer, more than may wait for a score (TRANSACTIONS_SEED=${SEED})`, () => {
+  const folded = foldTransactions(generated(SEED, { customers: 1, events: 1_100, disorder: false }), 1, BEYOND_MS);
+  assertAgrees(folded);
+  assert(folded.outputs.some(({ type }) => type === "transaction.scored"));
 });
 
 test(`transactions on every edge, in ${EDGE_RUNS} logs (TRANSACTIONS_SEED=${SEED})`, () => {

@@ -22,6 +22,21 @@ const FEATURES: readonly Feature[] = [
   { type: "features.average-7d", size: 7 * DAY, slide: DAY, what: "avg" },
 ];
 
+/** Of scores that nobody has answered: one more cannot be asked for. */
+const WAITING_MAX = 1_000;
+/** Nobody answers here, and whom nobody could be asked for says so. */
+const UNSCORED = {
+  ai_result: null,
+  ai_confidence: null,
+  ai_actionable: false,
+  ai_model: null,
+  ai_model_version: null,
+  ai_latency_ms: null,
+  ai_cached: false,
+  ai_slo_breach: false,
+  ai_error: "TOO_MANY_CALLS",
+};
+
 export type Tables = Readonly<Record<"customer" | "merchant", readonly TableRecord[]>>;
 
 export class Customer {
@@ -75,6 +90,7 @@ export class Customer {
     this.#noteCategory(transaction, before);
     this.#utilisation(transaction);
     this.#enrich(transaction);
+    if (this.#applied.length > WAITING_MAX) this.#refuse(transaction);
   }
 
   #tell({ type, size, what }: Feature, end: number, currency: string): void {
@@ -167,6 +183,10 @@ export class Customer {
     };
     const told = merchant && { category: merchant.category, riskScore: merchant.riskScore };
     this.#expect("transaction.enriched", time, { ...transaction, customer: customer ?? null, merchant: told ?? null });
+  }
+
+  #refuse({ id: _id, time, ...transaction }: Transaction): void {
+    this.#expect("transaction.scored", time, { ...transaction, ...UNSCORED });
   }
 
   #inForce(table: "customer" | "merchant", id: string, time: number): unknown {
