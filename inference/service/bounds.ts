@@ -12,8 +12,8 @@ export const HELLO_MAX_BYTES = 4 * 1024;
 export const HELLO_WITHIN_MS = 5_000;
 /** More threads and callers than any node has. */
 export const CONNECTIONS_MAX = 256;
-/** Requests of one connection that are not answered yet: of sixteen shards all that each may ask of one model, so that a slow one leaves room. */
-export const IN_FLIGHT_MAX: Readonly<Record<Lane, number>> = { stream: 8_192, "on-demand": 64 };
+/** Requests of one connection that are not answered yet: of eight shards all that each may ask of one model, so that a slow one leaves room. */
+export const IN_FLIGHT_MAX: Readonly<Record<Lane, number>> = { stream: 4_096, "on-demand": 64 };
 /** Requests that a client holds and has not sent: all that the shards of one thread have under way, however many they are. */
 export const UNSENT_MAX = 65_536;
 /** Characters of them. */

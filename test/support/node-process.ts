@@ -60,8 +60,9 @@ export class NodeProcess {
   }
 }
 
+/** Over a connection of its own: one that was kept is reset when the node was stopped, or busy, for longer than it keeps idle ones. */
 export async function getJson<T>(url: string): Promise<T> {
-  const answer = await fetch(url);
+  const answer = await fetch(url, { headers: { connection: "close" } });
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
   return (await answer.json()) as T;
 }
