@@ -2,8 +2,9 @@
  * The metrics of models: names, meaning, and where each comes from. One table as that of the shards, of what the
  * node's inference process measures. Labels are model, version, code and cache; never a key, never a payload.
  */
+
+import type { HistogramRecord } from "../../inference/histogram.ts";
 import type { ModelMeasures } from "../../inference/service/model-meter.ts";
-import type { HistogramRecord } from "../../runtime/shard/histogram.ts";
 import type { Part } from "./shard-metrics.ts";
 
 export interface ModelMetric {

@@ -2,7 +2,7 @@
  * The metrics of a node: names, meaning, and where each comes from (CONTRACT "Metrics"). One table, of which both
  * Prometheus and OTLP are made. Labels are job, shard, role, model and code; never a key, never a payload.
  */
-import type { HistogramRecord } from "../../runtime/shard/histogram.ts";
+import type { HistogramRecord } from "../../inference/histogram.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 
 /** One of several values of a shard, with what tells it from the others. */

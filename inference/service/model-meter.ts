@@ -1,15 +1,8 @@
 /** What the inference process measures of each model since its start. It decides nothing. */
+
+import { Histogram, type HistogramRecord } from "../histogram.ts";
 import type { Inference } from "../inference.ts";
 import { CODES_MAX, MEASURED_MAX } from "./bounds.ts";
-
-/** Plain, as all of this: it crosses processes and threads. */
-export interface Distribution {
-  /** Upper bounds, rising, each inclusive; above the last is one bucket more. */
-  readonly bounds: readonly number[];
-  /** One more than bounds. */
-  readonly counts: readonly number[];
-  readonly sum: number;
-}
 
 export interface ModelMeasures {
   readonly model: string;
@@ -27,9 +20,9 @@ export interface ModelMeasures {
   /** In the model's own unit. */
   readonly units: number;
   /** In seconds. */
-  readonly duration: Distribution;
+  readonly duration: HistogramRecord;
   /** Of answers that have one; fallbacks' and those of the cache included. */
-  readonly confidence: Distribution;
+  readonly confidence: HistogramRecord;
   /** Had no answer within the time that the version's record says; `null` where it says none. */
   readonly sloBreaches: number | null;
 }
@@ -60,8 +53,8 @@ export class ModelMeter {
   #units = 0;
   #breaches: number | null = null;
   readonly #errors = new Map<string, number>();
-  readonly #duration = new Spread(DURATION_BOUNDS);
-  readonly #confidence = new Spread(CONFIDENCE_BOUNDS);
+  readonly #duration = new Histogram(DURATION_BOUNDS);
+  readonly #confidence = new Histogram(CONFIDENCE_BOUNDS);
 
   /** One that was expected within `sloMs` is over after `ms`, whatever became of it: cancelled at its deadline it is late too. */
   expected(sloMs: number, ms: number): void {
@@ -70,14 +63,14 @@ export class ModelMeter {
 
   ended(inference: Inference, ms: number): void {
     this.#inferences++;
-    this.#duration.add(ms / 1000);
+    this.#duration.record(ms / 1000);
     if ("failed" in inference) {
       const { code } = inference.failed;
       if (this.#errors.size < CODES_MAX || this.#errors.has(code)) this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
       return;
     }
     this.#units += inference.units;
-    if (inference.confidence !== null) this.#confidence.add(inference.confidence);
+    if (inference.confidence !== null) this.#confidence.record(inference.confidence);
     if (inference.cached === "exact") this.#exact++;
     else if (inference.cached === "semantic") this.#semantic++;
   }
@@ -96,29 +89,6 @@ export class ModelMeter {
       confidence: this.#confidence.toRecord(),
       sloBreaches: this.#breaches,
     };
-  }
-}
-
-/** Adding compares a few numbers and allocates nothing. */
-class Spread {
-  readonly #bounds: readonly number[];
-  readonly #counts: Float64Array;
-  #sum = 0;
-
-  constructor(bounds: readonly number[]) {
-    this.#bounds = bounds;
-    this.#counts = new Float64Array(bounds.length + 1);
-  }
-
-  add(value: number): void {
-    let bucket = 0;
-    while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++;
-    this.#counts[bucket]!++;
-    this.#sum += value;
-  }
-
-  toRecord(): Distribution {
-    return { bounds: this.#bounds, counts: Array.from(this.#counts), sum: this.#sum };
   }
 }
 

@@ -1,5 +1,4 @@
 /** Where the inference process gets its models from, and what it makes of one. Both are handed in. */
-
 import type { Inferrer } from "../inference.ts";
 import type { ModelRecord } from "../model-record.ts";
 

@@ -1,5 +1,5 @@
 /** What the executor of one shard measures of itself, since its start in this process. It decides nothing. */
-import { Histogram, type HistogramRecord } from "../shard/histogram.ts";
+import { Histogram, type HistogramRecord } from "../../inference/histogram.ts";
 
 /** Plain, for it crosses threads. */
 export interface EffectMeasures {

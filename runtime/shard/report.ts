@@ -1,12 +1,12 @@
 /** What a shard says of itself (CONTRACT "Shapes"). A plain record: it crosses threads and the API. */
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
+import type { HistogramRecord } from "../../inference/histogram.ts";
 import type { EffectMeasures } from "../effects/effects-meter.ts";
 import type { ErrorRecord } from "../errors.ts";
 import type { SinkReport } from "../features/feature-sink.ts";
 import type { PumpReport } from "../pump/shard-pumps.ts";
 import type { RestoreProgress, RestoreReport } from "../snapshots/restore-newest.ts";
-import type { HistogramRecord } from "./histogram.ts";
 import type { Shard } from "./shard.ts";
 import type { ShardMeasures } from "./shard-meter.ts";
 

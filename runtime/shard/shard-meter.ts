@@ -5,8 +5,8 @@
  * ring it is not measured.
  */
 import type { LogEntry } from "../../actors/fold/entry.ts";
+import { Histogram, type HistogramRecord } from "../../inference/histogram.ts";
 import type { Clock } from "../clock.ts";
-import { Histogram, type HistogramRecord } from "./histogram.ts";
 import { HotKey } from "./hot-key.ts";
 
 /** Plain, for it crosses threads. Since the shard's start in this process. */

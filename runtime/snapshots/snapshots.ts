@@ -8,9 +8,9 @@
 import * as Comlink from "comlink";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
+import { Histogram } from "../../inference/histogram.ts";
 import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
-import { Histogram } from "../shard/histogram.ts";
 import type { LastSnapshot, SnapshotMeasures } from "../shard/report.ts";
 import type { DamagedBlob, KeeperThread, SnapshotKeeper } from "./keeper.ts";
 import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT, type SnapshotReason, storedBytes } from "./manifest.ts";

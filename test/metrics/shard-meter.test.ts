@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { SHARD_METRICS } from "../../api/metrics/shard-metrics.ts";
-import { Histogram, type HistogramRecord } from "../../runtime/shard/histogram.ts";
+import { Histogram, type HistogramRecord } from "../../inference/histogram.ts";
 import { HotKey } from "../../runtime/shard/hot-key.ts";
 import { ShardMeter } from "../../runtime/shard/shard-meter.ts";
 import { ManualClock } from "../support/manual-clock.ts";

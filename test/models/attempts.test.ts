@@ -66,7 +66,7 @@ const judging = job("judging", {
     actor("clerk", {
       in: { asked: stream("asked", { schema: Question }) },
       out: { told: output("told", { schema: Type.Object({ what: Type.String() }) }) },
-      effects: { judge: infer("judge", { input: Question, output: Question, timeout: "1m" }) },
+      effects: { judge: infer("judge", { input: Question, output: Question, timeout: "1m", residency: "eu", tenant: "retail" }) },
       on: {
         asked: (ctx, { n }) => void ctx.effects.judge({ n }),
         judge: {
@@ -124,6 +124,20 @@ const told = (world: MemoryWorld) =>
     .map(({ data }) => data.what);
 const attempts = (world: MemoryWorld) =>
   world.entries.filter(({ payload }) => readJournalEntry(Buffer.from(payload).toString())?.kind === "attempt").length;
+
+test("a question has the version in force, and whose limits and which residency count for it", async () => {
+  const world = await judgingWorld();
+  const model = new ModelProcess(({ model: name, version }) => {
+    return { output: { n: 7 }, confidence: null, model: name, version, latencyMs: 1, cached: "no", units: 1 };
+  });
+  const executed = await startedWith(world, model);
+  await ask(world, 7);
+  await executed.untilAnswered();
+  const [{ id: _id, deadline: _deadline, ...asked } = {} as InferenceRequest] = model.asked;
+  const version = { model: "judge", version: 1, sha256: "a".repeat(64) };
+  assert.deepEqual(asked, { ...version, input: '{"n":7}', key: "ann", residency: "eu", tenant: "retail" });
+  await executed.stop();
+});
 
 suite("a call with which the process of the models ends", { timeout: 60_000 }, () => {
   test("is tried by itself when the log has it, and answered", async () => {

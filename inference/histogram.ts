@@ -1,4 +1,4 @@
-/** A histogram with fixed bounds: recording compares a few numbers and allocates nothing, so that every event may be recorded. */
+/** A histogram with fixed bounds: recording compares a few numbers and allocates nothing, so that every event may be recorded, and every answer. */
 
 /** Plain, for it crosses threads. */
 export interface HistogramRecord {
