@@ -35,14 +35,14 @@ export class ActivatedSchemas {
     this.#table = table;
   }
 
-  /** Why an event's data is refused by the schema in force at its time, if one is. */
-  refusal(type: string, time: number, data: unknown): string | undefined {
+  /** Why an event's data is refused by the schema in force at its time, if one is. `unquoted`: with nothing of the data in it. */
+  refusal(type: string, time: number, data: unknown, unquoted: boolean): string | undefined {
     const known = this.#table.known(type);
     if (known === undefined || known.steps.length === 0) return undefined;
     const step = inForce(known.steps, time);
     if (step === undefined || step.ended) return undefined;
     const refused = (this.#read.get(step) ?? this.#readStep(type, step))(data);
-    return refused === undefined ? undefined : `data ${refused} (schema version ${step.version} of ${type})`;
+    return refused === undefined ? undefined : `data ${unquoted ? "does not match" : refused} (schema version ${step.version} of ${type})`;
   }
 
   #readStep(type: string, step: Step): Refusal {

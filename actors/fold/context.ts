@@ -11,6 +11,7 @@ import type { ReferenceLookup } from "../model/reference.ts";
 import { isType } from "../model/stream.ts";
 import { INSTANT_MAX, INSTANT_MIN } from "../model/time.ts";
 import * as bound from "./bounds.ts";
+import type { Excerpts } from "./excerpts.ts";
 import type { KeyRow, Section } from "./key-row.ts";
 import type { LiveCalls } from "./live-calls.ts";
 import { LiveCell } from "./live-cell.ts";
@@ -50,6 +51,7 @@ export interface ContextParts {
   readonly nextOutputId: (behind: number) => string;
   /** Of the job. */
   readonly allowedLatenessMs: number;
+  readonly excerpts: Excerpts;
 }
 
 export class ActorContext implements Context {
@@ -66,12 +68,13 @@ export class ActorContext implements Context {
   readonly #shape: Shape;
   readonly #armed: LiveTimers;
   readonly #nextOutputId: (behind: number) => string;
-
   readonly #allowedLatenessMs: number;
+  readonly #excerpts: Excerpts;
   /** Operators by their cell's name. */
   readonly #operators = new Map<string, LiveOperator>();
 
-  constructor({ shard, unit, actor, number, sha256, calls, nextOutputId, allowedLatenessMs }: ContextParts) {
+  constructor({ shard, unit, actor, number, sha256, calls, nextOutputId, allowedLatenessMs, excerpts }: ContextParts) {
+    this.#excerpts = excerpts;
     this.#shape = shard.shapes.current(number);
     this.#armed = new LiveTimers(shard, unit);
     this.#shard = shard;
@@ -208,6 +211,7 @@ export class ActorContext implements Context {
       section: (row) => this.#section(row),
       known: (row) => row.sections[this.#number],
       allowedLatenessMs: this.#allowedLatenessMs,
+      excerpts: this.#excerpts,
       context: this,
       emit: (type, data, time) => this.#emit(`state.${cell.name}`, type, data, { time }),
     });

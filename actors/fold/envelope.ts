@@ -167,12 +167,12 @@ function refuse(code: string, reason: string): { readonly refused: Refused } {
   return { refused: { ok: false, code, reason, id: undefined, time: undefined, subject: undefined } };
 }
 
-function isAttribute(value: unknown): value is string {
+export function isAttribute(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= ATTRIBUTE_MAX_CHARS && value.isWellFormed();
 }
 
 /** `undefined` when absent, `null` when malformed. */
-function readSequence(value: unknown): string | undefined | null {
+export function readSequence(value: unknown): string | undefined | null {
   if (value === undefined || value === null) return undefined;
   if (typeof value === "number") return Number.isSafeInteger(value) && value >= 0 ? String(value) : null;
   return typeof value === "string" && /^\d{1,39}$/.test(value) ? value : null;

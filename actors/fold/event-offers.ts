@@ -69,7 +69,7 @@ export class EventOffers {
     const offers = this.#byType.get(event.type);
     if (offers === undefined) return { code: "unknown-type", reason: "no actor of the job takes this type" };
     // A schema may hold code of the app's, and an upcaster is: so they are run as a handler is.
-    return this.#runner.guarded(() => offeredTo(offers, event));
+    return this.#runner.guarded(() => offeredTo(offers, event, this.#runner.excerpts.isClosed || undefined));
   }
 
   call(
@@ -103,10 +103,10 @@ export class EventOffers {
   }
 }
 
-function offeredTo(offers: readonly Offer[], event: Envelope): readonly Envelope[] | RefusedVersion {
+function offeredTo(offers: readonly Offer[], event: Envelope, unquoted: true | undefined): readonly Envelope[] | RefusedVersion {
   const offered: Envelope[] = [];
   for (const { stream } of offers) {
-    const newest = newestData(stream, event);
+    const newest = newestData(stream, event, unquoted);
     if ("code" in newest) return newest;
     offered.push(newest.data === event.data ? event : { ...event, data: newest.data });
   }

@@ -18,10 +18,9 @@ import { jsonText } from "./json-text.ts";
 import type { KeyRow } from "./key-row.ts";
 import { raiseWatermark } from "./meta.ts";
 import { NO_KEY, type OutputWriter } from "./output-writer.ts";
-import { Pristine } from "./pristine.ts";
 import { type PumpStep, readPumped } from "./pump-step.ts";
 import type { ShardState } from "./shard-state.ts";
-import { duplicateConflict, excerptOf, late, quarantine } from "./side-outputs.ts";
+import { duplicateConflict, late, quarantine } from "./side-outputs.ts";
 import type { SubjectKind } from "./subject.ts";
 import { freeze } from "./upcast.ts";
 
@@ -47,12 +46,13 @@ export class EventStep implements CallSite {
   readonly #runner: HandlerRunner;
   readonly #outputs: OutputWriter;
   readonly #pumps: PumpStep;
-  readonly #pristine: Pristine;
   readonly #offers: EventOffers;
   readonly #otherTypes: ReadonlySet<string>;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   #items: readonly Item[] = [];
+  /** The same as they came, whatever handlers did with those. Read again when first asked for, which only failures do. */
+  #pristine: readonly Item[] | undefined;
   #accepted: Accepted | undefined;
   /** The watermark before the event in hand, for the observer. */
   #before: number | undefined;
@@ -64,7 +64,6 @@ export class EventStep implements CallSite {
     this.#state = state;
     this.#runner = runner;
     this.#outputs = outputs;
-    this.#pristine = new Pristine(options.primitives);
     this.#otherTypes = new Set(options.job.settings.otherTypes);
   }
 
@@ -76,16 +75,15 @@ export class EventStep implements CallSite {
   open(entry: LogEntry, subject: SubjectKind): void {
     this.#entry = entry;
     this.#subject = subject;
-    this.#pristine.open(entry);
-    if (subject.kind === "pump") this.#items = readPumped(entry, this.#options.primitives);
-    else this.#items = subject.kind === "event" || subject.kind === "batch" ? readItems(entry, this.#options.primitives) : [];
+    this.#pristine = undefined;
+    this.#items = this.#read(entry);
   }
 
   close(): void {
     this.#entry = undefined;
     this.#items = [];
     this.#accepted = undefined;
-    this.#pristine.close();
+    this.#pristine = undefined;
   }
 
   /** True when the event is new and valid: it has lifted the watermark, and timers may fire before `apply`. */
@@ -251,7 +249,8 @@ export class EventStep implements CallSite {
   }
 
   #invalid(event: Envelope): Refusal | undefined {
-    const activated = this.#state.activated.schemas.refusal(event.type, event.time, event.data);
+    const { isClosed } = this.#runner.excerpts;
+    const activated = this.#state.activated.schemas.refusal(event.type, event.time, event.data, isClosed);
     if (activated !== undefined) return { code: "schema", reason: activated };
     const { maxAheadMs } = this.#options.job.settings;
     if (event.time > this.#entry!.logTime + maxAheadMs) {
@@ -316,9 +315,21 @@ export class EventStep implements CallSite {
     return formatPosition(this.#options.partition, this.#entry!.sequence, index);
   }
 
+  #read(entry: LogEntry): readonly Item[] {
+    const { kind } = this.#subject;
+    if (kind === "pump") return readPumped(entry, this.#options.primitives);
+    return kind === "event" || kind === "batch" ? readItems(entry, this.#options.primitives) : [];
+  }
+
   #excerpt(index: number): string {
-    const item = this.#items[index]!;
-    if (this.#items.length === 1 || "refused" in item) return excerptOf(this.#options.primitives.decodeUtf8(this.#entry!.payload) ?? "");
-    return excerptOf(jsonText((this.#pristine.value as readonly unknown[])[index]));
+    const { excerpts } = this.#runner;
+    const { payload } = this.#entry!;
+    const whole = (): string => this.#options.primitives.decodeUtf8(payload) ?? "";
+    if ("refused" in this.#items[index]!) return excerpts.unread(whole, () => payload.length);
+    const event = (): unknown => {
+      this.#pristine ??= this.#read(this.#entry!);
+      return (this.#pristine[index] as Extract<Item, { value: unknown }>).value;
+    };
+    return excerpts.event(this.#items.length === 1 ? whole : () => jsonText(event()), event);
   }
 }

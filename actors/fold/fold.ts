@@ -19,6 +19,7 @@ import type { WaitingCalls } from "./call-table.ts";
 import type { LogEntry } from "./entry.ts";
 import { EventOffers } from "./event-offers.ts";
 import { EventStep } from "./event-step.ts";
+import type { Excerpts } from "./excerpts.ts";
 import { ExpiryStep } from "./expiry-step.ts";
 import { type FoldOptions, LIVE_ROWS, skipName } from "./fold-options.ts";
 import { HandlerGuard } from "./handler-guard.ts";
@@ -37,7 +38,7 @@ import { ReleaseStep } from "./release-step.ts";
 import { ResultStep } from "./result-step.ts";
 import type { SealedGroup } from "./sealed-group.ts";
 import { ShardState } from "./shard-state.ts";
-import { excerptOf, quarantine } from "./side-outputs.ts";
+import { quarantine } from "./side-outputs.ts";
 import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
 import { TimerStep } from "./timer-step.ts";
 
@@ -57,6 +58,7 @@ export class Fold {
   readonly #pumps: PumpStep;
   readonly #results: ResultStep;
   readonly #releases: ReleaseStep;
+  readonly #excerpts: Excerpts;
   #entry: LogEntry | undefined;
   #subject: SubjectKind = { kind: "unknown" };
   /** What the open entry says, when it stands in a journal of this job; a text says why it is refused. */
@@ -87,6 +89,7 @@ export class Fold {
     this.#outputs = new OutputWriter(job, partition, meta, primitives, options.observer);
     const report = options.onFailure ?? (() => {});
     const runner = new HandlerRunner(job, partition, this.#state, this.#outputs, primitives, guard, report, options.observer);
+    this.#excerpts = runner.excerpts;
     this.#timers = new TimerStep(options, this.#state, runner);
     this.#expiries = new ExpiryStep(job, this.#state, runner, options.observer);
     const offers = new EventOffers(job, meta, runner);
@@ -356,9 +359,13 @@ export class Fold {
   }
 
   #refuse(entry: LogEntry, code: string, reason: string): void {
-    const text = this.#primitives.decodeUtf8(entry.payload) ?? "";
+    const { payload } = entry;
+    const excerpt = this.#excerpts.unread(
+      () => this.#primitives.decodeUtf8(payload) ?? "",
+      () => payload.length,
+    );
     this.#outputs.write(
-      quarantine(entry.logTime, { reason, code, position: this.position, excerpt: excerptOf(text) }),
+      quarantine(entry.logTime, { reason, code, position: this.position, excerpt }),
       { ...NO_KEY, cause: undefined, position: this.position, unit: this.position },
       0,
     );

@@ -8,10 +8,12 @@ import { HandlerError } from "../model/handler-error.ts";
 import type { Job } from "../model/job.ts";
 import { readKey } from "../model/key.ts";
 import { timerTime } from "../model/operators/operator.ts";
+import type { Schema } from "../model/schema.ts";
 import { formatInstant } from "../model/time.ts";
 import type { CallRecord } from "./call-row.ts";
 import { ActorContext, QuarantineRequest } from "./context.ts";
 import { throwDamage } from "./damaged-row.ts";
+import { Excerpts } from "./excerpts.ts";
 import type { FoldObserver } from "./fold-observer.ts";
 import type { HandlerGuard } from "./handler-guard.ts";
 import type { Clocks } from "./held-rows.ts";
@@ -46,6 +48,8 @@ export interface Call extends UnitSubject {
   readonly timer?: { readonly name: string; readonly clock: Clock; readonly record: TimerRecord };
   /** The call of an effect whose result came. */
   readonly asked?: Asked;
+  /** Of the data of its timer, or the input of that call. */
+  readonly takes?: Schema<unknown> | undefined;
   /** The shard's clocks that it sees, where those are not of now: it was held back. */
   readonly asOf?: Clocks | undefined;
   /** Of a call for a timer that is not told of as one. */
@@ -65,12 +69,15 @@ interface Drafted {
   readonly lookups: string | undefined;
   /** It is the dead letter of the call. */
   readonly failed: boolean;
+  /** What a redrive of it needs and the dead letter may not hold. */
+  readonly kept?: string;
 }
 
 export type CallResult = "done" | "dead-lettered" | QuarantineRequest;
 
 export class HandlerRunner {
   readonly contexts: readonly ActorContext[];
+  readonly excerpts: Excerpts;
   readonly #job: Job;
   readonly #outputs: OutputWriter;
   readonly #guard: HandlerGuard;
@@ -95,6 +102,7 @@ export class HandlerRunner {
     observer: FoldObserver | undefined,
   ) {
     this.#job = job;
+    this.excerpts = new Excerpts(job, primitives);
     this.#observer = observer;
     this.#state = state;
     this.#timers = new LiveTimers(state, this.#unit);
@@ -104,7 +112,14 @@ export class HandlerRunner {
     this.#onFailure = onFailure;
     this.#sha256 = primitives.sha256;
     const { allowedLatenessMs } = job.settings;
-    const parts = { shard: state, unit: this.#unit, sha256: primitives.sha256, calls: this.#calls, allowedLatenessMs };
+    const parts = {
+      shard: state,
+      unit: this.#unit,
+      sha256: primitives.sha256,
+      calls: this.#calls,
+      allowedLatenessMs,
+      excerpts: this.excerpts,
+    };
     const nextOutputId = (behind: number): string => outputs.idOf(this.#drafts.length + behind);
     this.contexts = job.actors.map((actor, number) => new ActorContext({ ...parts, actor, number, nextOutputId }));
   }
@@ -168,9 +183,9 @@ export class HandlerRunner {
   settle(): void {
     this.#unit.undo.length = 0;
     if (this.#drafts.length === 0) return;
-    for (const { draft, call, ordinal, lookups, failed } of this.#drafts) {
+    for (const { draft, call, ordinal, lookups, failed, kept } of this.#drafts) {
       this.#outputs.write(draft, originOf(call, draft, lookups), ordinal);
-      if (failed) this.#state.failures.note(call.row, this.#nameOf(call));
+      if (failed) this.#state.kept(this.#state.failures.note(call.row, this.#nameOf(call), kept));
     }
     this.#drafts = [];
   }
@@ -178,6 +193,11 @@ export class HandlerRunner {
   /** True when that call failed in this history and was not put back; then it no longer waits to be. */
   takeFailure(call: Call): boolean {
     return this.#state.failures.take(call.row, this.#nameOf(call));
+  }
+
+  /** What the state keeps for a redrive of that call, whose dead letter does not hold it; `undefined` when it waits for none. */
+  keptFor(call: Pick<Call, "row" | "handler" | "unit">): unknown {
+    return this.#state.failures.kept(call.row, this.#nameOf(call));
   }
 
   /** What the calls since the last `settle` did is undone. */
@@ -274,7 +294,9 @@ export class HandlerRunner {
   }
 
   #deadLetter(call: Call, thrown: unknown): void {
-    const { timer, asked } = call;
+    const { timer, asked, takes } = call;
+    const failed = call.isAlarm !== true;
+    const kept = failed && this.excerpts.hides(takes) ? { kept: asked?.input ?? JSON.stringify(timer?.record.data ?? null) } : {};
     const draft = deadLetter(call.now, {
       key: call.row.key,
       position: call.site.position(),
@@ -283,14 +305,15 @@ export class HandlerRunner {
       error: failureOf(thrown),
       ...(call.eventId === undefined ? {} : { eventId: call.eventId }),
       ...(timer === undefined ? {} : { timer: timerOf(timer) }),
-      ...(asked === undefined ? {} : { call: callOf(asked) }),
+      ...(asked === undefined ? {} : { call: callOf(asked, this.excerpts, takes) }),
+      ...("kept" in kept ? { kept: true } : {}),
       excerpt: call.site.excerpt(),
     });
-    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text, failed: call.isAlarm !== true });
+    this.#drafts.push({ draft, call, ordinal: 0, lookups: this.#unit.lookups.text, failed, ...kept });
   }
 
   /** Names a call among all of its key, whatever history it happens in. */
-  #nameOf({ handler, unit, source = "" }: Call): string {
+  #nameOf({ handler, unit, source = "" }: Pick<Call, "handler" | "unit" | "source">): string {
     return this.#sha256(`${handler}|${source.length}:${source}${unit}`).slice(0, 32);
   }
 }
@@ -301,10 +324,13 @@ function timerOf({ name, record }: NonNullable<Call["timer"]>): DeadLetter["time
 }
 
 /** A call of an effect, for the same. */
-function callOf({ id, input, requestedAt, now, cause, minConfidence, sloBreached }: Asked): DeadLetter["call"] & object {
+function callOf(asked: Asked, excerpts: Excerpts, takes: Schema<unknown> | undefined): DeadLetter["call"] & object {
+  const { id, requestedAt, now, cause, minConfidence, sloBreached } = asked;
+  const whole = JSON.parse(asked.input) as unknown;
   const least = minConfidence === undefined ? {} : { minConfidence };
   const slo = sloBreached === undefined ? {} : { sloBreached };
-  return { id, input: JSON.parse(input) as unknown, requestedAt, now: formatInstant(now), cause, ...least, ...slo };
+  const input = takes === undefined ? whole : excerpts.shown(takes, whole);
+  return { id, input, requestedAt, now: formatInstant(now), cause, ...least, ...slo };
 }
 
 function originOf(call: Call, draft: DraftOutput, lookups: string | undefined): Origin {

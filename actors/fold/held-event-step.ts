@@ -12,7 +12,7 @@ import type { HeldEvent } from "./held-rows.ts";
 import type { KeyRow } from "./key-row.ts";
 import type { OutputWriter } from "./output-writer.ts";
 import type { ShardState } from "./shard-state.ts";
-import { excerptOf, late, quarantine } from "./side-outputs.ts";
+import { late, quarantine } from "./side-outputs.ts";
 import type { DraftOutput } from "./unit.ts";
 import { freeze } from "./upcast.ts";
 
@@ -37,8 +37,12 @@ export class HeldEventStep {
     if (!event.ok) throw new Error("an event that was held is no longer readable");
     const { partition, skips, observer } = this.#options;
     const position = formatPosition(partition, held.sequence, held.index);
-    const excerpt = excerptOf(held.text);
-    const site = { position: () => position, excerpt: () => excerpt };
+    const excerpt = (): string =>
+      this.#runner.excerpts.event(
+        () => held.text,
+        () => JSON.parse(held.text) as unknown,
+      );
+    const site = { position: () => position, excerpt };
     const disposition = this.#run(row, held, event, { site, asOf: held.clocks, skip: skips.get(unit) });
     if (observer === undefined) return;
     const { id, type, source, time } = event;

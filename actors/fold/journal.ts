@@ -68,6 +68,8 @@ export interface RedriveEntry {
   /** Of the timer. */
   readonly data: unknown;
   readonly call: RedrivenCall | undefined;
+  /** The state has the data of the timer, or the input of the call: the entry does not carry it. */
+  readonly kept: boolean;
 }
 
 /** `now`: that of the handler that asked. */
@@ -116,20 +118,21 @@ export function writeWatermark(timeText: string): string {
 
 /**
  * What a redrive carries beside the dead letter's id: the event, or the key and the timer with its data, or the key,
- * the call and its result.
+ * the call and its result. Of a dead letter that says `kept` the data, or the call's input, is not carried.
  */
 export type Redriven =
   | { readonly event: unknown }
-  | {
-      readonly key: string;
-      readonly timer: { readonly id: string; readonly time: string; readonly armedBy: string };
-      readonly data: unknown;
-    }
   | ({
       readonly key: string;
+      readonly timer: { readonly id: string; readonly time: string; readonly armedBy: string };
+    } & ({ readonly data: unknown } | { readonly kept: true }))
+  | ({
+      readonly key: string;
+      readonly kept?: true;
       readonly call: {
         readonly id: string;
-        readonly input: unknown;
+        /** Absent where it is kept. */
+        readonly input?: unknown;
         readonly now: string;
         readonly cause: string;
         readonly minConfidence?: number;
@@ -187,7 +190,7 @@ export function readJournalEntry(text: string): JournalEntry | undefined {
 
 function readRedrive(entry: Readonly<Record<string, unknown>>): RedriveEntry | undefined {
   const { deadLetter, handler, who, reason, event, key, timer, data } = entry;
-  const none = { event: undefined, key: undefined, timer: undefined, data: undefined, call: undefined };
+  const none = { event: undefined, key: undefined, timer: undefined, data: undefined, call: undefined, kept: entry.kept === true };
   if (!isText(deadLetter) || !isText(handler) || !isText(who)) return undefined;
   const common = { kind: "redrive", deadLetter, handler, who, reason: isText(reason) ? reason : undefined, ...none } as const;
   if (event !== undefined) return { ...common, event };
@@ -207,7 +210,8 @@ function readRedrivenCall(call: unknown, entry: object): RedrivenCall | undefine
   if (typeof call !== "object" || call === null || outcome === undefined) return undefined;
   const { id, input, now, cause, minConfidence, sloBreached } = call as Readonly<Record<string, unknown>>;
   const instant = typeof now === "string" ? parseInstant(now) : undefined;
-  if (!isText(id) || input === undefined || instant === undefined || !isCause(cause)) return undefined;
+  const isKept = (entry as { readonly kept?: unknown }).kept === true;
+  if (!isText(id) || (input === undefined && !isKept) || instant === undefined || !isCause(cause)) return undefined;
   if (minConfidence !== undefined && !(typeof minConfidence === "number" && minConfidence >= 0 && minConfidence <= 1)) return undefined;
   if (sloBreached !== undefined && typeof sloBreached !== "boolean") return undefined;
   return { id, input, now: instant, cause, minConfidence, sloBreached, outcome };

@@ -9,12 +9,13 @@ import { HandlerError } from "../model/handler-error.ts";
 import { type OperatorHost, reachedAt, timerTime } from "../model/operators/operator.ts";
 import { formatInstant } from "../model/time.ts";
 import { throwDamage } from "./damaged-row.ts";
+import type { Excerpts } from "./excerpts.ts";
 import type { KeyRow, Section } from "./key-row.ts";
 import type { LiveCell } from "./live-cell.ts";
 import { findTimer, type LiveTimers } from "./live-timers.ts";
 import { refusePromise } from "./promise-refusal.ts";
 import type { ShardState } from "./shard-state.ts";
-import { excerptOf, failureOf } from "./side-outputs.ts";
+import { failureOf } from "./side-outputs.ts";
 import type { Unit } from "./unit.ts";
 
 export interface OperatorParts {
@@ -30,6 +31,7 @@ export interface OperatorParts {
   readonly section: (row: KeyRow) => Section;
   readonly known: (row: KeyRow) => Section | undefined;
   readonly allowedLatenessMs: number;
+  readonly excerpts: Excerpts;
   /** What its handler gets. */
   readonly context: Context;
   readonly emit: (type: string, data: object, time: number) => void;
@@ -37,6 +39,8 @@ export interface OperatorParts {
 
 /** How an operator gets over an alarm at which a handler failed. */
 export type Passing = "one by one" | "unheard";
+
+const utf8 = new TextEncoder();
 
 /** Handlers that operators call within each other: a bound that does not hang on the size of a stack. */
 const DEPTH_MAX = 32;
@@ -114,7 +118,7 @@ export class LiveOperator implements OperatorHost {
 
   /** Of what an alarm was for, each by itself: what the handler fails at is undone, and told. */
   #fireAlone(make: () => unknown, handler: FiredHandler): void {
-    const { unit, context } = this.#parts;
+    const { unit, context, excerpts } = this.#parts;
     const savepoint = unit.savepoint();
     let fired: unknown;
     try {
@@ -123,7 +127,9 @@ export class LiveOperator implements OperatorHost {
     } catch (thrown) {
       throwDamage(thrown);
       unit.backTo(savepoint);
-      this.tellQuality("passed-over", { error: failureOf(thrown), excerpt: excerptOf(JSON.stringify(fired) ?? "") });
+      const text = (): string => JSON.stringify(fired) ?? "";
+      const excerpt = excerpts.unread(text, () => utf8.encode(text()).length);
+      this.tellQuality("passed-over", { error: failureOf(thrown), excerpt });
     }
   }
 

@@ -29,6 +29,7 @@ import { newestData } from "./upcast.ts";
 type Wanted = { readonly call: Call; readonly run: Parameters<HandlerRunner["run"]>[1] } | { readonly refused: string };
 
 const ANY = layoutOf({});
+const NOTHING = "nothing to put back: in this history the handler has not failed at it, or a later dead letter of it was redriven";
 const NUMBER = /^[1-9]\d{0,15}$/;
 
 export class RedriveStep {
@@ -74,7 +75,7 @@ export class RedriveStep {
     if (this.#state.failures.isRedriven(redrive.deadLetter)) return { refused: "it was redriven before" };
     const wanted = this.#runner.guarded(() => this.#callOf(redrive, position));
     if ("refused" in wanted || this.#runner.takeFailure(wanted.call)) return wanted;
-    return { refused: "nothing to put back: in this history the handler has not failed at it, or a later dead letter of it was redriven" };
+    return { refused: NOTHING };
   }
 
   /** The id of a dead letter is that of an output of this shard. */
@@ -102,9 +103,10 @@ export class RedriveStep {
     const handler = name === "late" ? actor.late : name === event.type ? stream?.handler : undefined;
     if (stream === undefined || handler === undefined)
       return { refused: `the actor has no handler "${redrive.handler}" for ${event.type}` };
-    const newest = newestData(stream, event);
+    const { excerpts } = this.#runner;
+    const newest = newestData(stream, event, excerpts.isClosed || undefined);
     if ("code" in newest) return { refused: newest.reason };
-    const activated = this.#state.activated.schemas.refusal(event.type, event.time, event.data);
+    const activated = this.#state.activated.schemas.refusal(event.type, event.time, event.data, excerpts.isClosed);
     if (activated !== undefined) return { refused: activated };
     const row = this.#rowOf(event.subject);
     if (row === undefined) return { refused: "the event's subject is no key of this partition" };
@@ -112,7 +114,11 @@ export class RedriveStep {
     const { id, source, type, time, effectiveTime, sequence } = event;
     const info = { id, source, type, time, effectiveTime, sequence, behind: time < watermark };
     // Made before the handler can change what it is given.
-    const site = siteOf(position, excerptOf(jsonText(redrive.event)));
+    const excerpt = excerpts.event(
+      () => jsonText(redrive.event),
+      () => redrive.event,
+    );
+    const site = siteOf(position, excerpt);
     const about = { row, actor: number, handler: redrive.handler, now: time, clock: Math.max(time, watermark), cause: id };
     return {
       call: { ...about, site, unit: id, eventId: id, eventType: type, source },
@@ -127,18 +133,28 @@ export class RedriveStep {
     if (timer === undefined || fired === undefined) return { refused: `the actor has no timer "${name}"` };
     const { handler } = timer;
     if (handler === undefined) return { refused: `"${name}" is an operator, which has told one by one what its alarm was for` };
-    const read = timerData(timer, redrive.data);
+    const row = this.#rowOf(key);
+    const { time, id, armedBy } = fired;
+    const token = writeKey(id) ?? "";
+    const unit = `${armedBy}|${name}|${token}|${time}`;
+    const kept = redrive.kept && row !== undefined ? this.#runner.keptFor({ row, handler: redrive.handler, unit }) : undefined;
+    if (redrive.kept && kept === undefined) return { refused: NOTHING };
+    const read = timerData(timer, redrive.kept ? kept : redrive.data);
     if ("refused" in read) return read;
     const { data } = read;
-    const row = this.#rowOf(key);
     if (row === undefined) return { refused: "the key is none of this partition" };
-    const { time, id, armedBy } = fired;
-    const record: TimerRecord = { timer: at, id: writeKey(id) ?? "", at: time, indexedAt: time, data, armedBy };
-    const site = siteOf(position, excerptOf(JSON.stringify(data ?? null)));
+    const record: TimerRecord = { timer: at, id: token, at: time, indexedAt: time, data, armedBy };
+    const told = data ?? null;
+    const excerpt = this.#runner.excerpts.accepted(
+      timer.schema,
+      () => JSON.stringify(told),
+      () => told,
+    );
+    const site = siteOf(position, excerpt);
     const clock = timer.clock === "event" ? Math.max(time, this.#state.meta.watermark ?? time) : (this.#state.meta.watermark ?? time);
     const about = { row, actor: number, handler: redrive.handler, now: time, clock, cause: armedBy };
     return {
-      call: { ...about, site, unit: `${armedBy}|${name}|${record.id}|${time}`, timer: { name, clock: timer.clock, record } },
+      call: { ...about, site, unit, timer: { name, clock: timer.clock, record }, takes: timer.schema },
       run: (ctx) => handler(ctx, { name, id, time, data }),
     };
   }
@@ -150,16 +166,27 @@ export class RedriveStep {
     if (named === undefined || effect === undefined) return { refused: `the actor has no effect that the call ${redriven.id} is of` };
     const row = this.#rowOf(redrive.key);
     if (row === undefined) return { refused: "the key is none of this partition" };
-    const input = safeJson(redriven.input);
-    if (input === undefined || this.#options.primitives.encodeUtf8(input).length > CALL_INPUT_MAX_BYTES)
-      return { refused: "no call has that input" };
     const { address } = named;
     const { id, now, cause, minConfidence, sloBreached } = redriven;
     const requestedAt = formatPosition(partition, address.sequence, address.index);
+    const kept = { row, handler: redrive.handler, unit: `${cause}|${requestedAt}|${address.n}` };
+    const given = redrive.kept ? this.#runner.keptFor(kept) : redriven.input;
+    if (given === undefined) return { refused: NOTHING };
+    const input = safeJson(given);
+    if (input === undefined || this.#options.primitives.encodeUtf8(input).length > CALL_INPUT_MAX_BYTES)
+      return { refused: "no call has that input" };
     const asked = { id, input, now, cause, minConfidence, sloBreached, address, requestedAt };
     const outcome = checkedOutcome(effect, redriven.outcome);
     const { processingTime, watermark } = this.#state.meta;
-    const excerpt = excerptOf(jsonText("failed" in outcome ? outcome.failed : outcome.output));
+    // Made before the handler can change what it is given.
+    const excerpt =
+      "failed" in outcome
+        ? excerptOf(jsonText(outcome.failed))
+        : this.#runner.excerpts.accepted(
+            effect.output,
+            () => jsonText(outcome.output),
+            () => outcome.output,
+          );
     const answered = { row, actor: number, actorName: actor.name, effect, asked, outcome, excerpt: () => excerpt };
     const wanted = resultCall(answered, { now: processingTime, clock: watermark ?? redriven.now, position });
     return wanted.call.handler === redrive.handler ? wanted : { refused: `that result is not for the handler "${redrive.handler}"` };

@@ -77,6 +77,7 @@ export function resultCall(
     site: { position: () => at.position, excerpt },
     unit: `${cause}|${requestedAt}|${address.n}`,
     asked,
+    takes: effect.input,
   };
   const run = (ctx: ActorContext): unknown => {
     checkInput(effect, answered.input);

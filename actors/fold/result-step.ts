@@ -104,12 +104,12 @@ export class ResultStep {
     const { address, now, cause, model } = call;
     const sloBreached = breachOf(call, effect);
     // Made before the handler can change what it is given.
-    const answer = model === undefined || "failed" in outcome ? "" : jsonText(outcome.output);
+    const answer = model === undefined || "failed" in outcome ? "" : jsonText(this.#runner.excerpts.shown(effect.output, outcome.output));
     let done = true;
     if (model?.role !== "challenger") {
       const asked = { id, address, input: call.input, requestedAt, now, cause, minConfidence: model?.minConfidence, sloBreached };
       const unit = resultCall(
-        { row, actor, actorName: call.actor, effect, asked, outcome, excerpt: this.#excerpt(index, outcome) },
+        { row, actor, actorName: call.actor, effect, asked, outcome, excerpt: this.#excerpt(index, effect, outcome) },
         { now: logTime, clock: this.#state.meta.watermark ?? logTime, position },
       );
       done = this.#runner.runAlone(unit.call, unit.run, skips.get(skipName(position, undefined)));
@@ -176,12 +176,13 @@ export class ResultStep {
     return call?.effect === named?.effect ? call : undefined;
   }
 
-  #excerpt(index: number, outcome: Outcome): () => string {
+  #excerpt(index: number, { output: schema }: DeclaredEffect, outcome: Outcome): () => string {
     if ("failed" in outcome) {
       const excerpt = excerptOf(jsonText(outcome.failed));
       return () => excerpt;
     }
-    return () => excerptOf(jsonText(((this.#pristine.value as ResultEntry).results[index] as { readonly output: unknown }).output));
+    const output = (): unknown => ((this.#pristine.value as ResultEntry).results[index] as { readonly output: unknown }).output;
+    return () => this.#runner.excerpts.accepted(schema, () => jsonText(output()), output);
   }
 
   #count(index: number): Counted | undefined {

@@ -58,6 +58,8 @@ export interface DeadLetter {
     /** See {@link AnsweredCall}. */
     readonly sloBreached?: boolean;
   };
+  /** What its handler is called with again is not whole in the letter, for it is classified: the state keeps it for a redrive. */
+  readonly kept?: true;
   readonly excerpt: string;
 }
 

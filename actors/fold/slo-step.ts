@@ -12,7 +12,6 @@ import { jobAt } from "./lineage.ts";
 import { readTimerId } from "./live-calls.ts";
 import { askedCall, checkInput } from "./result-call.ts";
 import type { ShardState } from "./shard-state.ts";
-import { excerptOf } from "./side-outputs.ts";
 
 /** The timer of a call, taken out of its actor. */
 export interface PassedSlo {
@@ -57,9 +56,18 @@ export class SloStep {
       now: record.at,
       clock: this.#state.meta.watermark ?? record.at,
       cause,
-      site: { position: () => position, excerpt: () => excerptOf(input) },
+      site: {
+        position: () => position,
+        excerpt: () =>
+          this.#runner.excerpts.accepted(
+            effect.input,
+            () => input,
+            () => JSON.parse(input),
+          ),
+      },
       unit: `${cause}|${requestedAt}|${call.address.n}`,
       asked,
+      takes: effect.input,
       firing: { clock: "processing", at: record.at },
       isAlarm: true,
     };

@@ -15,7 +15,6 @@ import { readTimerRow } from "./keys.ts";
 import { findTimer } from "./live-timers.ts";
 import { carriedData } from "./migration.ts";
 import type { ShardState } from "./shard-state.ts";
-import { excerptOf } from "./side-outputs.ts";
 import { SloStep } from "./slo-step.ts";
 
 /** A timer that was taken out of its actor. */
@@ -112,6 +111,7 @@ export class TimerStep {
   /** Gives whether its handler succeeded. */
   #run({ row, section, actor, timer, record, indexRow, asOf }: Fired, position: string): boolean {
     const { name } = timer;
+    const data = record.data ?? null;
     const call: Call = {
       row,
       actor,
@@ -120,9 +120,18 @@ export class TimerStep {
       // A log that pumps feed may have none yet.
       clock: timer.clock === "event" ? record.at : ((asOf ?? this.#state.meta).watermark ?? record.at),
       cause: record.armedBy,
-      site: { position: () => position, excerpt: () => excerptOf(JSON.stringify(record.data ?? null)) },
+      site: {
+        position: () => position,
+        excerpt: () =>
+          this.#runner.excerpts.accepted(
+            timer.schema,
+            () => JSON.stringify(data),
+            () => data,
+          ),
+      },
       unit: `${record.armedBy}|${name}|${record.id}|${record.at}`,
       timer: { name, clock: timer.clock, record },
+      takes: timer.schema,
       isAlarm: timer.handler === undefined,
       asOf,
     };

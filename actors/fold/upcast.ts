@@ -24,10 +24,13 @@ type Versions = Pick<Stream<unknown>, "schema" | "older">;
 
 const ANY = layoutOf({});
 
-/** The data, or why there is none. Runs code of the app's, so it is called as a handler is. */
-export function newestData({ schema, older }: Versions, sent: Sent): { readonly data: unknown } | RefusedVersion {
-  if (older.length === 0) return schema.check(sent.data) ? { data: sent.data } : mismatch(schema, sent.data, "");
-  const version = versionOf({ schema, older }, sent);
+/**
+ * The data, or why there is none. Runs code of the app's, so it is called as a handler is. `unquoted`: see
+ * {@link Schema.explain}.
+ */
+export function newestData({ schema, older }: Versions, sent: Sent, unquoted?: true): { readonly data: unknown } | RefusedVersion {
+  if (older.length === 0) return schema.check(sent.data) ? { data: sent.data } : mismatch(schema, sent.data, "", unquoted);
+  const version = versionOf({ schema, older }, sent, unquoted);
   if (typeof version === "object") return version;
   // Other actors of the job read the same data, with a declaration of their own.
   if (version > 0) freeze(sent.data);
@@ -35,7 +38,7 @@ export function newestData({ schema, older }: Versions, sent: Sent): { readonly 
   for (let step = version - 1; step >= 0; step--) {
     const to = step === 0 ? schema : older[step - 1]!.schema;
     try {
-      data = checkedStep(older[step]!.up(data as never), to);
+      data = checkedStep(older[step]!.up(data as never), to, unquoted);
     } catch (thrown) {
       // Versions count from the oldest, so that a number stays when a newer one comes.
       return { code: "upcast", reason: `version ${older.length - step} of the data: ${failureOf(thrown).message}` };
@@ -45,30 +48,40 @@ export function newestData({ schema, older }: Versions, sent: Sent): { readonly 
 }
 
 /** How many steps the data is from the newest version. */
-function versionOf({ schema, older }: Versions, { data, dataSchema }: Sent): number | RefusedVersion {
+function versionOf({ schema, older }: Versions, { data, dataSchema }: Sent, unquoted: true | undefined): number | RefusedVersion {
   const schemas = [schema, ...older.map((version) => version.schema)];
   if (dataSchema !== undefined && schemas.some(({ json }) => json.$id !== undefined)) {
     const named = schemas.findIndex(({ json }) => json.$id === dataSchema);
     if (named === -1) return { code: "schema-version", reason: "dataschema names no version of the type that this build knows" };
-    return schemas[named]!.check(data) ? named : mismatch(schemas[named]!, data, `, version ${schemas.length - named}`);
+    return schemas[named]!.check(data) ? named : mismatch(schemas[named]!, data, `, version ${schemas.length - named}`, unquoted);
   }
   const fitting = schemas.findIndex((candidate) => candidate.check(data));
-  return fitting === -1 ? mismatch(schema, data, `, and fits none of the ${older.length} older versions`) : fitting;
+  return fitting === -1 ? mismatch(schema, data, `, and fits none of the ${older.length} older versions`, unquoted) : fitting;
 }
 
 /** What a handler may get: plain JSON that fits the schema of its version, within the bound of an event. */
-function checkedStep(made: unknown, to: Schema<unknown>): unknown {
+function checkedStep(made: unknown, to: Schema<unknown>, unquoted: true | undefined): unknown {
   if (made instanceof Promise) made.catch(() => {});
   const size = { bytes: 0 };
-  const data = ANY.normalize(made, "data", size);
+  const data = normalized(made, size, unquoted);
   if (size.bytes > EVENT_MAX_BYTES)
     throw new HandlerError("UPCAST", `made data of ${size.bytes} bytes, at most ${EVENT_MAX_BYTES}. Keep less.`);
-  if (!to.check(data)) throw new HandlerError("UPCAST", `made data that does not fit the next version: ${to.explain(data)}`);
+  if (!to.check(data)) throw new HandlerError("UPCAST", `made data that does not fit the next version: ${to.explain(data, unquoted)}`);
   return data;
 }
 
-function mismatch(schema: Schema<unknown>, data: unknown, suffix: string): RefusedVersion {
-  return { code: "schema", reason: `data ${schema.explain(data)}${suffix}` };
+/** Where something cannot be kept, the place may be a key of a record. */
+function normalized(made: unknown, size: { bytes: number }, unquoted: true | undefined): unknown {
+  try {
+    return ANY.normalize(made, "data", size);
+  } catch (error) {
+    if (unquoted === undefined) throw error;
+    throw new HandlerError("UPCAST", "made data that cannot be kept");
+  }
+}
+
+function mismatch(schema: Schema<unknown>, data: unknown, suffix: string, unquoted: true | undefined): RefusedVersion {
+  return { code: "schema", reason: `data ${schema.explain(data, unquoted)}${suffix}` };
 }
 
 /** Deep; what nests deeper than data may was refused before. */

@@ -64,6 +64,8 @@ export interface Job<A extends readonly Actor[] = readonly Actor[]> {
   readonly from: readonly Repartition[];
   /** Models that come with it. */
   readonly models?: readonly ShippedModel[];
+  /** The app's other jobs on its log. */
+  readonly beside?: readonly Job[];
   /** Jobs that come with it: the later stages of a flow. */
   readonly stages?: readonly Job[];
   /** The greatest version of its actors; written into every output. */
@@ -133,7 +135,9 @@ export function besideEachOther(jobs: readonly Job[]): readonly Job[] {
     const onLog = jobs.filter(({ log }) => log === job.log);
     const types = onLog.flatMap(({ actors }) => actors.flatMap(typesOf));
     const otherTypes = typesOfOthers(job.actors, [...job.settings.otherTypes, ...types]);
-    return withSettings(job, { otherTypes, ...pumpSetting(onLog.flatMap(({ from }) => from)) });
+    const settled = withSettings(job, { otherTypes, ...pumpSetting(onLog.flatMap(({ from }) => from)) });
+    const beside = onLog.filter((other) => other !== job);
+    return beside.length === 0 ? settled : { ...settled, beside };
   });
 }
 

@@ -8,13 +8,18 @@
 import type { Static, TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { type JsonSchema, type Layout, layoutOf } from "./layout.ts";
+import { namedPlace } from "./privacy/redaction.ts";
+import { hasClassAnywhere } from "./privacy/schema-walk.ts";
 
 export interface Schema<T> {
   readonly json: JsonSchema;
   readonly layout: Layout;
   check(value: unknown): value is T;
-  /** Where and why a value fails, in a text that depends on schema and value alone; at most 200 characters. */
-  explain(value: unknown): string;
+  /**
+   * Where and why a value fails, in a text that depends on schema and value alone; at most 200 characters. `unquoted`: without
+   * anything of the value. So it is always where the schema classifies anything.
+   */
+  explain(value: unknown, unquoted?: boolean): string;
 }
 
 type StandardResult = { readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
@@ -41,6 +46,9 @@ export type AnySchema = TSchema | StandardSchema;
 export type Infer<S extends AnySchema> = S extends StandardSchema<infer T> ? T : S extends TSchema ? Static<S> : never;
 
 const EXPLANATION_MAX = 200;
+/** The keyword of which TypeBox's message repeats a part of the value. */
+const QUOTING = "propertyNames";
+const UNQUOTED = "does not match";
 
 /** Throws TypeError when a Standard Schema has no JSON Schema. One that throws at a value, or checks it asynchronously, refuses it. */
 export function schemaOf<S extends AnySchema>(source: S): Schema<Infer<S>> {
@@ -55,13 +63,17 @@ export function storedSchema(json: JsonSchema): StandardSchema {
 function ofTypeBox(source: TSchema): Schema<unknown> {
   const compiled = Compile(source);
   const json = source as unknown as JsonSchema;
+  const isClassified = hasClassAnywhere(json);
   return {
     json,
-    layout: layoutOf(json),
+    layout: laidOut(json, isClassified),
     check: (value): value is unknown => compiled.Check(value),
-    explain(value) {
+    explain(value, unquoted = isClassified) {
       const first = compiled.Errors(value)[0];
-      return (first === undefined ? "matches" : `${first.instancePath || "/"} ${first.message}`).slice(0, EXPLANATION_MAX);
+      if (first === undefined) return "matches";
+      const place = unquoted ? namedPlace(json, first.instancePath) : first.instancePath;
+      const message = unquoted && first.keyword === QUOTING ? UNQUOTED : first.message;
+      return `${place || "/"} ${message}`.slice(0, EXPLANATION_MAX);
     },
   };
 }
@@ -82,15 +94,38 @@ function ofStandard(source: StandardSchema): Schema<unknown> {
       return [{ message: `makes its schema throw: ${error instanceof Error ? error.message : "no error"}` }];
     }
   };
+  const isClassified = hasClassAnywhere(json);
   return {
     json,
-    layout: layoutOf(json),
+    layout: laidOut(json, isClassified),
     check: (value): value is unknown => issuesOf(value) === undefined,
-    explain(value) {
+    explain(value, unquoted = isClassified) {
       const first = issuesOf(value)?.[0];
       if (first === undefined) return "matches";
-      const path = (first.path ?? []).map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join("");
-      return `${path || "/"} ${first.message}`.slice(0, EXPLANATION_MAX);
+      const names = (first.path ?? []).map((part) => String(typeof part === "object" ? part.key : part));
+      // Some libraries repeat in their messages what they were given.
+      if (unquoted) return `${namedPlace(json, names.map(pointed).join("")) || "/"} ${UNQUOTED}`.slice(0, EXPLANATION_MAX);
+      return `${names.map((name) => `/${name}`).join("") || "/"} ${first.message}`.slice(0, EXPLANATION_MAX);
+    },
+  };
+}
+
+function pointed(name: string): string {
+  return `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** The layout of a schema. One that classifies says of a value that it cannot keep no more than that: the place may be a key of a record. */
+function laidOut(json: JsonSchema, isClassified: boolean): Layout {
+  const layout = layoutOf(json);
+  if (!isClassified) return layout;
+  return {
+    ...layout,
+    normalize(value, path, size) {
+      try {
+        return layout.normalize(value, path, size);
+      } catch {
+        throw new TypeError(`${path}: holds what cannot be kept`);
+      }
     },
   };
 }

@@ -26,7 +26,14 @@ export const DeadLetter = Type.Object({
       { description: "When it was called for the result of an effect: the call that asked for it." },
     ),
   ),
-  excerpt: Type.String({ description: "At most 4 KiB of the event; of a timer, of its data; of a call, of its result." }),
+  kept: Type.Optional(
+    Type.Literal(true, {
+      description: "The timer's data, or the call's input, is classified: it stands here redacted, and the state keeps it for a redrive.",
+    }),
+  ),
+  excerpt: Type.String({
+    description: "At most 4 KiB of the event; of a timer, of its data; of a call, of its result. What is classified is redacted.",
+  }),
 });
 export type DeadLetter = Static<typeof DeadLetter>;
 

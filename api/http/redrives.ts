@@ -74,9 +74,11 @@ export class Redrives {
   }
 
   async #originalOf(job: Job, letter: DeadLetter): Promise<Redriven> {
-    const { id, key, timer, call, excerpt } = letter;
-    if (timer !== undefined)
-      return { key, timer: { id: timer.id, time: timer.time, armedBy: timer.armedBy }, data: timerData(id, excerpt) };
+    const { id, key, timer, call, kept, excerpt } = letter;
+    if (timer !== undefined) {
+      const { name: _name, ...fired } = timer;
+      return kept === true ? { key, timer: fired, kept } : { key, timer: fired, data: timerData(id, excerpt) };
+    }
     const position = parsePosition(letter.position);
     if (call !== undefined) {
       const redriven = position === undefined ? undefined : await this.#resultOf(job, letter, position);

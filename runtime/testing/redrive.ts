@@ -40,8 +40,11 @@ export function redriveMessage(job: Job, shards: readonly TestShard[], letter: D
 }
 
 function originalOf(shard: TestShard, { sequence, index }: Position, letter: DeadLetter["data"]): Redriven {
-  const { key, timer, call, excerpt } = letter;
-  if (timer !== undefined) return { key, timer: { id: timer.id, time: timer.time, armedBy: timer.armedBy }, data: dataOf(excerpt) };
+  const { key, timer, call, kept, excerpt } = letter;
+  if (timer !== undefined) {
+    const { name: _name, ...fired } = timer;
+    return kept === true ? { key, timer: fired, kept } : { key, timer: fired, data: dataOf(excerpt) };
+  }
   if (call === undefined) return { event: eventAt(shard, sequence, index, key) };
   const entry = shard.log.entryAt(sequence);
   const redriven = entry === undefined ? undefined : redrivenCall(letter, primitives.decodeUtf8(entry.payload) ?? "", index);

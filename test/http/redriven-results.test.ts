@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { readJournalEntry } from "../../actors/fold/journal.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import { type DeadLetter, deadLetterOf } from "../../api/http/dead-letter.ts";
 import { HttpProblem } from "../../api/http/problem.ts";
@@ -49,6 +50,32 @@ test("a result is put back as a whole, a failure as one, and a redrive that fail
   assert.deepEqual((await redriven(again)).call, done!.call);
   const failedAgain = await redriven(failed!);
   assert.deepEqual([failedAgain.handler, failedAgain.call], ["asker.score.failed", failed!.call]);
+});
+
+test("what the state keeps stands in no command", async () => {
+  const letter: DeadLetter = { ...letters()[0]!, kept: true };
+  const { call, ...rest } = letter;
+  const timer = { name: "later", id: "", time: "2026-01-15T12:00:00.000Z", armedBy: "n1" };
+  const commands: Record<string, unknown>[] = [];
+  for (const each of [letter, { ...rest, timer, excerpt: '{"steps":"[pii]"}' }]) {
+    await redrives.append(job, each, "ann", undefined);
+    const entry = await stored.lastOn(journalSubject("asker", 0, "asker"));
+    const {
+      kind: _kind,
+      deadLetter: _letter,
+      handler: _handler,
+      who: _who,
+      ...carried
+    } = JSON.parse(Buffer.from(entry!.payload).toString());
+    commands.push(carried);
+    assert.equal(readJournalEntry(Buffer.from(entry!.payload).toString())?.kind, "redrive");
+  }
+  const { id, now, cause } = call!;
+  const { name: _name, ...fired } = timer;
+  assert.deepEqual(commands, [
+    { key: letter.key, kept: true, call: { id, now, cause }, output: large },
+    { key: letter.key, timer: fired, kept: true },
+  ]);
 });
 
 test("a dead letter at whose position no result of its call stands is refused", async () => {

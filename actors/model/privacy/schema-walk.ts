@@ -68,7 +68,8 @@ function* partsOf(schema: JsonSchema): Iterable<[part: JsonSchema, name: string]
   else if (isSchema(schema.items)) yield [schema.items, "*"];
 }
 
-function hasClassAnywhere(value: unknown): boolean {
+/** Whether any part of a schema has a class, also where masking cannot go by it. */
+export function hasClassAnywhere(value: unknown): boolean {
   const open = [value];
   const seen = new Set<unknown>();
   for (let next = open.pop(); next !== undefined || open.length > 0; next = open.pop()) {
