@@ -64,7 +64,7 @@ export interface ServedModel {
   readonly batchMax: number;
   /**
    * One answer for each input, in their order. Rejects with InferenceError when the batch as a whole failed. Ends when
-   * `signal` is aborted. It checks neither input nor output against the schemas of the version's record.
+   * `signal` is aborted, which has a TimeoutError as its reason when a deadline passed. It checks neither input nor output against the schemas of the version's record.
    */
   run(inputs: readonly ModelInput[], signal: AbortSignal): Promise<readonly ModelAnswer[]>;
   close(): Promise<void>;

@@ -8,5 +8,7 @@ export const WAIT_MAX_MS = 1_000;
 export const CONCURRENCY_MAX = 10_064;
 /** Deadlines are looked at this often at the most: an answer TIMEOUT comes so much later, never earlier. */
 export const DEADLINE_EVERY_MS = 5;
+/** Whoever calls an input off may do so as much before its deadline; that was still the deadline. */
+export const DEADLINE_SLACK_MS = 10;
 
 if (DEADLINE_EVERY_MS > WAIT_MAX_MS) throw new Error("an input could wait longer than its deadline is looked at");

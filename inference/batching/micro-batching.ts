@@ -9,7 +9,7 @@
 import { failure, InferenceError, type InferenceFailure } from "../failures.ts";
 import type { ModelAnswer, ModelInput, ServedModel } from "../inference.ts";
 import { type BatchClock, systemBatchClock } from "./batch-clock.ts";
-import { CONCURRENCY_MAX, DEADLINE_EVERY_MS, WAIT_MAX_MS, WAITING_MAX } from "./bounds.ts";
+import { CONCURRENCY_MAX, DEADLINE_EVERY_MS, DEADLINE_SLACK_MS, WAIT_MAX_MS, WAITING_MAX } from "./bounds.ts";
 
 export interface BatchingLimits {
   /** Milliseconds that an input may wait for others to be run with; 0: it waits only while the model is busy. */
@@ -43,6 +43,8 @@ interface Batch {
   readonly abort: AbortController;
   /** Of its rows those that are not answered yet. */
   open: number;
+  /** The deadline of one of them passed while it ran. */
+  late: boolean;
 }
 
 export class MicroBatching {
@@ -200,7 +202,7 @@ export class MicroBatching {
 
   /** Why it failed as a whole; `undefined` when each row has its answer. */
   async #runOnce(entries: readonly Entry[]): Promise<InferenceFailure | undefined> {
-    const batch: Batch = { abort: new AbortController(), open: entries.length };
+    const batch: Batch = { abort: new AbortController(), open: entries.length, late: false };
     for (const entry of entries) entry.batch = batch;
     let answers: readonly (ModelAnswer | Error)[];
     try {
@@ -230,7 +232,8 @@ export class MicroBatching {
     const { batch } = entry;
     if (batch !== undefined) {
       batch.open -= 1;
-      if (batch.open === 0) batch.abort.abort();
+      batch.late ||= this.#clock.now() >= entry.deadline - DEADLINE_SLACK_MS;
+      if (batch.open === 0) batch.abort.abort(batch.late ? new DOMException("a deadline passed", "TimeoutError") : undefined);
     }
     if (this.#open.size > 0) return;
     // A timer left behind would keep the process.

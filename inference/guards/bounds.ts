@@ -18,10 +18,6 @@ export const CIRCUIT_OPEN_MS = 5_000;
 export const CIRCUIT_OPEN_MAX_MS = 60_000;
 /** Probes at one time, and successes that close it. */
 export const CIRCUIT_PROBES = 3;
-/** A timer may end a question so much before its deadline; that was still the deadline. */
-export const DEADLINE_SLACK_MS = 10;
-/** Endpoints whose circuits are kept. */
-export const CIRCUITS_MAX = 1_000;
 
 /** Questions of one model that are being answered. */
 export const PLACES_DEFAULT = 64;

@@ -37,7 +37,7 @@ const SETTINGS: CircuitSettings = {
  */
 export type CircuitState = "closed" | "open" | "half-open";
 
-/** Of one question that was let through; exactly one of them is called, once. */
+/** Of one request that was let through; exactly one of them is called, once. */
 export interface Permit {
   succeeded(): void;
   /** `now`: milliseconds. */
@@ -71,7 +71,7 @@ export class Circuit {
     return this.#state;
   }
 
-  /** Lets a question through, or says for how many milliseconds at least none will be. */
+  /** Lets a request through, or says for how many milliseconds at least none will be. */
   admit(now: number): Permit | number {
     if (this.#state === "open") {
       if (now < this.#openUntil) return this.#openUntil - now;

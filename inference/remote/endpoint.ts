@@ -5,6 +5,8 @@
 import { hash } from "node:crypto";
 import { jsonText } from "../../actors/fold/json-text.ts";
 import { failure, InferenceError, type InferenceFailure } from "../failures.ts";
+import type { Circuit } from "../guards/circuit.ts";
+import { guardedRequest } from "../guards/guarded-request.ts";
 import type { Secret } from "../secrets/secret.ts";
 import type { SecretSource } from "../secrets/secrets.ts";
 import { ECHO_MIN_CHARS, TIMEOUT_DEFAULT_MS } from "./bounds.ts";
@@ -16,6 +18,8 @@ import type { RemoteServing, SecretUse } from "./remote-serving.ts";
 export interface EndpointOptions {
   readonly connections: Pick<HttpConnections, "exchange">;
   readonly secrets: SecretSource;
+  /** Of the model: each request is counted in it. */
+  readonly circuit: Circuit;
   /** Milliseconds by the machine's clock. */
   readonly now: () => number;
 }
@@ -50,12 +54,15 @@ export class Endpoint {
       "idempotency-key": idempotencyKey(ids),
       ...(use === undefined || secret === undefined ? {} : { [headerOf(use)]: credentials(use, secret) }),
     };
-    const answer = await this.#exchange({ method: "POST", url: this.#url, headers, body }, timeoutMs, signal);
-    const read = readJsonAnswer(answer, this.#options.now());
-    if ("failed" in read) throw new InferenceError(read.failed);
-    if (secret !== undefined && repeats(read.text, read.json, secret))
-      throw refused(failure("BAD_RESPONSE", "The answer repeats the secret that it was asked with, and is not used."));
-    return read.json;
+    const { circuit, now } = this.#options;
+    return await guardedRequest(circuit, now, signal, async () => {
+      const answer = await this.#exchange({ method: "POST", url: this.#url, headers, body }, timeoutMs, signal);
+      const read = readJsonAnswer(answer, now());
+      if ("failed" in read) throw new InferenceError(read.failed);
+      if (secret !== undefined && repeats(read.text, read.json, secret))
+        throw refused(failure("BAD_RESPONSE", "The answer repeats the secret that it was asked with, and is not used."));
+      return read.json;
+    });
   }
 
   async #secret(use: SecretUse): Promise<Secret> {

@@ -9,9 +9,9 @@
  *   residency  before data goes anywhere, and before a token is taken for what may not go
  *   rates      an inference takes one token, however often it is tried
  *   retries    outside of the places: a pause holds none
- *   places     outside of the circuit: an endpoint is not blamed for the time in which it was not asked
- *   circuit    sees each attempt
+ *   places     outside of batching, so that as many wait there as fill the next batches
  *   batching   as many as wait go together
+ *   circuit    of this version, around each request to its server: sees attempts, and neither questions nor who waits
  *   model
  *
  * A model that runs here has no residency and no circuit. What is not set is not there, and costs nothing.
@@ -25,8 +25,7 @@ import { failure, InferenceError } from "../failures.ts";
 import * as guards from "../guards/bounds.ts";
 import { Bulkhead } from "../guards/bulkhead.ts";
 import { BulkheadGuard } from "../guards/bulkhead-guard.ts";
-import { CircuitGuard } from "../guards/circuit-guard.ts";
-import { Circuits } from "../guards/circuits.ts";
+import { Circuit } from "../guards/circuit.ts";
 import { FallbackGuard } from "../guards/fallback-guard.ts";
 import type { GuardClock } from "../guards/guard-clock.ts";
 import type { OverloadPolicy } from "../guards/overload-policy.ts";
@@ -76,7 +75,6 @@ class Shared {
   readonly #machine: ServeMachine;
   readonly #secrets: Secrets;
   readonly #connections = new HttpConnections({ responseMaxBytes: RESPONSE_MAX_BYTES });
-  readonly #circuits = new Circuits();
   readonly #residencies: ReadonlyMap<string, ReadonlySet<string>>;
 
   constructor({ secretsDirectory, residencies = {} }: ServiceSettings, machine: ServeMachine) {
@@ -96,10 +94,9 @@ class Shared {
     const { batchWaitMs } = record;
     const batching = new MicroBatching(model, { concurrency, ...(batchWaitMs === undefined ? {} : { waitMs: batchWaitMs }) });
     const batched = batchedInferrer(record, batching, this.#machine.monotonic);
-    const behindPlaces = this.#circuit(found)(batched);
     const beforePlaces = this.#beforePlaces(found, contract, others);
     const withPlaces = (bulkhead: Bulkhead): Inferrer =>
-      beforePlaces(new BulkheadGuard(behindPlaces, { bulkhead, policy: settings.policy ?? "queue" }));
+      beforePlaces(new BulkheadGuard(batched, { bulkhead, policy: settings.policy ?? "queue" }));
     const own = withPlaces(new Bulkhead({ places: settings.places ?? places, waitingMax: guards.WAITING_DEFAULT }));
     const onDemand = withPlaces(new Bulkhead({ places: guards.ON_DEMAND_PLACES_DEFAULT, waitingMax: guards.ON_DEMAND_WAITING_DEFAULT }));
     const outermost = this.#outermost(settings, others);
@@ -119,20 +116,18 @@ class Shared {
       // While one batch runs the next one gathers.
       return { model, concurrency: model.concurrency, places: 2 * model.batchMax * model.concurrency };
     }
-    const options = { connections: this.#connections, secrets: this.#secrets, now: () => this.#machine.clock.now() };
+    const options = {
+      connections: this.#connections,
+      secrets: this.#secrets,
+      circuit: new Circuit(),
+      now: () => this.#machine.clock.now(),
+    };
     const model = await openRemoteModel(record, options);
     const places = record.settings?.places ?? guards.PLACES_DEFAULT;
     // Who has a place is asked at once: places are what bounds the calls, also where more are set than there are usually.
     if (model.batchMax === 1) return { model, concurrency: places + guards.ON_DEMAND_PLACES_DEFAULT, places };
     // With as many calls as inputs at a time nothing would ever gather.
     return { model, concurrency: BATCHED_CALLS, places: 2 * model.batchMax * BATCHED_CALLS };
-  }
-
-  #circuit({ record }: FoundModel): Around {
-    const { serving } = record;
-    if (serving.kind === "onnx") return (inner) => inner;
-    const circuit = this.#circuits.of(serving.url);
-    return (inner) => new CircuitGuard(inner, { circuit, now: () => this.#machine.clock.now() });
   }
 
   /** From the cache to the retries. Both lanes spend from the same limits and share the same answers. */

@@ -11,7 +11,6 @@ import { InferenceError } from "../../../inference/failures.ts";
 import { Bulkhead } from "../../../inference/guards/bulkhead.ts";
 import { BulkheadGuard } from "../../../inference/guards/bulkhead-guard.ts";
 import { Circuit } from "../../../inference/guards/circuit.ts";
-import { CircuitGuard } from "../../../inference/guards/circuit-guard.ts";
 import { FallbackGuard } from "../../../inference/guards/fallback-guard.ts";
 import { RateGuard } from "../../../inference/guards/rate-guard.ts";
 import { RateLimits } from "../../../inference/guards/rate-limits.ts";
@@ -78,15 +77,15 @@ async function chain({ places = 4, fallback = new Scripted(answerOf("small", { m
     { kind: "json", url: `${server.url}/score`, region: "eu-1", secret: { name: "token" }, timeoutMs: 200 },
     { input: { type: "object" }, output: { type: "object", required: ["p"], properties: { p: { type: "number" } } }, confidence: "p" },
   );
-  const model = await openRemoteModel(record, { connections, secrets: new Secrets({ environment: {}, directory, now }), now });
+  const circuit = new Circuit({ consecutive: 4, openMs: 1_000, probes: 1 });
+  const secrets = new Secrets({ environment: {}, directory, now });
+  const model = await openRemoteModel(record, { connections, secrets, circuit, now });
   const contract = readContract(record);
   assert(typeof contract !== "string");
-  const circuit = new Circuit({ consecutive: 4, openMs: 1_000, probes: 1 });
   const bulkhead = new Bulkhead({ places, waitingMax: 1_000 });
   const limits = new RateLimits({ tenant: { perSecond: 1, burst: 1_000 } }, now());
   // From the inside out.
   let inferrer: Inferrer = new Direct(model);
-  inferrer = new CircuitGuard(inferrer, { circuit, now });
   inferrer = new RetryingInferrer(inferrer, { clock, random: () => 1 });
   inferrer = new SchemaGuard(inferrer, contract);
   inferrer = new BulkheadGuard(inferrer, { bulkhead, policy: "queue" });

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { Circuit, type CircuitSettings, type Permit } from "../../../inference/guards/circuit.ts";
-import { Circuits } from "../../../inference/guards/circuits.ts";
 
 const SETTINGS: CircuitSettings = { window: 10, outcomesMin: 6, share: 0.5, consecutive: 4, openMs: 100, openMaxMs: 350, probes: 2 };
 
@@ -226,11 +225,4 @@ test("property: a circuit does what one does that remembers everything", () => {
     { numRuns: 500 },
   );
   assert.deepEqual([...reached].sort(), ["closed", "half-open", "open"]);
-});
-
-test("models of one endpoint share its circuit, and others have their own", () => {
-  const circuits = new Circuits(SETTINGS);
-  fail(circuits.of("http://a"), 4);
-  assert.equal(circuits.of("http://a").state, "open");
-  assert.equal(circuits.of("http://b").state, "closed");
 });

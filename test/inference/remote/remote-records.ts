@@ -1,5 +1,6 @@
 /** Records of models behind the servers of tests, and what opens and asks them. */
 
+import { Circuit } from "../../../inference/guards/circuit.ts";
 import type { ModelAnswer, ServedModel } from "../../../inference/inference.ts";
 import { MODEL_FORMAT, type ModelRecord } from "../../../inference/model-record.ts";
 import { HttpConnections } from "../../../inference/remote/http-exchange.ts";
@@ -33,7 +34,7 @@ export function opener(responseMaxBytes = 256 * 1024): Opener {
   const connections = new HttpConnections({ responseMaxBytes });
   const secrets = new Secrets({ environment: { TIDEMARK_SECRET_TOKEN: SECRET_VALUE }, now: Date.now });
   return {
-    open: (serving, more) => openRemoteModel(recordOf(serving, more), { connections, secrets, now: Date.now }),
+    open: (serving, more) => openRemoteModel(recordOf(serving, more), { connections, secrets, circuit: new Circuit(), now: Date.now }),
     close: () => connections.close(),
   };
 }

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { InferenceError } from "../../../inference/failures.ts";
-import { endpointOf } from "../../../inference/remote/endpoint-url.ts";
+import { Circuit } from "../../../inference/guards/circuit.ts";
+import { requestUrl } from "../../../inference/remote/endpoint-url.ts";
 import { HttpConnections } from "../../../inference/remote/http-exchange.ts";
 import { openRemoteModel } from "../../../inference/remote/remote-model.ts";
 import { readRemoteServing } from "../../../inference/remote/remote-serving.ts";
@@ -107,7 +108,7 @@ suite("is refused, with the place and what to do:", () => {
       const read = readRemoteServing(serving);
       if (reason === undefined) {
         // It stays a path of that server.
-        assert(typeof read !== "string" && endpointOf(read) === "https://models.example");
+        assert(typeof read !== "string" && new URL(requestUrl(read, "")).origin === "https://models.example");
         return;
       }
       assert(typeof read === "string", "it was understood");
@@ -115,6 +116,7 @@ suite("is refused, with the place and what to do:", () => {
       const options = {
         connections: new HttpConnections({ responseMaxBytes: 1 }),
         secrets: new Secrets({ environment: {}, now: Date.now }),
+        circuit: new Circuit(),
         now: Date.now,
       };
       const opened = openRemoteModel(recordOf(serving as never), options);

@@ -50,7 +50,8 @@ function find(name: string, version: number): FoundModel | undefined {
   const common = { format: 1, name, version, contentBytes: 0, input: INPUT, output: OUTPUT, settings: settings[name] ?? {} };
   if (name.startsWith("remote")) {
     const { port } = server.address() as AddressInfo;
-    const serving = { kind: "json" as const, url: `http://127.0.0.1:${port}/${name}`, region: "us-1" };
+    const path = version === 1 ? {} : { path: `/${version}` };
+    const serving = { kind: "json" as const, url: `http://127.0.0.1:${port}/${name}`, region: "us-1", ...path };
     return { record: { ...common, sha256: "0".repeat(64), serving, confidence: "score" } };
   }
   if (!name.startsWith("local")) return undefined;
@@ -156,6 +157,16 @@ suite("models in the inference process of a node", () => {
     assert.equal(codeOf(await ask(onDemand, {}, { model: "remote-down", ...input(9, 0) })), "CIRCUIT_OPEN");
     onDemand.close();
     assert.equal(seen["/remote-down"], asked);
+  });
+
+  test("are asked when another version behind the same server is left alone", async () => {
+    answers["/remote-two/2"] = { status: 500 };
+    const both = async () => [
+      codeOf(await ask(client, {}, { model: "remote-two", version: 2, ...input(1, 1) })),
+      codeOf(await ask(client, {}, { model: "remote-two", version: 1, ...input(1, 1) })),
+    ];
+    for (let i = 0; i < 2; i++) await both();
+    assert.deepEqual(await both(), ["CIRCUIT_OPEN", "answered"]);
   });
 
   test("answer from the cache without an endpoint, and count it", async () => {
