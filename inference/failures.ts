@@ -17,6 +17,7 @@ export const INFERENCE_FAILURES = {
   RATE_LIMITED: "more in this time than the limit allows",
   RESIDENCY: "the endpoint is in another region than the data may be in",
   SECRET_MISSING: "a secret that the endpoint needs is not there",
+  SECRET_ORIGIN: "a secret that the endpoint needs may not go there",
   DNS_FAILED: "the host's name could not be resolved",
   CONNECT_FAILED: "nobody took the connection",
   TLS_FAILED: "the host's certificate or its TLS was not accepted",

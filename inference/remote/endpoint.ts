@@ -8,6 +8,7 @@ import { failure, InferenceError, type InferenceFailure } from "../failures.ts";
 import type { Circuit } from "../guards/circuit.ts";
 import { guardedRequest } from "../guards/guarded-request.ts";
 import type { Secret } from "../secrets/secret.ts";
+import { originFault, type SecretOrigins } from "../secrets/secret-origins.ts";
 import type { SecretSource } from "../secrets/secrets.ts";
 import { ECHO_MIN_CHARS, TIMEOUT_DEFAULT_MS } from "./bounds.ts";
 import { headerOf, requestUrl } from "./endpoint-url.ts";
@@ -18,6 +19,7 @@ import type { RemoteServing, SecretUse } from "./remote-serving.ts";
 export interface EndpointOptions {
   readonly connections: Pick<HttpConnections, "exchange">;
   readonly secrets: SecretSource;
+  readonly secretOrigins: SecretOrigins;
   /** Of the model: each request is counted in it. */
   readonly circuit: Circuit;
   /** Milliseconds by the machine's clock. */
@@ -66,6 +68,8 @@ export class Endpoint {
   }
 
   async #secret(use: SecretUse): Promise<Secret> {
+    const fault = originFault(this.#options.secretOrigins, use.name, this.#url);
+    if (fault !== undefined) throw refused(failure("SECRET_ORIGIN", `${fault}.`));
     const secret = await this.#options.secrets.get(use.name);
     if (typeof secret === "string") throw refused(failure("SECRET_MISSING", secret));
     return secret;

@@ -1,6 +1,6 @@
 /** The process of a node in which inferences are made; its own main module. */
 import { setTimeout as delay } from "node:timers/promises";
-import { runInferenceProcess } from "./process-life.ts";
+import { notice, runInferenceProcess } from "./process-life.ts";
 import { serveWith } from "./serve.ts";
 
 const clock = {
@@ -9,5 +9,5 @@ const clock = {
 };
 
 runInferenceProcess((settings) =>
-  serveWith(settings, { clock, monotonic: () => performance.now(), random: Math.random, environment: process.env }),
+  serveWith(settings, { clock, monotonic: () => performance.now(), random: Math.random, environment: process.env, notice }),
 );

@@ -1,6 +1,7 @@
 /** Where the inference process gets its models from, and what it makes of one. Both are handed in. */
 import type { Inferrer } from "../inference.ts";
 import type { ModelRecord } from "../model-record.ts";
+import type { SecretOrigins } from "../secrets/secret-origins.ts";
 
 export interface FoundModel {
   readonly record: ModelRecord;
@@ -32,6 +33,8 @@ export type ServeModel = (found: FoundModel, others: Inferrer) => Promise<Opened
 export interface ServiceSettings {
   /** Directory with a file for each secret. Default: environment variables alone. */
   readonly secretsDirectory?: string;
+  /** Where each secret may go. Default: nowhere. */
+  readonly secretOrigins?: SecretOrigins;
   /** Regions by tag: where data with that tag may be. */
   readonly residencies?: Readonly<Record<string, readonly string[]>>;
 }

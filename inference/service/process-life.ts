@@ -113,6 +113,6 @@ function monotonic(): number {
   return performance.now();
 }
 
-function notice(message: string): void {
+export function notice(message: string): void {
   process.stderr.write(`tidemark inference: ${message}\n`);
 }

@@ -41,6 +41,8 @@ import { openOnnxModel } from "../onnx/open-model.ts";
 import { RESPONSE_MAX_BYTES } from "../remote/bounds.ts";
 import { HttpConnections } from "../remote/http-exchange.ts";
 import { openRemoteModel } from "../remote/remote-model.ts";
+import { SECRETS_MAX } from "../secrets/bounds.ts";
+import { hasOrigins, NO_ORIGINS, type SecretOrigins } from "../secrets/secret-origins.ts";
 import { Secrets } from "../secrets/secrets.ts";
 import { BATCHED_CALLS, CACHED_MAX_BYTES } from "./bounds.ts";
 import type { FoundModel, OpenedModel, ServeModel, ServiceSettings } from "./model-source.ts";
@@ -52,6 +54,7 @@ export interface ServeMachine {
   /** From 0 up to 1. */
   readonly random: () => number;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly notice: (message: string) => void;
 }
 
 /** A model with nothing around it yet. */
@@ -74,14 +77,18 @@ export function serveWith(settings: ServiceSettings, machine: ServeMachine): Ser
 class Shared {
   readonly #machine: ServeMachine;
   readonly #secrets: Secrets;
+  readonly #secretOrigins: SecretOrigins;
+  /** Secrets that were told of. */
+  readonly #unbound = new Set<string>();
   readonly #connections = new HttpConnections({ responseMaxBytes: RESPONSE_MAX_BYTES });
   readonly #residencies: ReadonlyMap<string, ReadonlySet<string>>;
 
-  constructor({ secretsDirectory, residencies = {} }: ServiceSettings, machine: ServeMachine) {
+  constructor({ secretsDirectory, secretOrigins = NO_ORIGINS, residencies = {} }: ServiceSettings, machine: ServeMachine) {
     this.#machine = machine;
     const { environment, clock } = machine;
     const directory = secretsDirectory === undefined ? {} : { directory: secretsDirectory };
     this.#secrets = new Secrets({ environment, now: () => clock.now(), ...directory });
+    this.#secretOrigins = secretOrigins;
     this.#residencies = new Map(Object.entries(residencies).map(([tag, regions]) => [tag, new Set(regions)]));
   }
 
@@ -116,9 +123,11 @@ class Shared {
       // While one batch runs the next one gathers.
       return { model, concurrency: model.concurrency, places: 2 * model.batchMax * model.concurrency };
     }
+    this.#tellUnbound(record.serving.secret?.name);
     const options = {
       connections: this.#connections,
       secrets: this.#secrets,
+      secretOrigins: this.#secretOrigins,
       circuit: new Circuit(),
       now: () => this.#machine.clock.now(),
     };
@@ -128,6 +137,14 @@ class Shared {
     if (model.batchMax === 1) return { model, concurrency: places + guards.ON_DEMAND_PLACES_DEFAULT, places };
     // With as many calls as inputs at a time nothing would ever gather.
     return { model, concurrency: BATCHED_CALLS, places: 2 * model.batchMax * BATCHED_CALLS };
+  }
+
+  /** Of each secret that may go anywhere, once. */
+  #tellUnbound(name: string | undefined): void {
+    const origins = this.#secretOrigins;
+    if (name === undefined || origins.others === "nowhere" || hasOrigins(origins, name) || this.#unbound.has(name)) return;
+    if (this.#unbound.size < SECRETS_MAX) this.#unbound.add(name);
+    this.#machine.notice(`a model may send the secret "${name}" to any server, which production refuses: see TIDEMARK_SECRETS_ORIGINS`);
   }
 
   /** From the cache to the retries. Both lanes spend from the same limits and share the same answers. */

@@ -11,6 +11,7 @@ import { InferenceError } from "../../inference/failures.ts";
 import { type DescribedModel, MODEL_NAME, type ModelDraft, type ModelRecord, readModelDraft } from "../../inference/model-record.ts";
 import { readModel } from "../../inference/onnx/model-structure.ts";
 import { planServing } from "../../inference/onnx/serving-plan.ts";
+import { originFault, type SecretOrigins } from "../../inference/secrets/secret-origins.ts";
 import type { FoundModel, ModelSource } from "../../inference/service/model-source.ts";
 import { systemClock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
@@ -28,6 +29,8 @@ export interface ModelsParts {
   readonly contents: ModelContents;
   /** Those that run here. */
   readonly jobs: () => readonly Job[];
+  /** Where secrets may go, so that no version is put that none may go to the server of. */
+  readonly secretOrigins: SecretOrigins;
   /** Creates the stream of a log's reference data when it is missing. */
   readonly ensureReference: (log: string) => Promise<void>;
 }
@@ -97,6 +100,7 @@ export class Models implements ModelSource {
     if (sha256 !== undefined && content !== undefined && sha256 !== primitives.sha256(content))
       throw invalid(name, "the content does not have the sha256 that the description says");
     checkContent(name, draft, content);
+    this.#checkSecret(name, draft);
     await this.#checkNamed(name, draft);
     const { bucket, contents } = this.#parts;
     if (content === undefined) return await bucket.put(name, draft, { sha256: primitives.sha256(canonicalJson(draft.serving)), bytes: 0 });
@@ -205,6 +209,12 @@ export class Models implements ModelSource {
       if (place !== "/settings/fallback" && record.settings?.semantic !== undefined)
         throw invalid(name, `${place}: version ${named.version} of "${named.model}" has a semantic cache of its own`);
     }
+  }
+
+  #checkSecret(name: string, { serving }: ModelDraft): void {
+    if (serving.kind === "onnx" || serving.secret === undefined) return;
+    const fault = originFault(this.#parts.secretOrigins, serving.secret.name, serving.url);
+    if (fault !== undefined) throw invalid(name, `/serving/secret: ${fault}`);
   }
 
   async #versionOf(name: string, version: number): Promise<ActivatedVersion> {

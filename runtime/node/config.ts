@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import { durationMs } from "../../actors/model/time.ts";
+import { SECRET_NAME } from "../../inference/secrets/secret.ts";
 import { TidemarkError } from "../errors.ts";
 import { readSnapshotPlace, type SnapshotPlace } from "../snapshots/blobs/snapshot-place.ts";
 
@@ -49,6 +50,8 @@ export interface Config {
   readonly historyEntries: number;
   /** Directory with a file for each secret that models behind servers need; undefined: environment variables alone. */
   readonly secretsDir: string | undefined;
+  /** Origins that a secret may go to, by its name. */
+  readonly secretsOrigins: Readonly<Record<string, readonly string[]>>;
   /** Regions where data with a residency tag may be, by tag. */
   readonly residencies: Readonly<Record<string, readonly string[]>>;
   /** Whether shards keep the index of what touched a key. */
@@ -86,6 +89,7 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   snapshotKeepMs: { env: "TIDEMARK_SNAPSHOT_KEEP", fallback: () => 30 * 24 * 60 * 60 * 1000, read: (text) => durationMs(text) },
   s3Endpoint: { env: "TIDEMARK_S3_ENDPOINT", fallback: () => undefined, read: httpUrl },
   secretsDir: { env: "TIDEMARK_SECRETS_DIR", fallback: () => undefined, read: (text) => text },
+  secretsOrigins: { env: "TIDEMARK_SECRETS_ORIGINS", fallback: () => ({}), read: secretsOrigins },
   residencies: { env: "TIDEMARK_RESIDENCIES", fallback: () => ({}), read: residencies },
   timelineIndex: { env: "TIDEMARK_TIMELINE_INDEX", fallback: () => true, read: onOrOff },
   historyEntries: { env: "TIDEMARK_HISTORY_ENTRIES", fallback: () => 100_000, read: whole(0, 10_000_000) },
@@ -139,6 +143,24 @@ function residencies(text: string): Readonly<Record<string, readonly string[]>> 
   const entries = text.split(";").map((part) => /^([a-z][a-z0-9-]{0,30})=([\w-]{1,64}(?:,[\w-]{1,64})*)$/.exec(part.trim()));
   if (entries.some((entry) => entry === null)) throw new TypeError("write <tag>=<region>,<region>;<tag>=…");
   return Object.fromEntries(entries.map((entry) => [entry![1]!, entry![2]!.split(",")]));
+}
+
+/** `models-key=https://models.example,https://other.example:8443;other=…` */
+function secretsOrigins(text: string): Readonly<Record<string, readonly string[]>> {
+  const entries = text.split(";").map((part) => {
+    const [name = "", ...rest] = part.trim().split("=");
+    if (!SECRET_NAME.test(name) || rest.length !== 1) throw new TypeError("write <secret>=<origin>,<origin>;<secret>=…");
+    return [name, rest[0]!.split(",").map(origin)] as const;
+  });
+  if (new Set(entries.map(([name]) => name)).size < entries.length) throw new TypeError("name each secret once");
+  return Object.fromEntries(entries);
+}
+
+function origin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)
+    throw new TypeError(`"${text}" is no origin: write https://host or https://host:port`);
+  return url.origin;
 }
 
 function whole(min: number, max: number): (text: string) => number {

@@ -7,7 +7,6 @@
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { ServiceSettings } from "../../inference/service/model-source.ts";
 import { type App, loadApp } from "../app.ts";
 import { BuildStore } from "../builds/build-store.ts";
 import { NodeBuilds } from "../builds/node-builds.ts";
@@ -38,6 +37,7 @@ import { NodeLife } from "./node-life.ts";
 import { NodeModels } from "./node-models.ts";
 import { startedWhenCalled, startNodeThread } from "./node-thread.ts";
 import { openedGenerations } from "./opened-generations.ts";
+import { secretOriginsOf, serviceSettings } from "./service-settings.ts";
 import { REPLICAS, snapshotSettings } from "./snapshot-settings.ts";
 import type { ReaderSetup, ShardFolder, StateReader } from "./state-reader.ts";
 
@@ -225,6 +225,7 @@ export class LoadedNode {
       bucket: new ModelBucket(nc, REPLICAS),
       contents: new ModelContents(join(dataDir.path, "models"), open),
       jobs: () => jobs.map(({ job }) => job),
+      secretOrigins: secretOriginsOf(config),
       ensureReference: (log) => NatsReferenceLog.ensure(nc, log, { maxBytes: config.streamMaxBytes, replicas: REPLICAS }),
     });
     return new NodeModels({ models, jobs, settings: serviceSettings(config), clock: systemClock, notice });
@@ -290,10 +291,6 @@ export class LoadedNode {
       if (!node.stopping) notice(`the hand-over could not be looked at: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-}
-
-function serviceSettings({ secretsDir, residencies }: Config): ServiceSettings {
-  return { residencies, ...(secretsDir === undefined ? {} : { secretsDirectory: secretsDir }) };
 }
 
 function workerSetup({ app, config }: NodeOptions): WorkerSetup {

@@ -1,5 +1,6 @@
 /** Models for a replay: their versions looked up in the registry, and a process that runs them for as long as it takes. */
 import { join } from "node:path";
+import { NO_ORIGINS } from "../../inference/secrets/secret-origins.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
 import type { ServiceSettings } from "../../inference/service/model-source.ts";
 import { systemClock } from "../clock.ts";
@@ -38,7 +39,7 @@ export async function openReplayModels(options: ReplayModelsOptions): Promise<Op
     return { blobs: catalogue.blobs, seal };
   };
   const contents = new ModelContents(join(dataDir, "models"), open);
-  const source = new Models({ nc, bucket, contents, jobs: () => [], ensureReference: async () => {} });
+  const source = new Models({ nc, bucket, contents, jobs: () => [], secretOrigins: NO_ORIGINS, ensureReference: async () => {} });
   try {
     const models: ReplayedModel[] = [];
     for (const { name, version } of wanted) {

@@ -7,6 +7,7 @@ import { ModelHost } from "../../inference/service/model-host.ts";
 import { openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import { readConfig } from "../../runtime/node/config.ts";
+import { secretOriginsOf } from "../../runtime/node/service-settings.ts";
 import { allOutputs, startApiNode } from "../support/api-node.ts";
 import { cloudEvent, type ReadOutput } from "../support/entries.ts";
 import { startFaultyServer } from "../support/faulty-server.ts";
@@ -20,7 +21,10 @@ interface Detail {
 }
 
 suite("a model on a node", async () => {
-  const { url, nc } = await startApiNode("./scored-app.ts", "payments", { TIDEMARK_SECRET_SCORER_KEY: "swordfish-1" });
+  const { url, nc } = await startApiNode("./scored-app.ts", "payments", {
+    TIDEMARK_SECRET_SCORER_KEY: "swordfish-1",
+    TIDEMARK_SECRETS_ORIGINS: "other-key=https://models.example",
+  });
   const server = await startFaultyServer(
     { after },
     {
@@ -68,6 +72,15 @@ suite("a model on a node", async () => {
     assert.equal(status, 200, JSON.stringify(body));
     assert.equal(server.seen.at(-1)?.headers.authorization, "Bearer swordfish-1");
     for (const shown of [body, await detail()]) assert.ok(!JSON.stringify(shown).includes("swordfish"));
+  });
+
+  test("is not put with a secret that may not go to its server", BOUNDED, async () => {
+    const serving = { kind: "json", url: `${server.url}/one`, secret: { name: "other-key" } };
+    const { status, body } = await call<{ code: string; detail: string }>("POST", "/v1/models/fraud/versions", {
+      description: { serving, input: {}, output: {} },
+    });
+    assert.deepEqual([status, body.code], [400, "MODEL_INVALID"]);
+    assert.match(body.detail, /\/serving\/secret: the secret "other-key" may not go to http:\/\/127/);
   });
 
   test("that begins later is not in force yet, and a promotion until then takes the place of the one that is", BOUNDED, async () => {
@@ -163,6 +176,19 @@ test("what is registered under the number and has another hash than the log has 
     ["m", "fallback", "m", "fallback"],
   );
   await host.close();
+});
+
+test("where secrets may go is a list of origins by their names", () => {
+  const TIDEMARK_SECRETS_ORIGINS = "models-key=https://Models.example:443, https://b.example:8443/;origins=http://127.0.0.1:80".replace(
+    " ",
+    "",
+  );
+  const config = readConfig({ TIDEMARK_SECRETS_ORIGINS });
+  const origins = { "models-key": ["https://models.example", "https://b.example:8443"], origins: ["http://127.0.0.1"] };
+  assert.deepEqual(secretOriginsOf(config), { origins, others: "anywhere" });
+  assert.deepEqual(secretOriginsOf({ ...config, profile: "production" }), { origins, others: "nowhere" });
+  for (const text of ["key", "key=", "Key=https://a", "k=a", "k=https://a/b", "k=https://u@a", "k=ftp://a", "k=https://a;k=https://b"])
+    assert.throws(() => readConfig({ TIDEMARK_SECRETS_ORIGINS: text }), { code: "CONFIG_INVALID" }, text);
 });
 
 test("variables of secrets are no unknown settings, and others still are", () => {

@@ -148,8 +148,9 @@ function readModels(written: string): WantedModels {
 async function openedModels(wanted: WantedModels, config: Config, request: ReplayRequest, notice: (text: string) => void) {
   if (request.archive !== undefined) throw usageError("an archive has no recorded answers, and no models are asked: leave --model out.");
   const { openReplayModels } = await import("../../../runtime/replay/replay-models.ts");
-  const { residencies, secretsDir, dataDir } = config;
-  const settings = { residencies, ...(secretsDir === undefined ? {} : { secretsDirectory: secretsDir }) };
+  const { serviceSettings } = await import("../../../runtime/node/service-settings.ts");
+  const { dataDir } = config;
+  const settings = serviceSettings(config);
   return await openReplayModels({ wanted, natsUrl: request.natsUrl!, snapshots: request.snapshots, settings, dataDir, notice });
 }
 

@@ -23,7 +23,7 @@ import { HttpConnections } from "../../../inference/remote/http-exchange.ts";
 import { openRemoteModel } from "../../../inference/remote/remote-model.ts";
 import { Secrets } from "../../../inference/secrets/secrets.ts";
 import { startFaultyServer } from "../../support/faulty-server.ts";
-import { recordOf } from "../remote/remote-records.ts";
+import { ANYWHERE, recordOf } from "../remote/remote-records.ts";
 import { answerOf, NEVER, requestOf, Scripted, said } from "./scripted-inferrer.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "tidemark-chain-"));
@@ -79,7 +79,7 @@ async function chain({ places = 4, fallback = new Scripted(answerOf("small", { m
   );
   const circuit = new Circuit({ consecutive: 4, openMs: 1_000, probes: 1 });
   const secrets = new Secrets({ environment: {}, directory, now });
-  const model = await openRemoteModel(record, { connections, secrets, circuit, now });
+  const model = await openRemoteModel(record, { connections, secrets, secretOrigins: ANYWHERE, circuit, now });
   const contract = readContract(record);
   assert(typeof contract !== "string");
   const bulkhead = new Bulkhead({ places, waitingMax: 1_000 });

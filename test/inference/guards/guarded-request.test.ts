@@ -10,7 +10,7 @@ import { openRemoteModel } from "../../../inference/remote/remote-model.ts";
 import type { RemoteServing } from "../../../inference/remote/remote-serving.ts";
 import { Secrets } from "../../../inference/secrets/secrets.ts";
 import { ManualClock } from "../batching/manual-clock.ts";
-import { recordOf } from "../remote/remote-records.ts";
+import { ANYWHERE, recordOf } from "../remote/remote-records.ts";
 import { NEVER, settled } from "./scripted-inferrer.ts";
 
 const SETTINGS = { consecutive: 1, openMs: 1_000, probes: 1 };
@@ -94,7 +94,8 @@ suite("many questions in one request", () => {
       },
     };
     const now = () => clock.now();
-    const model = await openRemoteModel(recordOf(serving), { connections, circuit, secrets: new Secrets({ environment: {}, now }), now });
+    const secrets = new Secrets({ environment: {}, now });
+    const model = await openRemoteModel(recordOf(serving), { connections, circuit, secrets, secretOrigins: ANYWHERE, now });
     const batching = new MicroBatching(model, {}, clock);
     /** 64 inputs; what came of the first of them. */
     const ask = async (signal = NEVER, ms = 100): Promise<string> => {

@@ -155,6 +155,28 @@ suite("a secret", () => {
     assert.match("failed" in answer ? answer.failed.message : "", /TIDEMARK_SECRET_OTHER/);
   });
 
+  test("goes to the servers that are named for it, and to no other", async () => {
+    const asked = async (origins: Record<string, readonly string[]>, others: "anywhere" | "nowhere") => {
+      const bound = opener(1024, { origins, others });
+      const model = await bound.open({ kind: "json", url: `${server.url}/echo`, ...use });
+      const before = server.seen.length;
+      const came = await ask(model, [{}]).then(
+        ([answer]) => said(answer),
+        (error) => (error as InferenceError).failure.code,
+      );
+      bound.close();
+      return [came.split(" ")[0], server.seen.length - before];
+    };
+    const { origin } = new URL(server.url);
+    assert.deepEqual(await asked({ token: ["https://other.example", origin] }, "nowhere"), ["output", 1]);
+    for (const others of ["anywhere", "nowhere"] as const) {
+      assert.deepEqual(await asked({ token: ["https://other.example"] }, others), ["SECRET_ORIGIN", 0]);
+      assert.deepEqual(await asked({ token: [] }, others), ["SECRET_ORIGIN", 0]);
+    }
+    assert.deepEqual(await asked({ other: [origin] }, "nowhere"), ["SECRET_ORIGIN", 0]);
+    assert.deepEqual(await asked({ other: [origin] }, "anywhere"), ["output", 1]);
+  });
+
   test("that the server answers with is used in no output", async () => {
     for (const path of ["/echo-output", "/echo-escaped"]) assert.equal(said(await call(path, use)), "BAD_RESPONSE", path);
   });

@@ -6,6 +6,7 @@ import { MODEL_FORMAT, type ModelRecord } from "../../../inference/model-record.
 import { HttpConnections } from "../../../inference/remote/http-exchange.ts";
 import { openRemoteModel } from "../../../inference/remote/remote-model.ts";
 import type { RemoteServing } from "../../../inference/remote/remote-serving.ts";
+import type { SecretOrigins } from "../../../inference/secrets/secret-origins.ts";
 import { Secrets } from "../../../inference/secrets/secrets.ts";
 
 export const SECRET_VALUE = "sk-0123456789-abcdef";
@@ -29,12 +30,16 @@ export interface Opener {
   close(): void;
 }
 
+/** Secrets go anywhere. */
+export const ANYWHERE: SecretOrigins = { origins: {}, others: "anywhere" };
+
 /** There is one secret, "token". */
-export function opener(responseMaxBytes = 256 * 1024): Opener {
+export function opener(responseMaxBytes = 256 * 1024, secretOrigins = ANYWHERE): Opener {
   const connections = new HttpConnections({ responseMaxBytes });
   const secrets = new Secrets({ environment: { TIDEMARK_SECRET_TOKEN: SECRET_VALUE }, now: Date.now });
   return {
-    open: (serving, more) => openRemoteModel(recordOf(serving, more), { connections, secrets, circuit: new Circuit(), now: Date.now }),
+    open: (serving, more) =>
+      openRemoteModel(recordOf(serving, more), { connections, secrets, secretOrigins, circuit: new Circuit(), now: Date.now }),
     close: () => connections.close(),
   };
 }

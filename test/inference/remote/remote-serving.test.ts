@@ -8,7 +8,7 @@ import { HttpConnections } from "../../../inference/remote/http-exchange.ts";
 import { openRemoteModel } from "../../../inference/remote/remote-model.ts";
 import { readRemoteServing } from "../../../inference/remote/remote-serving.ts";
 import { Secrets } from "../../../inference/secrets/secrets.ts";
-import { recordOf } from "./remote-records.ts";
+import { ANYWHERE, recordOf } from "./remote-records.ts";
 
 const url = "https://models.example/base";
 const json = { kind: "json", url };
@@ -116,6 +116,7 @@ suite("is refused, with the place and what to do:", () => {
       const options = {
         connections: new HttpConnections({ responseMaxBytes: 1 }),
         secrets: new Secrets({ environment: {}, now: Date.now }),
+        secretOrigins: ANYWHERE,
         circuit: new Circuit(),
         now: Date.now,
       };
