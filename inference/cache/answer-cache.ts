@@ -56,7 +56,12 @@ export class AnswerCache {
   }
 }
 
-/** Of what is asked, and of whom: the same input has the same text, for it is canonical. */
-export function questionKey({ model, version, input }: Pick<InferenceRequest, "model" | "version" | "input">): string {
-  return hash("sha256", `${model}\n${version}\n${input}`, "hex");
+type Question = Pick<InferenceRequest, "model" | "version" | "tenant" | "residency" | "input">;
+
+/**
+ * Of what is asked, of whom, on whose behalf and under which rule of residency: no tenant gets what was worked out for
+ * another. The same input has the same text, for it is canonical.
+ */
+export function questionKey({ model, version, tenant, residency, input }: Question): string {
+  return hash("sha256", `${JSON.stringify([model, version, tenant ?? null, residency ?? null])}\n${input}`, "hex");
 }

@@ -1,7 +1,7 @@
 /**
- * Answers again what was answered before, without asking the model: the same version, the same input. Equal questions at
- * once make one call. Failures are not kept, nor what another cache or another model answered. What comes from here
- * costs nothing.
+ * Answers again what was answered before, without asking the model: the same version, the same input, the same
+ * tenant and residency. Equal questions at once make one call. Failures are not kept, nor what another cache or another
+ * model answered. What comes from here costs nothing.
  */
 import type { Inference, InferenceRequest, Inferrer } from "../inference.ts";
 import { type Answer, type AnswerCache, questionKey } from "./answer-cache.ts";
@@ -13,9 +13,6 @@ export interface CachedInferrerOptions {
   /** Milliseconds by the machine's clock. */
   readonly now: () => number;
 }
-
-/** Failures that say something of who asked, and nothing of the question. */
-const OWN: ReadonlySet<string> = new Set(["RATE_LIMITED", "RESIDENCY"]);
 
 export class CachedInferrer implements Inferrer {
   readonly #inner: Inferrer;
@@ -37,8 +34,8 @@ export class CachedInferrer implements Inferrer {
       const { inference, own, deadline } = await this.#flights.join(key, request.deadline, signal, (end) => this.#ask(key, request, end));
       if (own || signal.aborted) return inference;
       if (!("failed" in inference)) return fromCache(request, inference, now() - from);
-      // What was refused to the one that the call was made for may be allowed to this one.
-      if (OWN.has(inference.failed.code)) return await this.#ask(key, request, signal);
+      // The rate of the actor that the call was made for says nothing of this one's.
+      if (inference.failed.code === "RATE_LIMITED") return await this.#ask(key, request, signal);
       // Or that one had less time: then this one asks.
       if (now() < deadline || now() >= request.deadline) return inference;
     }

@@ -1,7 +1,7 @@
 /**
  * Answers again what was answered for a text that means the same, as an embedding model sees it. Only the one text may
- * differ: everything else of the input, the version and the tenant must be equal, for a sum or a name that is another
- * one is another question. Without an embedding it asks the model: a cache that fails is none.
+ * differ: everything else of the input, the version, the tenant and the residency must be equal, for a sum or a name
+ * that is another one is another question. Without an embedding it asks the model: a cache that fails is none.
  */
 import { hash } from "node:crypto";
 import { canonicalJson } from "../../actors/fold/canonical.ts";
@@ -68,12 +68,16 @@ export class SemanticInferrer implements Inferrer {
 }
 
 /** The text that may differ, and what must be equal. */
-function questionOf({ model, version, tenant, input }: InferenceRequest, field: string): { text: string; group: string } | undefined {
+function questionOf(request: InferenceRequest, field: string): { text: string; group: string } | undefined {
+  const { model, version, tenant, residency, input } = request;
   const value: unknown = JSON.parse(input);
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, field)) return undefined;
   const { [field]: text, ...rest } = value as Readonly<Record<string, unknown>>;
   if (typeof text !== "string" || text === "") return undefined;
-  return { text, group: hash("sha256", `${canonicalJson([model, version, tenant ?? null])}\n${canonicalJson(rest)}`, "hex") };
+  return {
+    text,
+    group: hash("sha256", `${canonicalJson([model, version, tenant ?? null, residency ?? null])}\n${canonicalJson(rest)}`, "hex"),
+  };
 }
 
 /** Asks an embedding model, as any other. `field`: of its input, that takes the text. */

@@ -32,7 +32,7 @@ suite("an answer", () => {
     }
   });
 
-  test("is not given for another input, version or model", async () => {
+  test("is not given for another input, version, model, tenant or residency", async () => {
     const inner = new Scripted(answerOf(1));
     const { inferrer } = cached(inner);
     const others: readonly Partial<InferenceRequest>[] = [
@@ -40,6 +40,10 @@ suite("an answer", () => {
       { input: '{"a":1}' },
       { version: 2 },
       { model: "other" },
+      { tenant: "a" },
+      { tenant: "b" },
+      { residency: "a" },
+      { tenant: "a", residency: "a" },
       { model: "scores\n1", input: "" },
     ];
     for (const other of others) await inferrer.infer(requestOf(other), NEVER);

@@ -38,6 +38,7 @@ suite("an answer", () => {
     ["another sum beside the text", asking("all is well here", { amount: 2 })],
     ["a further field", asking("all is well here", { amount: 1, more: 1 })],
     ["another tenant", asking("all is well here", { amount: 1 }, { tenant: "b" })],
+    ["another residency", asking("all is well here", { amount: 1 }, { residency: "eu" })],
     ["another version", asking("all is well here", { amount: 1 }, { version: 2 })],
     ["another model", asking("all is well here", { amount: 1 }, { model: "other" })],
     ["no text", asking(undefined, { amount: 1 })],
