@@ -61,10 +61,9 @@ export class ModelBucket {
   /** The next version, unless one is there already that is the same in all. */
   async put(name: string, draft: ModelDraft, content: ModelContent): Promise<{ readonly record: ModelRecord; readonly written: boolean }> {
     const { sha256, bytes: contentBytes } = content;
-    const same = (record: ModelRecord): boolean => record.sha256 === sha256 && canonicalJson(draftOf(record)) === canonicalJson(draft);
     for (let attempt = 1; ; attempt++) {
       const numbers = await this.#numbers(name);
-      const found = (await this.#readable(name, numbers)).find(same);
+      const found = (await this.#readable(name, numbers)).find((record) => isSame(record, draft, content));
       if (found !== undefined) return { record: found, written: false };
       const version = (numbers.at(-1) ?? 0) + 1;
       const record: ModelRecord = { format: MODEL_FORMAT, name, version, sha256, contentBytes, ...draft };
@@ -75,6 +74,11 @@ export class ModelBucket {
         if (!isTidemarkError(error, "LOG_CONFLICT") || attempt === TRIES) throw error;
       }
     }
+  }
+
+  /** The version that is the same in all. */
+  async find(name: string, draft: ModelDraft, content: ModelContent): Promise<ModelRecord | undefined> {
+    return (await this.versions(name)).find((record) => isSame(record, draft, content));
   }
 
   async #readable(name: string, numbers: readonly number[]): Promise<ModelRecord[]> {
@@ -94,6 +98,10 @@ export class ModelBucket {
     // "a.b.1" is of the model "a.b", and none of "a".
     return keys.flatMap((key) => (versionOf(key)?.name === name ? versionOf(key)!.version : [])).sort((a, b) => a - b);
   }
+}
+
+function isSame(record: ModelRecord, draft: ModelDraft, { sha256 }: ModelContent): boolean {
+  return record.sha256 === sha256 && canonicalJson(draftOf(record)) === canonicalJson(draft);
 }
 
 function draftOf(record: ModelRecord): ModelDraft {

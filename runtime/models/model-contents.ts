@@ -51,6 +51,14 @@ export class ModelContents {
     return sha256;
   }
 
+  /** Whether every piece of a content is kept; what is in them was read back when they were put. Throws SNAPSHOT_STORE. */
+  async has(sha256: string, bytes: number): Promise<boolean> {
+    const { blobs } = await this.#open();
+    const kept = new Set((await blobs.list(`models/${sha256}/`)).map(({ name }) => name));
+    for (let piece = 0; piece * PIECE_BYTES < bytes; piece++) if (!kept.has(pieceName(sha256, piece))) return false;
+    return true;
+  }
+
   /** The file of a content, fetched when it is not there. Throws MODEL_CONTENT when it is nowhere or is damaged, SNAPSHOT_STORE. */
   path(sha256: string, bytes: number): Promise<string> {
     let coming = this.#coming.get(sha256);

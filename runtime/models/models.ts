@@ -20,7 +20,7 @@ import { primitives } from "../primitives.ts";
 import { modelsOf } from "../reference/activation.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
 import { putRecord, readRecords, type StoredRecord } from "../reference/reference-writer.ts";
-import type { ModelBucket } from "./model-bucket.ts";
+import type { ModelBucket, ModelContent } from "./model-bucket.ts";
 import type { ModelContents } from "./model-contents.ts";
 
 export interface ModelsParts {
@@ -92,6 +92,27 @@ export class Models implements ModelSource {
     described: unknown,
     content: Uint8Array | undefined,
   ): Promise<{ readonly record: ModelRecord; readonly written: boolean }> {
+    const draft = await this.#checked(name, described, content);
+    const { bucket, contents } = this.#parts;
+    if (content !== undefined) await contents.put(content);
+    return await bucket.put(name, draft, contentOf(draft, content));
+  }
+
+  /**
+   * As `put`, of what comes with each start of an app: a content that is registered, and of which every piece is there,
+   * is neither written again nor read back. Who wants one mended puts it.
+   */
+  async ship(name: string, described: unknown, content: Uint8Array | undefined): Promise<ModelRecord> {
+    const draft = await this.#checked(name, described, content);
+    const { bucket, contents } = this.#parts;
+    const of = contentOf(draft, content);
+    const record = await bucket.find(name, draft, of);
+    if (record !== undefined && (content === undefined || (await contents.has(of.sha256, of.bytes)))) return record;
+    if (content !== undefined) await contents.put(content);
+    return (await bucket.put(name, draft, of)).record;
+  }
+
+  async #checked(name: string, described: unknown, content: Uint8Array | undefined): Promise<ModelDraft> {
     if (!MODEL_NAME.test(name) || EMPTY_TOKEN.test(name))
       throw invalid(name, `a name matches ${MODEL_NAME}, without two dots in a row or one at the end`);
     const { sha256, ...members } = (typeof described === "object" && described !== null ? described : {}) as Partial<DescribedModel>;
@@ -102,9 +123,7 @@ export class Models implements ModelSource {
     checkContent(name, draft, content);
     this.#checkSecret(name, draft);
     await this.#checkNamed(name, draft);
-    const { bucket, contents } = this.#parts;
-    if (content === undefined) return await bucket.put(name, draft, { sha256: primitives.sha256(canonicalJson(draft.serving)), bytes: 0 });
-    return await bucket.put(name, draft, { sha256: await contents.put(content), bytes: content.length });
+    return draft;
   }
 
   /** See {@link ModelSource}. */
@@ -254,6 +273,11 @@ function activationOf(record: StoredRecord | undefined): ModelActivation | undef
 
 function startOf(record: StoredRecord | undefined): string {
   return record === undefined ? EVER : formatInstant(record.effectiveFrom);
+}
+
+function contentOf({ serving }: ModelDraft, content: Uint8Array | undefined): ModelContent {
+  if (content === undefined) return { sha256: primitives.sha256(canonicalJson(serving)), bytes: 0 };
+  return { sha256: primitives.sha256(content), bytes: content.length };
 }
 
 function checkContent(name: string, { serving }: ModelDraft, content: Uint8Array | undefined): void {

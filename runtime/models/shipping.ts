@@ -66,7 +66,7 @@ async function registered(
     return undefined;
   }
   try {
-    return (await models.put(model.name, parsed(model, description), content)).record;
+    return await models.ship(model.name, parsed(model, description), content);
   } catch (error) {
     if (isNeeded || !isTidemarkError(error)) throw error;
     notice(`the model "${model.name}" of the app is not registered, and the version that is in force stays: ${error.message}`);

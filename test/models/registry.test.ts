@@ -7,13 +7,16 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { connect } from "@nats-io/transport-node";
 import { type ModelDraft, readModelDraft } from "../../inference/model-record.ts";
+import { NO_ORIGINS } from "../../inference/secrets/secret-origins.ts";
 import { RecordBucket } from "../../runtime/log/record-bucket.ts";
 import { ModelBucket } from "../../runtime/models/model-bucket.ts";
 import { ModelContents } from "../../runtime/models/model-contents.ts";
+import { Models } from "../../runtime/models/models.ts";
 import type { BlobStore } from "../../runtime/snapshots/blobs/blob-store.ts";
 import { DirectoryBlobs } from "../../runtime/snapshots/blobs/directory-blobs.ts";
 import { KeyRing } from "../../runtime/snapshots/key-ring.ts";
 import { startTestNats } from "../support/nats.ts";
+import { halvingModel } from "../support/put-models.ts";
 
 const nats = await startTestNats({ after });
 const nc = await connect({ servers: nats.url });
@@ -186,6 +189,23 @@ suite("contents of models", async () => {
     await Promise.all([again.put(content), again.put(content), again.path(sha256, content.length)]);
     assert.ok(readFileSync(await again.path(sha256, content.length)).equals(content));
     assert.deepEqual(readdirSync(folder("a")), [`${sha256}.model`]);
+  });
+
+  test("that come with each start of an app are written once, and again when a piece of them is gone", async () => {
+    const { blobs, puts, node } = await world("shipped");
+    const parts = { nc, bucket: new ModelBucket(nc, 1), jobs: () => [], secretOrigins: NO_ORIGINS, ensureReference: async () => {} };
+    const { description, content } = halvingModel("halved");
+    const ship = async () => {
+      const models = new Models({ ...parts, contents: node("a") });
+      return (await models.ship("halved", description, content)).version;
+    };
+    assert.deepEqual([await ship(), puts.length], [1, 1]);
+    assert.deepEqual([await ship(), puts.length], [1, 1]);
+    await blobs.delete(puts[0]!);
+    assert.deepEqual([await ship(), puts.length], [1, 2]);
+    // Whoever puts it wants it mended.
+    await new Models({ ...parts, contents: node("a") }).put("halved", description, content);
+    assert.equal(puts.length, 3);
   });
 
   test("that are empty are refused", async () => {
