@@ -38,7 +38,8 @@ export async function openReplayModels(options: ReplayModelsOptions): Promise<Op
     const { catalogue, seal } = await openCatalogue(nc, snapshots);
     return { blobs: catalogue.blobs, seal };
   };
-  const contents = new ModelContents(join(dataDir, "models"), open);
+  // The node of the data directory may have models open from files there: it alone knows which, and deletes.
+  const contents = new ModelContents(join(dataDir, "models"), open, { filesMaxBytes: Number.POSITIVE_INFINITY });
   const source = new Models({ nc, bucket, contents, jobs: () => [], secretOrigins: NO_ORIGINS, ensureReference: async () => {} });
   try {
     const models: ReplayedModel[] = [];

@@ -1,7 +1,7 @@
 /** Where versions of models and their contents are kept: numbers, one content once, and what is damaged. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -10,7 +10,7 @@ import { type ModelDraft, readModelDraft } from "../../inference/model-record.ts
 import { NO_ORIGINS } from "../../inference/secrets/secret-origins.ts";
 import { RecordBucket } from "../../runtime/log/record-bucket.ts";
 import { ModelBucket } from "../../runtime/models/model-bucket.ts";
-import { ModelContents } from "../../runtime/models/model-contents.ts";
+import { type FileLimits, ModelContents } from "../../runtime/models/model-contents.ts";
 import { Models } from "../../runtime/models/models.ts";
 import type { BlobStore } from "../../runtime/snapshots/blobs/blob-store.ts";
 import { DirectoryBlobs } from "../../runtime/snapshots/blobs/directory-blobs.ts";
@@ -121,7 +121,7 @@ suite("contents of models", async () => {
       opened++;
       return place;
     };
-    const node = (folder: string) => new ModelContents(join(root, name, folder), open);
+    const node = (folder: string, limits?: FileLimits) => new ModelContents(join(root, name, folder), open, limits);
     return { blobs, puts, node, folder: (of: string) => join(root, name, of) };
   };
   const content = Buffer.alloc(PIECE + 1_000, "weights ");
@@ -206,6 +206,35 @@ suite("contents of models", async () => {
     // Whoever puts it wants it mended.
     await new Models({ ...parts, contents: node("a") }).put("halved", description, content);
     assert.equal(puts.length, 3);
+  });
+
+  test("go from a node's folder by their last use when there are too many, but none that it has handed out", async () => {
+    const { node, folder } = await world("many");
+    const limits = { filesMaxBytes: 250, inUseMs: 0 };
+    const contentOf = (i: number) => Buffer.alloc(100, i);
+    const sha256s = [1, 2, 3, 4, 5].map((i) => sha256Of(contentOf(i)));
+    const kept = () => [1, 2, 3, 4, 5].filter((i) => readdirSync(folder("a")).includes(`${sha256s[i - 1]}.model`));
+    const usedAt = (i: number, seconds: number) => utimesSync(join(folder("a"), `${sha256s[i - 1]}.model`), seconds, seconds);
+    const first = node("a", limits);
+    for (const i of [1, 2]) await first.put(contentOf(i));
+    usedAt(1, 1_000);
+    usedAt(2, 2_000);
+    // Found there, it is used anew.
+    await node("a", limits).path(sha256s[0]!, 100);
+    const second = node("a", limits);
+    await second.put(contentOf(3));
+    assert.deepEqual(kept(), [1, 3]);
+    await second.path(sha256s[0]!, 100);
+    usedAt(1, 1_000);
+    await second.put(contentOf(4));
+    assert.deepEqual(kept(), [1, 4], "1 was handed out");
+    // Another process may use 4, which stands behind 1 and is young.
+    usedAt(1, 1_000);
+    const careful = node("a", { filesMaxBytes: 50, inUseMs: 3_600_000 });
+    await careful.put(contentOf(5));
+    assert.deepEqual(kept(), [4, 5]);
+    const fetched = await careful.path(sha256s[0]!, 100);
+    assert.ok(readFileSync(fetched).equals(contentOf(1)), "what went is fetched again");
   });
 
   test("that are empty are refused", async () => {
