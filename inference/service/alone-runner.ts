@@ -1,12 +1,13 @@
 /**
  * Runs suspects, one after the other, in a process of their own, so that a death is the doing of the one that was
  * running. The process is started for the first and kept while more come; a death in one that ran others before is not
- * held against the last of them: it runs again in a fresh one.
+ * held against the last of them: it runs again in a fresh one. One that takes too long is ended with its process, so
+ * that the others come to their turn.
  */
 import type { ChildProcess } from "node:child_process";
 import { failure } from "../failures.ts";
 import type { Inference, InferenceRequest, Inferrer } from "../inference.ts";
-import { ALONE_IDLE_MS, ALONE_STARTS_MAX, ALONE_WAITING_MAX } from "./bounds.ts";
+import { ALONE_IDLE_MS, ALONE_STARTS_MAX, ALONE_WAITING_MAX, TRIAL_MAX_MS } from "./bounds.ts";
 import { crashFailure } from "./crash.ts";
 import type { FromChild, ToChild } from "./ipc.ts";
 import type { ModelSource, ServiceSettings } from "./model-source.ts";
@@ -16,12 +17,19 @@ export interface AloneRunnerOptions {
   readonly start: () => ChildProcess;
   readonly settings: ServiceSettings;
   readonly source: ModelSource;
+  /** Milliseconds from its turn to its answer; TRIAL_MAX_MS. */
+  readonly trialMaxMs?: number;
+}
+
+/** An `Inferrer` where what is asked alone waits for its turn: `onTurn` is told when it has come, and is waited for. */
+export interface AloneInferrer extends Inferrer {
+  infer(request: InferenceRequest, signal: AbortSignal, onTurn?: () => Promise<void>): Promise<Inference>;
 }
 
 /** How a run ended. `not-begun`: the process was gone before it could be told. */
 type RunEnd = { readonly inference: Inference } | { readonly fault: string } | { readonly died: string } | "not-begun";
 
-export class AloneRunner implements Inferrer {
+export class AloneRunner implements AloneInferrer {
   readonly #options: AloneRunnerOptions;
   #child: AloneChild | undefined;
   #waiting = 0;
@@ -44,13 +52,13 @@ export class AloneRunner implements Inferrer {
     return this.#deaths;
   }
 
-  infer(request: InferenceRequest, signal: AbortSignal): Promise<Inference> {
+  infer(request: InferenceRequest, signal: AbortSignal, onTurn = async (): Promise<void> => {}): Promise<Inference> {
     if (this.#waiting >= ALONE_WAITING_MAX) {
       return Promise.resolve({ failed: failure("OVERLOADED", `${ALONE_WAITING_MAX} suspects wait to be run alone.`, { again: true }) });
     }
     this.#waiting++;
     clearTimeout(this.#idle);
-    const run = this.#last.then(() => this.#run(request, signal));
+    const run = this.#last.then(() => this.#trial(request, signal, onTurn));
     this.#last = run.catch(() => {}).then(() => this.#ended());
     return run;
   }
@@ -66,10 +74,20 @@ export class AloneRunner implements Inferrer {
     if (this.#waiting === 0 && !this.#closed) this.#idle = setTimeout(() => this.#drop(), ALONE_IDLE_MS);
   }
 
+  async #trial(request: InferenceRequest, signal: AbortSignal, onTurn: () => Promise<void>): Promise<Inference> {
+    if (signal.aborted || this.#closed) return CANCELLED;
+    const { trialMaxMs = TRIAL_MAX_MS } = this.#options;
+    const late = AbortSignal.timeout(trialMaxMs);
+    const over = AbortSignal.any([signal, late]);
+    await Promise.race([onTurn(), aborted(over)]);
+    const inference = await this.#run(request, over);
+    if (!late.aborted || signal.aborted) return inference;
+    return { failed: failure("TIMEOUT", `Run alone it had no answer within ${trialMaxMs} ms.`) };
+  }
+
   async #run(request: InferenceRequest, signal: AbortSignal): Promise<Inference> {
-    const cancelled: Inference = { failed: failure("TIMEOUT", "It was cancelled.") };
     for (let starts = 0; starts < ALONE_STARTS_MAX; ) {
-      if (signal.aborted || this.#closed) return cancelled;
+      if (signal.aborted || this.#closed) return CANCELLED;
       this.#child ??= new AloneChild(this.#options);
       const child = this.#child;
       const fresh = !child.used;
@@ -78,7 +96,7 @@ export class AloneRunner implements Inferrer {
       signal.addEventListener("abort", drop);
       const end = await child.run(request);
       signal.removeEventListener("abort", drop);
-      if (signal.aborted) return cancelled;
+      if (signal.aborted) return CANCELLED;
       if (end === "not-begun") starts++;
       else if ("inference" in end) return end.inference;
       else if ("fault" in end) throw new Error(end.fault);
@@ -94,6 +112,15 @@ export class AloneRunner implements Inferrer {
     this.#child?.kill();
     this.#child = undefined;
   }
+}
+
+const CANCELLED: Inference = { failed: failure("TIMEOUT", "It was cancelled.") };
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 class AloneChild {

@@ -67,6 +67,10 @@ export const ALONE_WAITING_MAX = 4_096;
 export const ALONE_IDLE_MS = 3_000;
 /** Starts in a row of a process that ended before it could be told anything. */
 export const ALONE_STARTS_MAX = 3;
+/** Of one that runs alone, from its turn to its answer, its model opened anew, in milliseconds: the others wait for it. */
+export const TRIAL_MAX_MS = OPEN_WITHIN_MS + 60_000;
+/** Versions of models of which it is known where they run. */
+export const PLACES_KNOWN_MAX = 1_000;
 /** Deaths of its own process that convict a request. */
 export const DEATHS_MAX = 2;
 /** Trials of one suspect, those included that ended for a reason of another. */

@@ -8,7 +8,8 @@
  *                └──▶ a crash, when it may have begun it (see `crash.ts`)
  */
 import { failure, type InferenceFailure } from "../failures.ts";
-import type { Inference, InferenceRequest, Inferrer } from "../inference.ts";
+import type { Inference, InferenceRequest } from "../inference.ts";
+import type { AloneInferrer } from "./alone-runner.ts";
 import {
   CONNECT_BACKOFF_MAX_MS,
   CONNECT_BACKOFF_MS,
@@ -41,17 +42,21 @@ interface Entry {
   readonly reject: (error: Error) => void;
   readonly signal: AbortSignal;
   readonly onAbort: () => void;
+  readonly onTurn: (() => Promise<void>) | undefined;
+  /** Of what `onTurn` does: once, however often its turn comes. */
+  turn: Promise<void> | undefined;
   sends: number;
   /** The whole frame is out: the process may have begun it. */
   written: boolean;
 }
 
-export class InferenceClient implements Inferrer {
+export class InferenceClient implements AloneInferrer {
   readonly #options: ClientOptions;
   /** In the order in which they were asked, as the next. */
   #unsent = new Map<number, Entry>();
   readonly #sent = new Map<number, Entry>();
   #cancels: number[] = [];
+  #begins: number[] = [];
   #unsentChars = 0;
   #numbers = 0;
   #link: Link | undefined;
@@ -67,7 +72,7 @@ export class InferenceClient implements Inferrer {
     this.#options = options;
   }
 
-  infer(request: InferenceRequest, signal: AbortSignal): Promise<Inference> {
+  infer(request: InferenceRequest, signal: AbortSignal, onTurn?: () => Promise<void>): Promise<Inference> {
     const refused = this.#refusal(request, signal);
     if (refused !== undefined) return Promise.resolve({ failed: refused });
     return new Promise((resolve, reject) => {
@@ -80,6 +85,8 @@ export class InferenceClient implements Inferrer {
         reject,
         signal,
         onAbort: () => this.#abandon(entry, failure("TIMEOUT", "It was cancelled.")),
+        onTurn,
+        turn: undefined,
         sends: 0,
         written: false,
       };
@@ -134,7 +141,8 @@ export class InferenceClient implements Inferrer {
       if (this.#unsent.size > 0) this.#connect();
       return;
     }
-    while (this.#writable && (this.#cancels.length > 0 || (this.#unsent.size > 0 && this.#sent.size < link.inFlightMax))) {
+    const isDue = (): boolean => this.#cancels.length + this.#begins.length > 0;
+    while (this.#writable && (isDue() || (this.#unsent.size > 0 && this.#sent.size < link.inFlightMax))) {
       const entries: Entry[] = [];
       let chars = 0;
       for (const entry of this.#unsent.values()) {
@@ -145,8 +153,9 @@ export class InferenceClient implements Inferrer {
         entries.push(entry);
         chars += entry.text.length;
       }
-      const text = `{"kind":"ask","requests":[${entries.map((entry) => entry.text).join()}],"cancels":[${this.#cancels.join()}]}`;
+      const text = `{"kind":"ask","requests":[${entries.map((entry) => entry.text).join()}],"cancels":[${this.#cancels.join()}],"begins":[${this.#begins.join()}]}`;
       this.#cancels = [];
+      this.#begins = [];
       this.#writable = link.write(text, () => {
         for (const entry of entries) entry.written = true;
       });
@@ -176,6 +185,7 @@ export class InferenceClient implements Inferrer {
         const address = await this.#options.address();
         const link = await Link.open(address, this.#options.lane, {
           onAnswers: (answers) => this.#receive(answers),
+          onTurn: (n) => void this.#begin(n),
           onDrain: () => {
             this.#writable = true;
             this.#send();
@@ -204,10 +214,30 @@ export class InferenceClient implements Inferrer {
     if (this.#unsent.size > 0) this.#flushSoon();
   }
 
+  /** Its turn to run alone has come. */
+  async #begin(n: number): Promise<void> {
+    const entry = this.#sent.get(n);
+    if (entry === undefined) return;
+    const link = this.#link;
+    try {
+      entry.turn ??= entry.onTurn?.();
+      await entry.turn;
+    } catch (error) {
+      if (this.#sent.has(n)) this.#cancels.push(n);
+      this.#finish(entry);
+      entry.reject(error as Error);
+    }
+    // Behind another connection its turn comes again.
+    if (this.#link !== link) return;
+    if (this.#sent.has(n)) this.#begins.push(n);
+    this.#flushSoon();
+  }
+
   #ended({ how, reason }: LinkEnd): void {
     this.#link = undefined;
     this.#trouble = reason;
     this.#cancels = [];
+    this.#begins = [];
     const back: Entry[] = [];
     for (const entry of this.#sent.values()) {
       // What runs alone runs in another process, which ended with this one and did nothing.

@@ -4,7 +4,8 @@
  */
 import type { Socket } from "node:net";
 import { failure } from "../failures.ts";
-import type { Inference, Inferrer } from "../inference.ts";
+import type { Inference } from "../inference.ts";
+import type { AloneInferrer } from "./alone-runner.ts";
 import {
   ANSWER_MAX_CHARS,
   FRAME_AIM_CHARS,
@@ -20,15 +21,21 @@ import { askOf, type FromService, helloOf, type Lane, type NumberedAnswer, type 
 
 export interface ConnectionOptions {
   readonly admits: (token: string) => boolean;
-  readonly lanes: Readonly<Record<Lane, Inferrer>>;
+  readonly lanes: Readonly<Record<Lane, AloneInferrer>>;
   readonly notice: (message: string) => void;
+}
+
+interface Running {
+  readonly end: AbortController;
+  /** It may run alone. */
+  readonly begin: () => void;
 }
 
 export class Connection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #reader = new FrameReader(HELLO_MAX_BYTES);
-  readonly #running = new Map<number, AbortController>();
+  readonly #running = new Map<number, Running>();
   #lane: Lane | undefined;
   #answers: string[] = [];
   #flush: NodeJS.Immediate | undefined;
@@ -46,7 +53,7 @@ export class Connection {
     socket.on("close", () => {
       clearTimeout(late);
       clearImmediate(this.#flush);
-      for (const running of this.#running.values()) running.abort();
+      for (const running of this.#running.values()) running.end.abort();
       this.#running.clear();
     });
   }
@@ -81,9 +88,10 @@ export class Connection {
   }
 
   #ask(text: string, lane: Lane): void {
-    const { requests, cancels } = askOf(text);
+    const { requests, cancels, begins } = askOf(text);
+    for (const n of begins) this.#running.get(n)?.begin();
     for (const n of cancels) {
-      this.#running.get(n)?.abort();
+      this.#running.get(n)?.end.abort();
       this.#running.delete(n);
     }
     for (const request of requests) {
@@ -93,17 +101,22 @@ export class Connection {
     }
   }
 
-  #run(request: NumberedRequest, inferrer: Inferrer): void {
+  #run(request: NumberedRequest, inferrer: AloneInferrer): void {
     const { n } = request;
     const end = new AbortController();
-    this.#running.set(n, end);
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    this.#running.set(n, { end, begin });
+    const onTurn = (): Promise<void> => {
+      this.#write({ kind: "turn", n });
+      return begun;
+    };
     const settle = (answer: NumberedAnswer): void => {
       // It was cancelled, or the connection ended: the number may be another's by now.
-      if (this.#running.get(n) !== end) return;
+      if (this.#running.get(n)?.end !== end) return;
       this.#running.delete(n);
       this.#answer(answer);
     };
-    inferrer.infer(request, end.signal).then(
+    inferrer.infer(request, end.signal, onTurn).then(
       (answer) => settle({ n, answer }),
       (error: unknown) => settle({ n, fault: this.#faultOf(error) }),
     );

@@ -18,6 +18,8 @@ export interface LinkEnd {
 
 export interface LinkEvents {
   onAnswers(answers: readonly NumberedAnswer[]): void;
+  /** A request is about to run alone. */
+  onTurn(n: number): void;
   /** More may be written again. */
   onDrain(): void;
   /** Once, and nothing comes after it. */
@@ -46,6 +48,7 @@ export class Link {
       }, HELLO_WITHIN_MS);
       const receive = (message: FromService): void => {
         if (message.kind === "answers") events.onAnswers(message.answers);
+        else if (message.kind === "turn") events.onTurn(message.n);
         else if (message.kind === "leaving") end = { how: "left", reason: "the inference process was stopped" };
         else if (message.kind === "refused") end = { how: "refused", reason: message.reason };
         else if (link === undefined) {

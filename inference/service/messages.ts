@@ -33,6 +33,8 @@ export interface Ask {
   readonly kind: "ask";
   readonly requests: readonly NumberedRequest[];
   readonly cancels: readonly number[];
+  /** Whose turn to run alone had come: what is to be known before it runs is written down. */
+  readonly begins: readonly number[];
 }
 
 export interface NumberedAnswer {
@@ -47,6 +49,8 @@ export type FromService =
   /** The connection cannot go on. */
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "answers"; readonly answers: readonly NumberedAnswer[] }
+  /** It is about to run alone, and waits for a begin. */
+  | { readonly kind: "turn"; readonly n: number }
   /** The process ends because it was asked to: nothing that it has not answered is to blame. */
   | { readonly kind: "leaving" };
 
@@ -63,11 +67,13 @@ export function helloOf(text: string): Hello {
 }
 
 export function askOf(text: string): Ask {
-  const { kind, requests, cancels } = record(text);
-  if (kind !== "ask" || !Array.isArray(requests) || !Array.isArray(cancels)) throw new ProtocolError("Requests and cancels are taken.");
-  for (const one of cancels) if (!Number.isSafeInteger(one)) throw new ProtocolError("A cancel names no request.");
+  const { kind, requests, cancels, begins } = record(text);
+  if (kind !== "ask" || !Array.isArray(requests) || !Array.isArray(cancels) || !Array.isArray(begins))
+    throw new ProtocolError("Requests, cancels and begins are taken.");
+  for (const one of [...cancels, ...begins])
+    if (!Number.isSafeInteger(one)) throw new ProtocolError("A cancel or a begin names no request.");
   for (const one of requests) if (!isRequest(one)) throw new ProtocolError("A request is malformed.");
-  return { kind, requests: requests as readonly NumberedRequest[], cancels: cancels as readonly number[] };
+  return { kind, requests, cancels, begins } as Ask;
 }
 
 /** The process is the node's own child, so only the frame's form is looked at. */

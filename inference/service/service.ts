@@ -2,14 +2,15 @@
  * What the inference process consists of: the door, the lanes behind it, the models, and the process for suspects.
  *
  *   socket ──▶ lane `stream` ───────────────┬──▶ models
- *          └─▶ lane `on-demand`, a bulkhead ┘ └─▶ alone, in a process of its own
+ *          └─▶ lane `on-demand`, a bulkhead ┘ └─▶ alone, in a process of its own: suspects of models that run here
  */
 import type { ChildProcess } from "node:child_process";
 import { Bulkhead } from "../guards/bulkhead.ts";
 import { BulkheadGuard } from "../guards/bulkhead-guard.ts";
 import type { Inferrer } from "../inference.ts";
-import { AloneRunner } from "./alone-runner.ts";
+import { type AloneInferrer, AloneRunner } from "./alone-runner.ts";
 import { ON_DEMAND_PLACES, ON_DEMAND_WAITING_MAX } from "./bounds.ts";
+import { LocalModels } from "./local-models.ts";
 import type { ServiceAddress } from "./messages.ts";
 import { ModelHost } from "./model-host.ts";
 import type { ServiceMeasures } from "./model-meter.ts";
@@ -36,9 +37,16 @@ export class Service {
 
   constructor({ address, settings, source, serve, startAlone, monotonic, notice }: ServiceOptions) {
     this.#host = new ModelHost({ source, serve, monotonic, notice });
-    this.#alone = new AloneRunner({ start: startAlone, settings, source });
-    const orAlone = (inferrer: Inferrer): Inferrer => ({
-      infer: (request, signal) => (request.alone === true ? this.#alone : inferrer).infer(request, signal),
+    const alone = new AloneRunner({ start: startAlone, settings, source });
+    this.#alone = alone;
+    const local = new LocalModels(source);
+    const orAlone = (inferrer: Inferrer): AloneInferrer => ({
+      async infer(request, signal, onTurn) {
+        if (request.alone !== true) return await inferrer.infer(request, signal);
+        if (await local.has(request)) return await alone.infer(request, signal, onTurn);
+        // What a server runs has ended no process here.
+        return await inferrer.infer({ ...request, alone: false }, signal);
+      },
     });
     const onDemand = new BulkheadGuard(orAlone(this.#host.onDemand), { bulkhead: this.#onDemand, policy: "queue" });
     this.#server = new SocketServer({ address, lanes: { stream: orAlone(this.#host), "on-demand": onDemand }, notice });

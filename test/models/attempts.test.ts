@@ -90,10 +90,12 @@ class ModelProcess implements Inferrer {
     this.#answer = answer;
   }
 
-  infer(request: InferenceRequest): Promise<Inference> {
+  /** Whatever is asked alone has its turn at once. */
+  async infer(request: InferenceRequest, _signal: AbortSignal, onTurn?: () => Promise<void>): Promise<Inference> {
+    if (request.alone === true) await onTurn?.();
     this.asked.push(request);
     const answer = this.#answer(request);
-    return answer === undefined ? new Promise(() => {}) : Promise.resolve(answer);
+    return answer === undefined ? await new Promise(() => {}) : answer;
   }
 }
 

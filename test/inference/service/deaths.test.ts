@@ -76,6 +76,23 @@ suite("an inference process that ends", { concurrency: 2 }, () => {
     assert.equal(world.deaths.length, 1);
   });
 
+  test("with a question to a server under way is not blamed on it: the question is asked again, among others", async (t) => {
+    const world = new EchoWorld(t);
+    const client = world.client();
+    const trials: string[] = [];
+    const inferrer = new SuspectTrials(client, async ({ id }) => void trials.push(id));
+    outputOf(await ask(client, {}));
+    const asked = ask(inferrer, { value: "remote", waitMs: 300 }, { model: "remote" });
+    const standsIn = ask(inferrer, { value: "stands in", waitMs: 300 }, { model: "remote-backed", id: "backed" });
+    // Answered behind them: the process has them.
+    outputOf(await ask(client, {}));
+    world.kill();
+    const { value, pid } = outputOf(await asked);
+    assert.deepEqual({ value, pid }, { value: "remote", pid: world.service.pid });
+    assert.notEqual(outputOf(await standsIn).pid, pid);
+    assert.deepEqual(trials, ["backed"], "a model that runs here may stand in for it");
+  });
+
   test("as its model is opened is a death of whoever asks for that model, and of nobody else", async (t) => {
     const world = new EchoWorld(t);
     const inferrer = new SuspectTrials(world.client());

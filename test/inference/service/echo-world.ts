@@ -69,7 +69,7 @@ export class EchoWorld {
   #find(model: string, version: number): FoundModel | undefined {
     this.found.set(model, (this.found.get(model) ?? 0) + 1);
     if (model === "unknown") return undefined;
-    const fallbackOf: Readonly<Record<string, string>> = { one: "other", other: "one" };
+    const fallbackOf: Readonly<Record<string, string>> = { one: "other", other: "one", "remote-backed": "echo" };
     const fallback = fallbackOf[model];
     const settings = fallback === undefined ? {} : { settings: { fallback: { model: fallback, version } } };
     return { record: { ...recordOf(model, version), ...settings } };
@@ -77,7 +77,7 @@ export class EchoWorld {
 }
 
 export function recordOf(name: string, version: number): ModelRecord {
-  const serving = { kind: "json" } as unknown as ModelRecord["serving"];
+  const serving = { kind: name.startsWith("remote") ? "json" : "onnx" } as unknown as ModelRecord["serving"];
   return { format: MODEL_FORMAT, name, version, sha256: "0".repeat(64), contentBytes: 0, serving, input: {}, output: {} };
 }
 

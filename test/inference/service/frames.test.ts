@@ -39,7 +39,7 @@ suite("frames", () => {
       }),
     );
     const request = { n: 1, id: "a", model: "m", version: 1, input: "{}", deadline: 1 };
-    assert.equal(askOf(JSON.stringify({ kind: "ask", requests: [request], cancels: [] })).requests.length, 1);
+    assert.equal(askOf(JSON.stringify({ kind: "ask", requests: [request], cancels: [], begins: [] })).requests.length, 1);
     for (const [field, value] of Object.entries({
       n: 1.5,
       id: 1,
@@ -52,9 +52,9 @@ suite("frames", () => {
       residency: 0,
       alone: 0,
     })) {
-      refused(() => askOf(JSON.stringify({ kind: "ask", requests: [request, { ...request, [field]: value }], cancels: [] })));
+      refused(() => askOf(JSON.stringify({ kind: "ask", requests: [request, { ...request, [field]: value }], cancels: [], begins: [] })));
     }
-    refused(() => askOf(JSON.stringify({ kind: "ask", requests: [], cancels: ["1"] })));
+    refused(() => askOf(JSON.stringify({ kind: "ask", requests: [], cancels: ["1"], begins: [] })));
     refused(() => helloOf(JSON.stringify({ kind: "hello", protocol: 2, token: "t", lane: "stream" })));
     refused(() => helloOf(JSON.stringify({ kind: "hello", protocol: 1, token: "t", lane: "other" })));
   });

@@ -26,15 +26,15 @@ suite("the socket of an inference process", () => {
       [/^A frame of \d+ bytes came/, false, Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")],
       [/^The token is not/, false, frameOf(JSON.stringify({ kind: "hello", protocol: 1, token: "0".repeat(64), lane: "stream" }))],
       [/^Protocol 1 is spoken/, false, frameOf(JSON.stringify({ kind: "hello", protocol: 9, token: address.token, lane: "stream" }))],
-      [/^A hello has to come first/, false, frameOf(JSON.stringify({ kind: "ask", requests: [request(1, {})], cancels: [] }))],
+      [/^A hello has to come first/, false, frameOf(JSON.stringify({ kind: "ask", requests: [request(1, {})], cancels: [], begins: [] }))],
       [/^A frame of \d+ bytes came/, false, frameOf(`"${"x".repeat(5_000)}"`)],
       [/^A frame of \d+ bytes came/, true, oversize],
       [/^A frame is no JSON/, true, frameOf("\u0000\u0001{")],
-      [/^A request is malformed/, true, frameOf(JSON.stringify({ kind: "ask", requests: [{ n: 1 }], cancels: [] }))],
+      [/^A request is malformed/, true, frameOf(JSON.stringify({ kind: "ask", requests: [{ n: 1 }], cancels: [], begins: [] }))],
       [
         /^A request's number is in use/,
         true,
-        frameOf(JSON.stringify({ kind: "ask", requests: [request(1, { hang: true }), request(1, {})], cancels: [] })),
+        frameOf(JSON.stringify({ kind: "ask", requests: [request(1, { hang: true }), request(1, {})], cancels: [], begins: [] })),
       ],
     ];
     for (const [reason, withToken, bytes] of cases) {
@@ -59,7 +59,7 @@ suite("the socket of an inference process", () => {
     const raw = new RawConnection(t, world.service.address());
     await raw.welcome(token);
     const over = IN_FLIGHT_MAX.stream + 5;
-    raw.say({ kind: "ask", requests: Array.from({ length: over }, (_, n) => request(n, { hang: true })), cancels: [] });
+    raw.say({ kind: "ask", requests: Array.from({ length: over }, (_, n) => request(n, { hang: true })), cancels: [], begins: [] });
     await raw.until((received) => received.some(({ kind }) => kind === "answers"));
     const answers = raw.received.flatMap((message) => (message.kind === "answers" ? message.answers : []));
     assert.deepEqual(
@@ -91,7 +91,12 @@ suite("the socket of an inference process", () => {
     const outputChars = 200_000;
     const value = "x".repeat(20_000);
     for (let n = 0; n < 400; n += 10) {
-      raw.say({ kind: "ask", requests: Array.from({ length: 10 }, (_, i) => request(n + i, { outputChars, value })), cancels: [] });
+      raw.say({
+        kind: "ask",
+        requests: Array.from({ length: 10 }, (_, i) => request(n + i, { outputChars, value })),
+        cancels: [],
+        begins: [],
+      });
     }
     const before = await measuredHeap();
     assert.ok(before < 45_000_000, `${before} bytes are in use`);
