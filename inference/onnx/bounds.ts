@@ -35,6 +35,10 @@ export const WORKER_MEMORY_MB = 256;
 /** Milliseconds in which a model has to load, and to have answered its trial. */
 export const LOAD_MAX_MS = 120_000;
 
+/** Pause before a worker that could not open its model tries again, doubled each time, in milliseconds. */
+export const REOPEN_MS = 1_000;
+export const REOPEN_MAX_MS = 60_000;
+
 /** Inputs of the batch that is measured when a model is loaded. */
 export const TRIAL_ROWS = 32;
 export const TRIAL_RUNS = 60;
@@ -50,4 +54,5 @@ export const REASON_MAX_CHARS = 400;
 
 if (INPUT_ELEMENTS_MAX > RUN_ELEMENTS_MAX) throw new Error("one input could be larger than a run");
 if (TRIAL_ROWS > BATCH_MAX) throw new Error("the trial would be larger than any batch");
+if (REOPEN_MS > REOPEN_MAX_MS) throw new Error("the first pause would be longer than the longest");
 if (THREAD_BATCH_MAX_MS < THREAD_RUN_MAX_MS) throw new Error("a model of the thread could be given less than its trial");

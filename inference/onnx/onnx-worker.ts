@@ -1,7 +1,7 @@
 /**
  * Worker of a `SessionPool`: has one model open and does one task at a time. The model is opened with the first task,
- * so that a worker that takes the place of one that ended opens it by itself. Answers are plain records, as errors lose
- * their fields between threads.
+ * so that a worker that takes the place of one that ended opens it by itself, and tries again later when it cannot.
+ * Answers are plain records, as errors lose their fields between threads.
  */
 import { workerData } from "piscina";
 import { InferenceError, type InferenceFailure } from "../failures.ts";
@@ -9,6 +9,7 @@ import type { ModelAnswer } from "../inference.ts";
 import type { ModelContent } from "./model-content.ts";
 import { ModelRunner } from "./model-runner.ts";
 import type { OnnxServing } from "./onnx-serving.ts";
+import { Opening } from "./opening.ts";
 
 export interface WorkerSetup {
   readonly content: ModelContent;
@@ -27,13 +28,15 @@ export type WorkerAnswer =
   | { readonly answers: readonly ModelAnswer[] }
   | { readonly failed: InferenceFailure };
 
-let opened: Promise<ModelRunner> | undefined;
+const { content, serving } = workerData as WorkerSetup;
+const opening = new Opening(
+  () => ModelRunner.open(content, serving),
+  () => performance.now(),
+);
 
 export default async function answer({ values, calledOff }: WorkerTask): Promise<WorkerAnswer> {
-  const { content, serving } = workerData as WorkerSetup;
   try {
-    opened ??= ModelRunner.open(content, serving);
-    const runner = await opened;
+    const runner = await opening.get();
     if (values === null) return { trialMs: await runner.trialMs() };
     return { answers: await runner.run(values, () => Atomics.load(calledOff, 0) === 1) };
   } catch (error) {

@@ -1,10 +1,12 @@
 /** Models in workers: what ends a worker ends what it ran, and nothing else. */
 import assert from "node:assert/strict";
+import { renameSync } from "node:fs";
 import { suite, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import type { ModelProto } from "../../../inference/onnx/onnx-proto.ts";
+import { encodeModel, type ModelProto } from "../../../inference/onnx/onnx-proto.ts";
 import { floats, integers, model, node, value } from "../../../inference/onnx/onnx-writer.ts";
-import { failureOf, opened, outputs, run } from "./opened-model.ts";
+import { openOnnxModel } from "../../../inference/onnx/open-model.ts";
+import { failureOf, opened, outputs, recordOf, run, writtenModel } from "./opened-model.ts";
 
 const WIDTH = 32_768;
 
@@ -41,6 +43,23 @@ suite("a model in workers", () => {
     const served = await opened(t, manyNumbers, { execution: "pool" }, SMALL);
     assert.equal((await failureOf(run(served, numbers(256)))).code, "OUT_OF_MEMORY");
     assert.deepEqual(await outputs(served, numbers(2)), expected(2));
+  });
+
+  test("a worker that could not open the model anew tries again later", { timeout: 60_000 }, async (t) => {
+    const { path, sha256 } = writtenModel(t, encodeModel(manyNumbers));
+    const served = await openOnnxModel(recordOf({ execution: "pool" }, sha256), path, SMALL);
+    t.after(() => served.close());
+    renameSync(path, `${path}.away`);
+    assert.equal((await failureOf(run(served, numbers(256)))).code, "OUT_OF_MEMORY");
+    assert.equal((await failureOf(run(served, numbers(1)))).code, "MODEL_REFUSED");
+    renameSync(`${path}.away`, path);
+    const answered = async (): Promise<boolean> =>
+      await run(served, numbers(1)).then(
+        () => true,
+        () => false,
+      );
+    while (!(await answered())) await setImmediate();
+    assert.deepEqual(await outputs(served, numbers(1)), expected(1));
   });
 
   test("a worker without memory leaves the runs of the others alone", async (t) => {
