@@ -7,6 +7,8 @@ export const PROTOBUF_ITEMS_MAX = 8_000_000;
 
 /** Bytes of a model: ONNX Runtime takes no file of 2 GiB, and a node holds it once per worker. */
 export const CONTENT_MAX_BYTES = 1024 * 1024 * 1024;
+/** Of it that is hashed at a time, while nothing else is done in the thread: less than a millisecond. */
+export const PIECE_BYTES = 1024 * 1024;
 /** Inputs and outputs that a serving may name. */
 export const SERVING_TENSORS_MAX = 256;
 /** Fields that one input may be put together from. */

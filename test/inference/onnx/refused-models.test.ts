@@ -1,7 +1,9 @@
 /** Files that are no good, and servings that do not fit their model: refused when opened, with a code and a reason to act on. */
 import assert from "node:assert/strict";
+import { Hash } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { suite, test } from "node:test";
+import { PIECE_BYTES } from "../../../inference/onnx/bounds.ts";
 import { encodeModel, type ModelProto, ONNX_TYPES } from "../../../inference/onnx/onnx-proto.ts";
 import type { OnnxServing } from "../../../inference/onnx/onnx-serving.ts";
 import { floats, graph, mapsValue, mlNode, model, node, value } from "../../../inference/onnx/onnx-writer.ts";
@@ -171,6 +173,18 @@ suite("models that are refused", () => {
       assert.equal(code, "MODEL_HASH");
       assert.match(message, /0{64} is registered/);
     }
+  });
+
+  test("a large file is hashed a piece at a time before it is opened in the thread", async (t) => {
+    const large = Buffer.alloc(5 * PIECE_BYTES + 7, 1);
+    const { path, sha256 } = writtenModel(t, large);
+    const update = t.mock.method(Hash.prototype, "update");
+    const { code } = await failureOf(openOnnxModel(recordOf({ execution: "thread" }, sha256), path));
+    assert.equal(code, "MODEL_REFUSED", "it has the hash, and is no model");
+    assert.deepEqual(
+      update.mock.calls.map(({ arguments: [piece] }) => (piece as unknown as Uint8Array).length),
+      [...new Array(5).fill(PIECE_BYTES), 7],
+    );
   });
 
   test("a file that is not there is refused", async (t) => {
