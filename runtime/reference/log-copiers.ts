@@ -11,8 +11,8 @@ export class LogCopiers {
   readonly #nc: NatsConnection;
   readonly #notice: (message: string) => void;
   readonly #abort = new AbortController();
-  /** By log: settled when its reference stream is there. */
-  readonly #there = new Map<string, Promise<void>>();
+  /** By log: true when its reference stream is there, false when it was waited for in vain. */
+  readonly #there = new Map<string, Promise<boolean>>();
 
   constructor(nc: NatsConnection, notice: (message: string) => void) {
     this.#nc = nc;
@@ -35,7 +35,7 @@ export class LogCopiers {
       there = this.#until(job.log);
       this.#there.set(job.log, there);
     }
-    void there.then(() => copier.run());
+    void there.then((isThere) => (isThere ? copier.run() : undefined));
     return copier;
   }
 
@@ -45,13 +45,14 @@ export class LogCopiers {
   }
 
   /** The stream comes with the first table that is read or the first schema that is activated: one question a moment for all shards of the log. */
-  async #until(log: string): Promise<void> {
+  async #until(log: string): Promise<boolean> {
     const stream = new NatsReferenceLog(this.#nc, log);
     const { signal } = this.#abort;
     while (!signal.aborted) {
       // A server that does not answer is asked again.
-      if (await stream.exists().catch(() => false)) return;
+      if (await stream.exists().catch(() => false)) return true;
       await systemClock.sleep(POLL_MS, signal);
     }
+    return false;
   }
 }
