@@ -14,9 +14,12 @@ import { heldRow, timerRow } from "./keys.ts";
 import type { ShardState } from "./shard-state.ts";
 import type { TimerStep } from "./timer-step.ts";
 
-interface DueTimer {
+interface Candidate {
   readonly section: Section;
   readonly record: TimerRecord;
+}
+
+interface DueTimer extends Candidate {
   /** Its row in the index, were it there at its time. */
   readonly indexRow: string;
 }
@@ -71,19 +74,27 @@ export class ReleaseStep {
     return row;
   }
 
-  /** The first timer that had been due when the event was taken; without one, that is due now. */
+  /**
+   * The first timer that had been due when the event was taken; without one, that is due now. Each unit may have set,
+   * moved and cancelled others, so all are looked at, by their numbers: a key may have ten thousand, and no row is
+   * written but that of the first.
+   */
   #dueBefore(row: KeyRow, event: HeldEvent | undefined): DueTimer | undefined {
     const clocks = event?.clocks ?? this.#state.meta;
-    let first: DueTimer | undefined;
+    let first: Candidate | undefined;
     for (const section of row.sections) {
-      for (const record of section?.timers ?? []) {
-        const { name, clock } = section!.shape.timers[record.timer]!;
-        if (!isDue(clock, record.at, clocks) || !this.#isHeldBack(section!, name, clock)) continue;
-        const indexRow = timerRow({ clock, time: record.at, token: row.token, actor: section!.shape.actor, name, id: record.id });
-        if (first === undefined || isBefore(indexRow, first.indexRow)) first = { section: section!, record, indexRow };
+      if (section === undefined) continue;
+      const heldBack = section.shape.timers.map(({ name, clock }) => this.#isHeldBack(section, name, clock));
+      for (const record of section.timers) {
+        const { clock } = section.shape.timers[record.timer]!;
+        if (!heldBack[record.timer] || !isDue(clock, record.at, clocks)) continue;
+        if (first === undefined || isBefore(section, record, first)) first = { section, record };
       }
     }
-    return first;
+    if (first === undefined) return undefined;
+    const { section, record } = first;
+    const { name, clock } = section.shape.timers[record.timer]!;
+    return { ...first, indexRow: timerRow({ clock, time: record.at, token: row.token, actor: section.shape.actor, name, id: record.id }) };
   }
 
   /** Not what belongs to an effect, and not what nobody declares any more. */
@@ -98,7 +109,18 @@ function isDue(clock: "event" | "processing", at: number, { watermark, processin
   return clock === "processing" ? at <= processingTime : watermark !== undefined && at < watermark;
 }
 
-/** In the order in which timers fire: those of processing time first, as {@link ShardState.dueTimer} has it. */
-function isBefore(a: string, b: string): boolean {
-  return a[1] === b[1] ? a < b : a[1] === "p";
+/**
+ * In the order in which timers fire: those of processing time first, as {@link ShardState.dueTimer} has it, and then by
+ * their rows in the index, which begin with the time and have no char below the zero between their other parts.
+ */
+function isBefore(section: Section, record: TimerRecord, other: Candidate): boolean {
+  const { name, clock } = section.shape.timers[record.timer]!;
+  const { name: otherName, clock: otherClock } = other.section.shape.timers[other.record.timer]!;
+  if (clock !== otherClock) return clock === "processing";
+  if (record.at !== other.record.at) return record.at < other.record.at;
+  const { actor } = section.shape;
+  const { actor: otherActor } = other.section.shape;
+  if (actor !== otherActor) return actor < otherActor;
+  if (name !== otherName) return name < otherName;
+  return record.id < other.record.id;
 }

@@ -94,6 +94,31 @@ suite("while a call that holds its key waits", () => {
     await kit.close();
   });
 
+  test("many timers of both clocks, of few times, ring in the order in which they stand in the index", async () => {
+    const kit = await started();
+    const timers = Array.from({ length: 400 }, (_, i) => ({
+      i,
+      id: `t${(i * 7919) % 400}`,
+      at: 50 + ((i * 31) % 5),
+      isAlarm: i % 3 === 0,
+    }));
+    for (let from = 0; from < timers.length; from += 100) {
+      const arms = timers.slice(from, from + 100).map(({ id, at, isAlarm }) => {
+        return { arm: START + at, id, steps: [], ...(isAlarm ? { clock: "processing" as const } : {}) };
+      });
+      await run(kit, arms);
+    }
+    await run(kit, [{ hold: 1 }]);
+    await kit.advanceClock(100);
+    await run(kit, [], 100, "bob");
+    assert.deepEqual(saidOf(kit), []);
+    await answer(kit);
+    const order = timers.toSorted((a, b) => Number(b.isAlarm) - Number(a.isAlarm) || a.at - b.at || (a.id < b.id ? -1 : 1));
+    assert.deepEqual(saidOf(kit), ["judged 1", ...order.map(({ id, isAlarm }) => `${isAlarm ? "alarm" : "later"} ${id}`)]);
+    await kit.verifyReplay();
+    await kit.close();
+  });
+
   test("timers of processing time wait too", async () => {
     const kit = await started();
     await run(kit, [{ arm: START + 50, id: "p", clock: "processing", steps: [{ say: "rung" }] }, { hold: 1 }]);
