@@ -18,6 +18,16 @@ export interface CalledModel {
   readonly minConfidence: number | undefined;
 }
 
+/** What a call took of one budget. */
+export interface Taken {
+  /** Of the budget's row. */
+  readonly id: string;
+  readonly units: number;
+  /** Of the window; both together name it. */
+  readonly from: number;
+  readonly until: number;
+}
+
 export interface CallRecord {
   readonly address: CallAddress;
   /** Written key of its actor. */
@@ -44,6 +54,8 @@ export interface CallRecord {
   readonly holds?: true;
   /** What it took of its effect's budget, and when that window ends. */
   readonly reserved?: { readonly units: number; readonly until: number };
+  /** What it took of the budgets of its model and its tenant. */
+  readonly taken?: readonly Taken[];
   /** How often an owner has tried it by itself. */
   readonly attempts?: number;
 }
@@ -51,16 +63,16 @@ export interface CallRecord {
 const FORMAT = 1;
 /** With what not every call has. Other calls keep the first format: their bytes stand in the state hashes of old histories. */
 const MORE_FORMAT = 2;
-const MORE = { model: 1, breached: 2, holds: 4, reserved: 8, attempts: 16 } as const;
+const MORE = { model: 1, breached: 2, holds: 4, reserved: 8, attempts: 16, taken: 32 } as const;
 const ROLES: readonly ModelRole[] = ["champion", "challenger"];
 const writer = new ByteWriter();
 
 export function encodeCall(call: CallRecord): Uint8Array {
   writer.reset();
-  const { model, breached, holds, reserved, attempts } = call;
+  const { model, breached, holds, reserved, attempts, taken } = call;
   const flags = (breached === undefined ? 0 : MORE.breached) | (holds === undefined ? 0 : MORE.holds);
   const told = (model === undefined ? 0 : MORE.model) | (reserved === undefined ? 0 : MORE.reserved);
-  const more = flags | told | (attempts === undefined ? 0 : MORE.attempts);
+  const more = flags | told | (attempts === undefined ? 0 : MORE.attempts) | (taken === undefined ? 0 : MORE.taken);
   writer.u8(more === 0 ? FORMAT : MORE_FORMAT);
   for (const text of [call.token, call.actor, call.effect, call.target, call.input, call.hash, call.cause]) writer.text(text);
   for (const time of [call.now, call.deadline]) writeAny(writer, time);
@@ -75,6 +87,7 @@ export function encodeCall(call: CallRecord): Uint8Array {
     writer.uint(reserved.until);
   }
   if (attempts !== undefined) writer.uint(attempts);
+  if (taken !== undefined) writeTaken(writer, taken);
   return writer.finish();
 }
 
@@ -95,6 +108,7 @@ export function decodeCall(address: CallAddress, bytes: Uint8Array): CallRecord 
     ...((more & MORE.holds) === 0 ? {} : { holds: true }),
     ...((more & MORE.reserved) === 0 ? {} : { reserved: { units: reader.uint(), until: reader.uint() } }),
     ...((more & MORE.attempts) === 0 ? {} : { attempts: reader.uint() }),
+    ...((more & MORE.taken) === 0 ? {} : { taken: readTaken(reader) }),
   };
 }
 
@@ -103,6 +117,22 @@ function readModel(reader: ByteReader): CalledModel {
   const role = ROLES[reader.u8()];
   if (role === undefined) throw new RangeError("a call's row names an unknown role");
   return { version, role, minConfidence: (readAny(reader) as number | null) ?? undefined };
+}
+
+function writeTaken(to: ByteWriter, taken: readonly Taken[]): void {
+  to.uint(taken.length);
+  for (const { id, units, from, until } of taken) {
+    to.text(id);
+    to.uint(units);
+    for (const time of [from, until]) writeAny(to, time);
+  }
+}
+
+function readTaken(reader: ByteReader): Taken[] {
+  const taken: Taken[] = [];
+  const time = () => readAny(reader) as number;
+  for (let left = reader.uint(); left > 0; left--) taken.push({ id: reader.text(), units: reader.uint(), from: time(), until: time() });
+  return taken;
 }
 
 /** What a result must repeat, so that a result of another input, or of another callee, is never taken for this one's. */

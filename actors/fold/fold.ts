@@ -81,6 +81,8 @@ export class Fold {
     this.#primitives = primitives;
     const guard = new HandlerGuard(options.guard);
     this.#state = new ShardState(job, guard.rows(options.committed), meta, primitives, {
+      partition,
+      partitions: options.partitions,
       liveRowsMax: options.liveRowsMax ?? LIVE_ROWS,
       calls: options.calls,
       timelineIndex: options.timelineIndex,

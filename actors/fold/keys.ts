@@ -18,6 +18,7 @@ export const TABLE = {
   referenceVersion: "w",
   call: "c",
   held: "p",
+  budget: "b",
   pumped: "o",
   sources: "q",
   touches: "i",
@@ -38,6 +39,7 @@ export const HASHED_TABLES = [
   TABLE.pumped,
   TABLE.sources,
   TABLE.held,
+  TABLE.budget,
 ] as const;
 
 /** Of them, those that every store has a sum of; of the ones behind only while they have rows. */
@@ -122,6 +124,11 @@ export function readCallRow(row: string): CallAddress {
 /** Before the rows of all calls. */
 export function callsOf(): string {
   return TABLE.call;
+}
+
+/** Of what a shard has spent of a budget; in the table's slot 0. */
+export function budgetRow(id: string): string {
+  return `${TABLE.budget}${id}`;
 }
 
 /** Before the rows of what keys hold back. */

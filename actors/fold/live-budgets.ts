@@ -5,8 +5,9 @@
  * What was spent in the window is the data of a timer of the actor, which fires at the window's end and takes it along.
  * A call of a window that is over changes nothing any more.
  */
+import { windowOf } from "../model/budget.ts";
 import { budgetTimer, type DeclaredEffect } from "../model/effect.ts";
-import { HandlerError } from "../model/handler-error.ts";
+import { BudgetExceeded } from "../model/handler-error.ts";
 import { formatInstant } from "../model/time.ts";
 import type { CallRecord } from "./call-row.ts";
 import type { KeyRow, Section, TimerRecord } from "./key-row.ts";
@@ -49,8 +50,8 @@ export class LiveBudgets {
     const left = this.left(section, effect);
     if (left >= budget.reserve) return;
     const until = formatInstant(this.#end(budget.perMs));
-    throw new HandlerError(
-      "BUDGET_EXCEEDED",
+    throw new BudgetExceeded(
+      "key",
       `effects.${name}: of ${budget.units} units ${left} are left until ${until}, and a call may cost ${budget.reserve}. Ask ctx.effects.${name}.left() before.`,
     );
   }
@@ -97,6 +98,6 @@ export class LiveBudgets {
 
   /** Of the window of now. */
   #end(perMs: number): number {
-    return (Math.floor(this.#shard.meta.processingTime / perMs) + 1) * perMs;
+    return windowOf(this.#shard.meta.processingTime, perMs) + perMs;
   }
 }

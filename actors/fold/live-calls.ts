@@ -11,6 +11,7 @@ import { canonicalJson, UnsafeData } from "./canonical.ts";
 import type { KeyRow, Section } from "./key-row.ts";
 import type { CallAddress } from "./keys.ts";
 import { jobAt } from "./lineage.ts";
+import { LiveAllotments } from "./live-allotments.ts";
 import { LiveBudgets } from "./live-budgets.ts";
 import { findTimer, type LiveTimers, timerNumber } from "./live-timers.ts";
 import type { Primitives } from "./primitives.ts";
@@ -35,6 +36,7 @@ export class LiveCalls {
   readonly #unit: Unit;
   readonly #timers: LiveTimers;
   readonly #budgets: LiveBudgets;
+  readonly #allotments: LiveAllotments;
   readonly #primitives: Primitives;
 
   constructor(
@@ -47,6 +49,7 @@ export class LiveCalls {
   ) {
     this.#timers = timers;
     this.#budgets = new LiveBudgets(shard, unit, timers);
+    this.#allotments = new LiveAllotments(shard, unit);
     this.#job = job;
     this.#partition = partition;
     this.#shard = shard;
@@ -77,7 +80,9 @@ export class LiveCalls {
         `A handler call may ask for calls with ${bound.UNIT_CALLS_MAX_BYTES} bytes of input. Spread the work over timers.`,
       );
     }
+    // All or none: nothing is taken before everything that may refuse was asked.
     this.#budgets.check(section, effect);
+    this.#allotments.check(effect);
     this.#timers.checkRoom(section, (effect.sloMs === undefined ? 0 : 1) + (effect.budget === undefined ? 0 : 1));
     const { callee } = effect;
     const inForce = callee.kind === "infer" ? this.#shard.activated.models.inForce(callee.model, this.#unit.now) : undefined;
@@ -85,7 +90,7 @@ export class LiveCalls {
     this.#unit.lookups.note(inForce.lookup);
     const { champion, challenger } = inForce;
     const id = this.#add(row, section, effect, { input, bytes, ...askedOf(effect, champion, "champion") });
-    if (challenger !== undefined && this.#isShadowed(row, section, challenger.share))
+    if (challenger !== undefined && this.#isShadowed(row, section, challenger.share) && this.#allotments.hasRoomBeside(effect))
       this.#add(row, section, effect, { input, bytes, ...askedOf(effect, challenger, "challenger") });
     return id;
   }
@@ -103,6 +108,7 @@ export class LiveCalls {
   #add(row: KeyRow, section: Section, effect: DeclaredEffect, asked: AskedCall): string {
     const { input, bytes, target, model } = asked;
     const isHandled = model?.role !== "challenger";
+    const taken = this.#allotments.reserve(effect, isHandled ? "champion" : "challenger");
     const call: CallRecord = {
       address: this.#shard.calls.next,
       token: row.token,
@@ -117,6 +123,7 @@ export class LiveCalls {
       ...(model === undefined ? {} : { model }),
       ...(effect.hold && isHandled ? { holds: true } : {}),
       ...(effect.budget === undefined || !isHandled ? {} : { reserved: this.#budgets.reserve(row, section, effect) }),
+      ...(taken === undefined ? {} : { taken }),
     };
     // Of a challenger no handler is to notice anything.
     if (model?.role !== "challenger") this.#unit.callBytes += bytes;
@@ -130,7 +137,7 @@ export class LiveCalls {
 
   /** Units that a call of the effect may still reserve. `section`: the actor's, if it has one. */
   left(section: Section | undefined, effect: DeclaredEffect): number {
-    return this.#budgets.left(section, effect);
+    return Math.min(this.#budgets.left(section, effect), this.#allotments.left(effect));
   }
 
   /** Takes a call out. `units`: what it has cost, `undefined` where nobody says. */
@@ -146,6 +153,7 @@ export class LiveCalls {
     if (slo !== undefined) this.#timers.drop(row, section, slo);
     if (call.holds) this.#unit.undo.push(this.#shard.held.count(row, -1));
     this.#budgets.settle(row, section, call, units);
+    this.#allotments.settle(call, units);
   }
 
   /** Sets the timer that rings when the effect's `slo` has passed. */

@@ -30,6 +30,8 @@ export interface TriedActor {
 
 const NOTHING = { cells: [], timers: [] } as const;
 const ROWS_MAX = 1;
+/** No migration asks for a call, so none asks for its share. */
+const PLACE = { partition: 0, partitions: 1 } as const;
 
 export class MigrationTrial {
   readonly #job: Job;
@@ -42,7 +44,7 @@ export class MigrationTrial {
   constructor(job: Job, committed: CommittedRows, meta: Meta, primitives: Primitives, guard: Guard) {
     this.#job = job;
     this.#guard = new HandlerGuard(guard);
-    this.#state = new ShardState(job, this.#guard.rows(committed), meta, primitives, { liveRowsMax: ROWS_MAX });
+    this.#state = new ShardState(job, this.#guard.rows(committed), meta, primitives, { ...PLACE, liveRowsMax: ROWS_MAX });
     this.#timers = new LiveTimers(this.#state, this.#unit);
   }
 

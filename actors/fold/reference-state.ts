@@ -11,7 +11,7 @@ import { layoutOf, readAny, writeAny } from "../model/layout.ts";
 import type { ReferenceRecord, ReferenceTable, ReferenceVersion } from "../model/reference.ts";
 import type { Schema } from "../model/schema.ts";
 import { REFERENCE_VERSIONS_MAX } from "./bounds.ts";
-import { referenceRow, referenceVersionRow, TABLE } from "./keys.ts";
+import { referenceRow, referenceVersionRow, TABLE, tableEnd } from "./keys.ts";
 import type { Primitives } from "./primitives.ts";
 import type { RecordEntry, RefusedRecord } from "./reference-entry.ts";
 import type { Rows } from "./rows.ts";
@@ -70,6 +70,8 @@ export class TableState {
   readonly #primitives: Primitives;
   readonly #cache = new Map<string, Cached>();
   #cachedBytes = 0;
+  /** Not known before somebody asks. */
+  #isEmpty: boolean | undefined;
 
   constructor(name: string, schema: Schema<unknown> | undefined, rows: Rows, sums: StateSums, primitives: Primitives) {
     this.name = name;
@@ -77,6 +79,15 @@ export class TableState {
     this.#rows = rows;
     this.#sums = sums;
     this.#primitives = primitives;
+  }
+
+  /** Whether no record was ever put. */
+  get isEmpty(): boolean {
+    if (this.#isEmpty === undefined) {
+      const before = referenceRow(this.name, "");
+      this.#isEmpty = this.#rows.keys(before, tableEnd(before), 1).keys.length === 0;
+    }
+    return this.#isEmpty;
   }
 
   /** The versions of an id, none when it was never put; `undefined` when no record can have such an id. */
@@ -135,6 +146,7 @@ export class TableState {
     const list = writeSteps(steps);
     this.#put(TABLE.reference, token, referenceRow(this.name, token), list);
     this.#forget(id);
+    this.#isEmpty = false;
     return list.length + (encoded?.length ?? 0);
   }
 

@@ -1,4 +1,5 @@
 /** What a shard's state is opened with, and what it gives to be committed. */
+import type { ShardPlace } from "./activated-budgets.ts";
 import type { ActivatedVersion } from "./activated-models.ts";
 import type { CallWatch } from "./call-table.ts";
 
@@ -12,7 +13,7 @@ export interface SealedGroup {
   readonly stateHash: string;
 }
 
-export interface ShardStateOptions {
+export interface ShardStateOptions extends ShardPlace {
   readonly liveRowsMax: number;
   readonly calls?: CallWatch | undefined;
   /** See TouchIndex. Default true. */

@@ -10,6 +10,7 @@ import { slotOf } from "../model/key.ts";
 import type { Layout } from "../model/layout.ts";
 import { Activations, RESERVED_TABLES } from "./activations.ts";
 import { MARK_EVERY_SEQUENCES, MARKS_KEPT } from "./bounds.ts";
+import { BudgetRows } from "./budget-rows.ts";
 import { CallTable } from "./call-table.ts";
 import { DamagedRow, throwDamage, undamaged } from "./damaged-row.ts";
 import type { PageStore } from "./dedupe.ts";
@@ -54,6 +55,7 @@ export class ShardState {
   readonly reference: ReferenceState;
   readonly activated: Activations;
   readonly calls: CallTable;
+  readonly budgets: BudgetRows;
   readonly held: HeldRows;
   readonly failures: FailureRows;
   readonly pumps: PumpState;
@@ -94,7 +96,7 @@ export class ShardState {
     committed: CommittedRows,
     meta: Meta,
     primitives: Primitives,
-    { liveRowsMax, calls: watch, timelineIndex = true, champions }: ShardStateOptions,
+    { liveRowsMax, calls: watch, timelineIndex = true, champions, ...place }: ShardStateOptions,
   ) {
     this.meta = meta;
     this.#primitives = primitives;
@@ -103,8 +105,9 @@ export class ShardState {
     const sums = committed.get(SUMS_ROW);
     this.#sums = sums === undefined ? new StateSums() : undamaged(SUMS_ROW, () => StateSums.read(sums));
     this.reference = new ReferenceState([...job.tables.values(), ...RESERVED_TABLES], this.#rows, this.#sums, primitives);
-    this.activated = new Activations(this.reference, champions);
+    this.activated = new Activations(this.reference, job, place, champions);
     this.calls = new CallTable(meta, this.#rows, this.#sums, primitives, watch);
+    this.budgets = new BudgetRows(this.#rows, this.#sums, primitives);
     const mayHold = job.actors.some(({ effects }) => effects.some(({ hold }) => hold));
     this.held = new HeldRows(mayHold, committed, this.#rows, this.#sums, primitives);
     this.failures = new FailureRows(this.#rows, this.#sums, primitives);
@@ -195,7 +198,8 @@ export class ShardState {
   }
 
   get changedRows(): number {
-    return this.#changed.length + this.#changedEntries.length + this.pumps.changedRows + this.touches.size + this.#rows.openSize;
+    const parts = this.pumps.changedRows + this.budgets.changedRows + this.touches.size;
+    return this.#changed.length + this.#changedEntries.length + parts + this.#rows.openSize;
   }
 
   addTimer(address: TimerAddress, slot: number): void {
@@ -260,6 +264,7 @@ export class ShardState {
     this.#keptBytes = 0;
     this.#overlay++;
     this.pumps.seal();
+    this.budgets.seal();
     this.touches.seal(this.meta.cursor);
     const metaBytes = writeMeta(this.meta);
     const hash = stateHash(this.#sums, META_ROW, metaBytes, this.#primitives);

@@ -4,6 +4,7 @@
  */
 import { Type } from "typebox";
 import type { Context } from "./actor.ts";
+import { type Budget, budgetOf } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import type { DeepReadonly } from "./readonly.ts";
 import { type AnySchema, type Infer, type Schema, schemaOf } from "./schema.ts";
@@ -38,16 +39,6 @@ export interface Effect<X> {
   readonly budget: Budget | undefined;
 }
 
-/** What the calls of one key may cost in each window of processing time. */
-export interface Budget {
-  /** Whole number from 1, as the model counts: tokens, or calls. */
-  readonly units: number;
-  /** Windows begin at whole multiples of it since 1970: days at midnight in UTC. */
-  readonly perMs: number;
-  /** The most that one call may cost. */
-  readonly reserve: number;
-}
-
 export interface EffectOptions<I extends AnySchema, O extends AnySchema> {
   readonly input: I;
   /** A result that it refuses reaches `failed`, with the code RESULT_SCHEMA. */
@@ -74,7 +65,7 @@ export interface EffectOptions<I extends AnySchema, O extends AnySchema> {
 export interface InferOptions<I extends AnySchema, O extends AnySchema> extends EffectOptions<I, O> {
   /** Tag of where the input may go, as `eu`: a server in another region is not asked. The node's settings say which regions it means. */
   readonly residency?: string;
-  /** For whom it is asked: limits by tenant count for it. */
+  /** For whom it is asked: limits and budgets by tenant count for it. */
   readonly tenant?: string;
 }
 
@@ -93,13 +84,13 @@ type ExchangeOf<I extends AnySchema, O extends AnySchema> = { readonly input: In
 
 /**
  * Asks for effects of an actor, by name; each gives the call's id. Throws HandlerError: EFFECT_SCHEMA, EFFECT_TOO_LARGE,
- * TOO_MANY_CALLS, BUDGET_EXCEEDED.
+ * TOO_MANY_CALLS, and BUDGET_EXCEEDED, whose `exhausted` is `key`, `tenant` or `model`.
  */
 export type EffectHandles<E> = { readonly [K in keyof E]: EffectHandle<InputOf<E[K]>> };
 
 interface EffectHandle<I> {
   (input: DeepReadonly<I>): string;
-  /** Units that the key may still ask for in this window; infinite without a budget. */
+  /** Units that may still be asked for: the least of what key, tenant and model have left; infinite without a budget. */
   left(): number;
 }
 
@@ -169,11 +160,7 @@ const MODEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const METHODS: readonly HttpMethod[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const URL_MAX_CHARS = 2_048;
 const TIMEOUT_MAX_MS = DAY_MS;
-const BUDGET_PER_MIN_MS = 1_000;
-const BUDGET_PER_MAX_MS = 31 * DAY_MS;
-/** So that sums of what calls reserve stay exact. */
 const TAG = /^[a-z][a-z0-9-]{0,30}$/;
-const BUDGET_UNITS_MAX = 2 ** 40;
 const Spent = schemaOf(Type.Object({ used: Type.Number(), reserved: Type.Integer() }));
 
 /** Declares a call to a model: `infer("fraud", { input: Features, output: Score, timeout: "2s" })`. Throws TypeError for a bad declaration. */
@@ -220,15 +207,6 @@ function effectOf<I extends AnySchema, O extends AnySchema>(
     budget: options.budget === undefined ? undefined : budgetOf(options.budget, target),
     ...(schemas as unknown as Pick<Effect<ExchangeOf<I, O>>, "input" | "output">),
   };
-}
-
-function budgetOf({ units, per, reserve }: NonNullable<EffectOptions<AnySchema, AnySchema>["budget"]>, target: string): Budget {
-  const perMs = durationMs(per, `${target}: budget.per`);
-  if (perMs < BUDGET_PER_MIN_MS || perMs > BUDGET_PER_MAX_MS) throw new TypeError(`${target}: budget.per is 1 s to 31 d.`);
-  if (!Number.isSafeInteger(reserve) || reserve < 1) throw new TypeError(`${target}: budget.reserve is a whole number from 1.`);
-  if (!Number.isSafeInteger(units) || units < reserve || units > BUDGET_UNITS_MAX)
-    throw new TypeError(`${target}: budget.units is a whole number from budget.reserve to 2^40.`);
-  return { units, perMs, reserve };
 }
 
 /** Puts effects and their handlers together. Throws TypeError when a handler is missing. */

@@ -2,6 +2,7 @@
 import { actor } from "./commands/actor.ts";
 import { actors } from "./commands/actors.ts";
 import { ask } from "./commands/ask.ts";
+import { budgetsList } from "./commands/budgets.ts";
 import { buildsList, buildsUnpack } from "./commands/builds.ts";
 import { completion } from "./commands/completion.ts";
 import { deadLettersList, deadLettersRedrive, deadLettersShow } from "./commands/dead-letters.ts";
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   modelsPut,
   modelsActivate,
   modelsCheck,
+  budgetsList,
   deadLettersList,
   deadLettersShow,
   deadLettersRedrive,

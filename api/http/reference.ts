@@ -1,6 +1,6 @@
 /** Reference data: the records of a table, the versions of one, and putting a version. */
 import { Type } from "typebox";
-import { RESERVED_TABLES, type ReservedName } from "../../actors/fold/activations.ts";
+import { RESERVED_TABLES } from "../../actors/fold/activations.ts";
 import { isName } from "../../actors/model/actor.ts";
 import { readKey, writeKey } from "../../actors/model/key.ts";
 import type { ReferenceTable } from "../../actors/model/reference.ts";
@@ -9,7 +9,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
-import { checkActivated } from "../../runtime/reference/activation.ts";
+import { type ActivationDraft, checkActivated } from "../../runtime/reference/activation.ts";
 import { awaitCopies, type Copies } from "../../runtime/reference/copies.ts";
 import { NatsReferenceLog } from "../../runtime/reference/reference-log.ts";
 import { type PutResult, putRecord, type RecordDraft, readRecords } from "../../runtime/reference/reference-writer.ts";
@@ -27,12 +27,13 @@ const BODY_MAX_BYTES = 512 * 1024;
 const Name = Type.String({ description: "`[a-z][a-z0-9-]{0,30}`" });
 const Table = Type.String({
   description:
-    "As an actor declares it; or `_schemas`: schemas that are activated, by the type of the events; or `_models`: versions in force, by the model.",
+    "As an actor declares it; or `_schemas`: schemas that are activated, by the type of the events; or `_models`: versions in force, by the model; or `_budgets`: what models and tenants may cost.",
 });
 const Id = Type.String({ description: "The record's id: 1 to 256 bytes as written, well-formed Unicode." });
 const Version = Type.Integer({ minimum: 1, description: "Each version of an id is higher than those put before it." });
 const Data = Type.Unknown({
-  description: "As the table's schema says, in `_schemas` a JSON Schema, in `_models` champion and challenger; null ends the record.",
+  description:
+    "As the table's schema says, in `_schemas` a JSON Schema, in `_models` champion and challenger, in `_budgets` units, per, reserve and shares; null ends the record.",
 });
 const Count = Type.Integer({ minimum: 0 });
 
@@ -169,7 +170,7 @@ async function put(node: Node, { params, query, body, signal }: RouteRequest): P
   const write = (dry: boolean): Promise<PutResult> => putRecord(stream, declared, { log, table, id }, draft, dry).catch(refuse);
   const reserved = RESERVED_TABLES.find(({ name }) => name === table)?.name;
   if (reserved !== undefined) {
-    checkActivation(node, reserved, log, id);
+    checkActivation(node, log, { table: reserved, id, data: draft.data }, running.map.partitions);
     // The stream is there when a table is read. It reserves room, so not for what would be refused.
     await write(true);
     if (!dryRun) await node.ensureReference(log);
@@ -184,12 +185,12 @@ async function put(node: Node, { params, query, body, signal }: RouteRequest): P
   return { status: copies.missing.length > 0 ? 202 : 200, body: answer };
 }
 
-function checkActivation(node: Node, table: ReservedName, log: string, id: string): void {
+function checkActivation(node: Node, log: string, draft: ActivationDraft, partitions: number): void {
   try {
     checkActivated(
-      table,
+      draft,
       node.jobs.map(({ job }) => job).filter((job) => job.log === log),
-      id,
+      partitions,
     );
   } catch (error) {
     refuse(error);

@@ -1,6 +1,7 @@
 /** The one route table of a node. What is not in it is not served, not documented and not allowed to anyone. */
 import type { Node } from "../../runtime/node/node.ts";
 import { actorRoutes } from "./actors.ts";
+import { budgetRoutes } from "./budgets.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { documentRoutes } from "./documents.ts";
 import { featureRoutes } from "./features.ts";
@@ -44,6 +45,7 @@ export function apiRoutes(node: Node): readonly Route[] {
     ...trimRoutes(node),
     ...referenceRoutes(node),
     ...modelRoutes(node),
+    ...budgetRoutes(node),
     ...deadLetterRoutes(node),
     ...handOverRoutes(node),
     ...restoreRoutes(node),

@@ -20,6 +20,7 @@ import type { QueryAnswer } from "./actor-query.ts";
 import { ActorRows, tokenOf } from "./actor-record.ts";
 import { type ActorReport, actorReport, placeOf } from "./actor-report.ts";
 import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
+import { type SpentBudget, spentBudgets } from "./spent-budgets.ts";
 import { type ExpiryCount, expiriesFrom, type PartSize, type SizePlace, sizesFrom, type WalkPiece } from "./state-walk.ts";
 import { indexPiece } from "./touch-page.ts";
 
@@ -106,6 +107,8 @@ interface Reads {
   expiries(place: ShardFolder, stepMs: number, after: string, rowsMax: number): WalkPiece<ExpiryCount, string>;
   /** Reference records in force at a time; of a partition's first shard as good as of any other. */
   reference(place: ShardFolder, query: ReferenceQuery): ReferencePage;
+  /** What its calls have cost of budgets of models and tenants. */
+  budgets(place: ShardFolder): readonly SpentBudget[];
 }
 
 /** As the node's other threads see it. */
@@ -175,6 +178,7 @@ const reader: Reads = {
   sizes: (place, slots, from, rowsMax) => sizesFrom(jobOf(place.job), storeOf(place), { ...place, slots }, from, rowsMax),
   expiries: (place, stepMs, after, rowsMax) => expiriesFrom(storeOf(place), stepMs, after, rowsMax),
   reference: (place, query) => referencePage(storeOf(place), query),
+  budgets: (place) => spentBudgets(storeOf(place)),
 };
 
 /** Actors of one shard by slot and token, in reads of bounded length. */

@@ -2,6 +2,8 @@
  * Reference data of a test: the log's reference stream in memory, written by the production writer and copied into
  * every partition by the production copier.
  */
+import type { BudgetRecord } from "../../actors/fold/activated-budgets.ts";
+import type { ModelActivation } from "../../actors/fold/activated-models.ts";
 import { RESERVED_TABLES, type ReservedName } from "../../actors/fold/activations.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -14,6 +16,13 @@ import { checkActivated } from "../reference/activation.ts";
 import { referenceStream } from "../reference/reference-log.ts";
 import { type PutResult, putRecord, type WritableReferenceLog } from "../reference/reference-writer.ts";
 import { type Instant, instantOf, invalid } from "./test-event.ts";
+
+/** What records of the tables have that every log has. */
+export interface ReservedData {
+  readonly _schemas: object;
+  readonly _models: ModelActivation;
+  readonly _budgets: BudgetRecord;
+}
 
 /** A version of a record. */
 export interface RecordVersion<T> {
@@ -30,10 +39,12 @@ export class TestReference implements WritableReferenceLog {
   /** What copies are read from. */
   readonly source: MemoryPartitionLog;
   readonly #job: Job;
+  readonly #partitions: number;
   readonly #counts = new Map<string, number>();
 
-  constructor(job: Job) {
+  constructor(job: Job, partitions: number) {
     this.#job = job;
+    this.#partitions = partitions;
     this.stream = referenceStream(job.log);
     this.source = new MemoryPartitionLog({ stream: this.stream });
   }
@@ -42,7 +53,7 @@ export class TestReference implements WritableReferenceLog {
   async put(given: ReferenceTable<unknown> | ReservedName, id: string, record: RecordVersion<unknown>, now: number): Promise<PutResult> {
     const reserved = RESERVED_TABLES.find(({ name }) => name === given);
     const table = typeof given === "string" ? reserved! : given;
-    if (reserved !== undefined) checkActivated(reserved.name, [this.#job], id);
+    if (reserved !== undefined) checkActivated({ table: reserved.name, id, data: record.data }, [this.#job], this.#partitions);
     const declared = reserved ?? this.#job.tables.get(table.name);
     if (declared === undefined) {
       const names = [...this.#job.tables.keys()].map((name) => `"${name}"`).join(", ");

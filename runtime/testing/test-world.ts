@@ -29,7 +29,7 @@ export class TestWorld {
 
   constructor(job: Job, clock: TestClock, shards: readonly TestShard[]) {
     this.log = job.log;
-    this.reference = new TestReference(job);
+    this.reference = new TestReference(job, shards.length);
     this.clock = clock;
     this.shards = shards;
     const logs = shards.map(({ log }) => log);

@@ -3,7 +3,6 @@
  * commit rule and recovery over a log, an output stream and a store in memory, with a clock that only the test moves;
  * so what a test sees is what a node would do with the same log. The guards against clocks and randomness are on.
  */
-import type { ModelActivation } from "../../actors/fold/activated-models.ts";
 import type { ReservedName } from "../../actors/fold/activations.ts";
 import { writeWatermark } from "../../actors/fold/journal.ts";
 import type { Counts } from "../../actors/fold/meta.ts";
@@ -41,7 +40,7 @@ import { checkReplay, type ReplayCheck } from "./replay-check.ts";
 import { SourceTest } from "./source-test.ts";
 import { TestClock } from "./test-clock.ts";
 import { type EventOptions, EventWriter, type Instant, instantOf, invalid, placeOf, spanOf, takerOf } from "./test-event.ts";
-import type { RecordVersion } from "./test-reference.ts";
+import type { RecordVersion, ReservedData } from "./test-reference.ts";
 import { TestShard } from "./test-shard.ts";
 import { TestWorld } from "./test-world.ts";
 
@@ -219,10 +218,11 @@ export class JobTest<J extends Job> {
    * with other data or is below the highest one, TEST_INPUT when the job reads no such table.
    */
   putReference<T>(table: ReferenceTable<T>, id: string, record: RecordVersion<NoInfer<T>>): Promise<PutResult>;
-  /** Activates a schema for the events of a type: those that are sent afterwards must satisfy it too, from its time on. */
-  putReference(table: "_schemas", type: string, record: RecordVersion<object>): Promise<PutResult>;
-  /** Puts a version of a model in force, by the model's name: calls that are asked for afterwards go to it. */
-  putReference(table: "_models", model: string, record: RecordVersion<ModelActivation>): Promise<PutResult>;
+  /**
+   * The same for what every log has: schemas by the type of the events that must satisfy them, versions of models in force by
+   * the model's name, budgets by `model:<name>` and `tenant:<name>`.
+   */
+  putReference<N extends ReservedName>(table: N, id: string, record: RecordVersion<ReservedData[N]>): Promise<PutResult>;
   putReference(table: unknown, id: string, record: unknown): Promise<PutResult> {
     return this.#call(async () => {
       const given = table as ReferenceTable<unknown> | ReservedName;

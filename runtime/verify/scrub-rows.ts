@@ -44,6 +44,7 @@ export function slotOfRow({ key, value }: Row): number | undefined {
       case TABLE.shape:
       case TABLE.redriven:
       case TABLE.sources:
+      case TABLE.budget:
         return 0;
       default:
         return key.length < 3 ? undefined : key.charCodeAt(1) * 256 + key.charCodeAt(2);

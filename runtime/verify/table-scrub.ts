@@ -30,7 +30,7 @@ import type { Findings } from "./finding.ts";
 import { rowsBetween, SINGLE_ROWS, slotOfRow, tokenIn } from "./scrub-rows.ts";
 
 /** Tables that are read from end to end on one look: small ones, and reference data, which seldom changes. */
-export const WHOLE_TABLES = [TABLE.shape, TABLE.redriven, TABLE.sources, TABLE.reference, TABLE.referenceVersion] as const;
+export const WHOLE_TABLES = [TABLE.shape, TABLE.redriven, TABLE.sources, TABLE.budget, TABLE.reference, TABLE.referenceVersion] as const;
 
 /** Tables whose rows name a key that must name them. */
 export const INDEX_TABLES = [TABLE.timer, TABLE.call] as const;

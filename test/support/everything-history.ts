@@ -99,14 +99,12 @@ function append(log: TestLog, { kind, events, advance, number, which }: Step): v
   else if (kind === "tick") log.tick(advance);
   else if (kind === "watermark") log.watermark(log.logTime - first.behind);
   else if (kind === "owner") log.raw(JOURNAL, writeOwner(`t${number}`, "n"), advance);
-  else if (kind === "reference")
-    log.reference(
-      "rates",
-      { id: first.key, version: number + 1, from: clock - first.behind, data: first.bad ? 1 : { rate: number } },
-      {},
-      advance,
-    );
-  else if (kind === "garbage") log.raw(JOURNAL, GARBAGE[number % GARBAGE.length]!, advance);
+  else if (kind === "reference") {
+    const version = { version: number + 1, from: clock - first.behind };
+    const ofBudget = { units: 2 * number, per: "1m", reserve: 1 + (number % 3) };
+    if (number >= 8) log.reference("_budgets", { ...version, id: "model:guess", data: first.bad ? null : ofBudget }, {}, advance);
+    else log.reference("rates", { ...version, id: first.key, data: first.bad ? 1 : { rate: number } }, {}, advance);
+  } else if (kind === "garbage") log.raw(JOURNAL, GARBAGE[number % GARBAGE.length]!, advance);
   else if (kind === "redrive event") {
     const event = cloudEvent(eventOf({ ...first, behind: 0 }, clock));
     log.raw(JOURNAL, writeRedrive({ ...redrive, handler: "first.run", of: { event } }), advance);

@@ -3,6 +3,7 @@
  * and every owner its index row, counts count what is there, and the sums of the state hash are those of the rows.
  */
 import assert from "node:assert/strict";
+import { decodeBudget } from "../../actors/fold/budget-rows.ts";
 import { decodeCall } from "../../actors/fold/call-row.ts";
 import { decodeEntry } from "../../actors/fold/entry-row.ts";
 import { committedHold } from "../../actors/fold/held-rows.ts";
@@ -55,6 +56,7 @@ export function assertRowsHold(store: Stored, job: Job): void {
     assert.deepEqual(stored, wanted, `rows of table ${table}`);
   }
   assertHeldRows(store);
+  assertBudgetRows(store);
   const meta = readMeta(store.get(META_ROW)!)!;
   assert.deepEqual({ keys: meta.keys, timers: meta.timers, calls: meta.calls }, { keys, timers: owned.timers, calls: owned.calls });
   assert.deepEqual(Buffer.from(store.get(SUMS_ROW)!), Buffer.from(sumsOf(store).write()), "sums of the state hash");
@@ -81,6 +83,19 @@ function assertHeldRows(store: Stored): void {
       [sizes.length, sizes.reduce((sum, size) => sum + size, 0), own],
       `what ${token} holds`,
     );
+  }
+}
+
+/** What calls that wait have taken of a window is what its budget says. */
+function assertBudgetRows(store: Stored): void {
+  const calls = rowsOf(store, TABLE.call).map(({ key, value }) => decodeCall(readCallRow(key), value));
+  for (const { key, value } of rowsOf(store, TABLE.budget)) {
+    const id = key.slice(1);
+    const { from, until, used, reserved } = decodeBudget(value);
+    const taken = calls.flatMap((call) => call.taken ?? []).filter((one) => one.id === id && one.from === from && one.until === until);
+    const sum = taken.reduce((all, { units }) => all + units, 0);
+    assert.ok(from < until && used >= 0, id);
+    assert.equal(reserved, sum, id);
   }
 }
 
@@ -170,7 +185,7 @@ function slotIn(table: string, key: string, value: Uint8Array): number {
   if (table === TABLE.timer) return slotOf(key.slice(10, key.indexOf("\0", 10)));
   if (table === TABLE.call) return slotOf(decodeCall(readCallRow(key), value).token);
   if (table === TABLE.reference || table === TABLE.referenceVersion) return slotOf(key.slice(1).split("\0")[1]!);
-  if (table === TABLE.shape || table === TABLE.redriven || table === TABLE.sources) return 0;
+  if (table === TABLE.shape || table === TABLE.redriven || table === TABLE.sources || table === TABLE.budget) return 0;
   return key.charCodeAt(1) * 256 + key.charCodeAt(2);
 }
 

@@ -29,7 +29,7 @@ export const referenceGet = command({
   summary: "Records of a reference table in force at a time, or all versions of one",
   arguments: {
     log: required("the log, like meter"),
-    table: required("the table, as an actor declares it, or _schemas, or _models"),
+    table: required("the table, as an actor declares it, or _schemas, _models, _budgets"),
     id: optional("a record: shows its versions, in the order in which they were put"),
   },
   options: {
@@ -59,7 +59,7 @@ export const referencePut = command({
   ],
   arguments: {
     log: required("the log, like meter"),
-    table: required("the table, as an actor declares it, or _schemas, or _models"),
+    table: required("the table, as an actor declares it, or _schemas, _models, _budgets"),
     file: optional("the file; - or nothing is standard input", { file: true }),
   },
   options: { "dry-run": flag("check every record as the node would, and write nothing") },
