@@ -31,6 +31,7 @@ export type { FeatureOptions } from "./actors/model/feature.ts";
 export { type Flow, type FlowOptions, flow } from "./actors/model/flow/flow.ts";
 export type { At } from "./actors/model/flow/steps.ts";
 export { type FoldSettings, type Job, type JobOptions, job } from "./actors/model/job.ts";
+export { type Batch, type BatchedHandle, type BatchOptions, type BatchReason, batched } from "./actors/model/operators/batched.ts";
 export {
   type IntervalJoinHandle,
   type IntervalJoinOptions,

@@ -6,6 +6,7 @@ import { Type } from "typebox";
 import { type Actor, actor } from "../../actors/model/actor.ts";
 import type { Cell } from "../../actors/model/cell.ts";
 import { type Job, job } from "../../actors/model/job.ts";
+import { batched } from "../../actors/model/operators/batched.ts";
 import { intervalJoin } from "../../actors/model/operators/joins/interval-join.ts";
 import { tableJoin } from "../../actors/model/operators/joins/table-join.ts";
 import { temporalJoin } from "../../actors/model/operators/joins/temporal-join.ts";
@@ -71,6 +72,7 @@ export const OPERATOR_JOBS: Readonly<Record<string, Job>> = {
   "global every 10": jobAround(globalWindow(aggregates, { everyEvents: 10 }), add),
   ordered: jobAround(ordered(Reading), add),
   "ordered, silent": jobAround(ordered(Reading), add, "silent"),
+  "batches of 32": jobAround(batched(Reading, { events: 32, within: "1m" }), add),
   "pattern of 4": jobAround(pattern(Reading, threeThenOne), add),
   "pattern of 4, silent": jobAround(pattern(Reading, threeThenOne), add, "silent"),
   "interval join 1m": jobAround(intervalJoin({ left: Reading, right: Reading, before: 0, after: "1m" }), bothSides),

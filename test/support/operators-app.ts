@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import { actor } from "../../actors/model/actor.ts";
 import { job } from "../../actors/model/job.ts";
+import { batched } from "../../actors/model/operators/batched.ts";
 import { intervalJoin } from "../../actors/model/operators/joins/interval-join.ts";
 import { tableJoin } from "../../actors/model/operators/joins/table-join.ts";
 import { temporalJoin } from "../../actors/model/operators/joins/temporal-join.ts";
@@ -41,6 +42,7 @@ export const everyOperator = actor("every-operator", {
     last: countWindow(5, { top: topK(2, (one: Paid) => one.shop) }, { slide: 2 }),
     all: globalWindow({ sum: sum((one: Paid) => one.amount) }, { every: "5m" }),
     sorted: ordered(Paid),
+    batches: batched(Paid, { events: 5, bytes: 220, within: "300ms" }),
     returned: intervalJoin({ left: Paid, right: Paid, before: "5s", after: "1m", type: "outer", on: { left: shopOf, right: shopOf } }),
     priced: temporalJoin({ stream: Paid, table: Paid, type: "left" }),
     newest: tableJoin({ left: Paid, right: Paid, keep: "2m", type: "left" }),
@@ -49,8 +51,8 @@ export const everyOperator = actor("every-operator", {
   },
   on: {
     paid({ state }, one) {
-      for (const window of [state.minutes, state.hour, state.log, state.visit, state.last, state.all, state.sorted, state.rising])
-        window.add(one);
+      const { minutes, hour, log, visit, last, all, sorted, batches, rising } = state;
+      for (const operator of [minutes, hour, log, visit, last, all, sorted, batches, rising]) operator.add(one);
       if (one.back) {
         state.returned.addRight(one);
         state.newest.addRight(one);
@@ -69,6 +71,7 @@ export const everyOperator = actor("every-operator", {
     last: tell("last"),
     all: tell("all"),
     sorted: tell("sorted"),
+    batches: tell("batches"),
     returned: tell("returned"),
     priced: tell("priced"),
     newest: tell("newest"),
