@@ -9,7 +9,7 @@ import { job } from "../model/job.ts";
 import type { DeepReadonly } from "../model/readonly.ts";
 import { formatInstant } from "../model/time.ts";
 import { type ConversationContext, declared, type Gathering, KEPT_MS } from "./conversation.ts";
-import { message, type Reason } from "./events.ts";
+import { message, named, type Reason } from "./events.ts";
 import { type Kept, masked } from "./said.ts";
 import { askForSentiment, type SentimentContext, tellNoSentiment, tellSentiment } from "./sentiment.ts";
 import { effects, sentimentModel } from "./sentiment-model.ts";
@@ -82,7 +82,7 @@ function tell(ctx: SentimentContext, reason: Reason, at: number): void {
   const own = reason === "reopened" ? all.filter((one) => one.at <= at) : all;
   const last = own.slice(-messages);
   const told = last.map(({ role, text, at: saidAt }) => ({ role, text, at: formatInstant(saidAt) }));
-  ctx.out.contextReady({ conversationId: ctx.key, reason, messages: told }, { time: at });
+  ctx.out.contextReady({ conversationId: ctx.key, ...named(reason, at), messages: told }, { time: at });
   askForSentiment(ctx, { reason, at, messages: last });
 }
 

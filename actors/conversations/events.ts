@@ -6,6 +6,7 @@ import { type Static, Type } from "typebox";
 import { enrichedSchema } from "../model/enriched.ts";
 import { classified } from "../model/privacy/classification.ts";
 import { output, stream } from "../model/stream.ts";
+import { formatInstant } from "../model/time.ts";
 import { SaidRole, SaidText, TEXT_MAX_CHARS } from "./said.ts";
 import { Sentiment } from "./sentiment-model.ts";
 
@@ -18,6 +19,13 @@ const Text = Type.Refine(
 const Role = Type.String({ minLength: 1, maxLength: 64 });
 export type Reason = Static<typeof Reason>;
 export const Reason = Type.Union([Type.Literal("count"), Type.Literal("time"), Type.Literal("reopened")]);
+/** Of a context that was told once more: the time of what was told of it before. */
+const Revises = Type.Optional(Type.String());
+
+/** What an output says of its context, whichever it is. */
+export function named(reason: Reason, at: number): { readonly reason: Reason; readonly revises?: string } {
+  return reason === "reopened" ? { reason, revises: formatInstant(at) } : { reason };
+}
 
 export const message = stream("message", {
   schema: Type.Object({ conversationId: Type.String(), role: classified("pii", Role), text: classified("pii", Text) }),
@@ -27,11 +35,15 @@ export const contextReady = output("conversation.context-ready", {
   schema: Type.Object({
     conversationId: Type.String(),
     reason: Reason,
+    revises: Revises,
     messages: Type.Array(Type.Object({ role: SaidRole, text: SaidText, at: Type.String() })),
   }),
 });
 
 /** Of a context what it is, and nothing of what was said. */
 export const sentiment = output("conversation.sentiment", {
-  schema: enrichedSchema(Type.Object({ conversationId: Type.String(), reason: Reason, messages: Type.Integer() }), Sentiment),
+  schema: enrichedSchema(
+    Type.Object({ conversationId: Type.String(), reason: Reason, revises: Revises, messages: Type.Integer() }),
+    Sentiment,
+  ),
 });

@@ -8,7 +8,7 @@ import type { AnsweredCall, CallFailure } from "../model/effect.ts";
 import { enriched, unanswered } from "../model/enriched.ts";
 import { HandlerError } from "../model/handler-error.ts";
 import type { ConversationContext } from "./conversation.ts";
-import type { Reason } from "./events.ts";
+import { named, type Reason } from "./events.ts";
 import { sentimentTokens, type Utterance } from "./sentiment-features.ts";
 import type { Sentiment } from "./sentiment-model.ts";
 
@@ -32,7 +32,7 @@ export function askForSentiment(ctx: SentimentContext, { reason, at, messages }:
   } catch (error) {
     // Of more conversations than the model keeps up with, the contexts must not be lost with the answers.
     if (!(error instanceof HandlerError) || error.code !== "TOO_MANY_CALLS") throw error;
-    ctx.out.sentiment(unanswered({ conversationId: ctx.key, reason, messages: messages.length }, error), { time: at });
+    ctx.out.sentiment(unanswered({ conversationId: ctx.key, ...named(reason, at), messages: messages.length }, error), { time: at });
   }
 }
 
@@ -51,5 +51,5 @@ function taken({ key, state }: SentimentContext, { id }: Call) {
   if (asked === undefined) return undefined;
   state.asked.delete(id);
   const { reason, at, messages } = asked;
-  return { at, about: { conversationId: key, reason, messages } };
+  return { at, about: { conversationId: key, ...named(reason, at), messages } };
 }

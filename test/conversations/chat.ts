@@ -17,6 +17,7 @@ export interface Context {
   readonly data: {
     readonly conversationId: string;
     readonly reason: string;
+    readonly revises?: string;
     readonly messages: readonly { readonly role: string; readonly text: string; readonly at: string }[];
   };
 }

@@ -184,7 +184,9 @@ suite("disorder", () => {
     await chat.passed(26);
     chat.contexts();
     await chat.say(5);
-    assert.deepEqual(named(chat.contexts()), ["reopened 20: m5 m10 m11"]);
+    const again = chat.contexts();
+    assert.deepEqual(named(again), ["reopened 20: m5 m10 m11"]);
+    assert.equal(again[0]!.data.revises, at(20));
     assert.deepEqual(await chat.told(), ["time 35: m10 m11 m25"]);
   });
 

@@ -58,7 +58,8 @@ export function plainConversations(lines: readonly PlainLine[], records: readonl
   const write = (key: string, reason: string, time: number, said: readonly PlainEvent[]): void => {
     const { count } = settings(records, key, time);
     const messages = said.slice(-count).map(({ time: at, data: { role, text } }) => ({ role, text, at: new Date(at).toISOString() }));
-    contexts.push({ key, time, data: { conversationId: key, reason, messages } });
+    const revises = reason === "reopened" ? { revises: new Date(time).toISOString() } : {};
+    contexts.push({ key, time, data: { conversationId: key, reason, ...revises, messages } });
   };
   const take = (key: string, talk: Talk, event: PlainEvent, passed: number): void => {
     const { count, withinMs, late } = settings(records, key, event.time);

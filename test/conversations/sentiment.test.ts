@@ -96,6 +96,20 @@ suite("for a context", () => {
     await chat.kit.verifyReplay();
   });
 
+  test("that was told once more the model is asked again, and the answer says what it revises", async () => {
+    const chat = await Chat.open({ messages: 2, within: "10s", late: "reopen" });
+    await chat.say(0, "Thanks");
+    await chat.say(5, "Bye");
+    await chat.passed(6);
+    await chat.kit.reply(callsOf(chat)[0]!, { ...ANGRY, sentiment: "positive" });
+    await chat.say(1, "It broke");
+    await chat.kit.reply(callsOf(chat)[0]!, ANGRY);
+    const [first, second] = toldOf(chat);
+    assert.deepEqual([first!.data.reason, first!.data.revises], ["count", undefined]);
+    assert.deepEqual([second!.data.reason, second!.data.revises], ["reopened", new Date(Number(first!.time)).toISOString()]);
+    await chat.kit.verifyReplay();
+  });
+
   test("in which nobody but machines spoke no model is asked", async () => {
     const chat = await Chat.open({ messages: 2 });
     await chat.say(0, "You are a clerk.", { role: "system" });
