@@ -26,15 +26,25 @@ export interface AskedOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly keys: number;
-  readonly app: "none-scored" | "one-in-5-scored";
-  /** A model that runs here, or how many milliseconds one at a server takes. */
-  readonly model: PutModel | number;
+  readonly app: "none-scored" | "one-in-5-scored" | "all-scored" | "context-window" | "micro-batch" | "tiered";
+  /** A model that runs here, or one at a server. */
+  readonly model: PutModel | SlowModel;
+  /** Left out of the latencies. Default {@link WARM_UP_MS}. */
+  readonly warmUpMs?: number;
+}
+
+export interface SlowModel {
+  /** How long it takes, for however many rows. */
+  readonly ms: number;
+  /** Questions that are there at a time; default what a rate of them has at a time, and room. */
+  readonly places?: number;
+  /** A question has many rows. */
+  readonly manyRows?: boolean;
 }
 
 const PARTITIONS = 4;
 const LOG = "bench";
 const MEMORY_EVERY_MS = 1_000;
-/** At a server: what a rate of calls of so many milliseconds has at a time, and room. */
 const PLACES = 512;
 const INFERENCE_MODULE = "inference/service/main";
 
@@ -49,14 +59,16 @@ export async function asked(options: AskedOptions): Promise<Row> {
     env: { TIDEMARK_PARTITIONS: String(PARTITIONS) },
   });
   const nc = await connect({ servers: server.url });
-  const slow = typeof model === "number" ? fork(new URL("./slow-model.ts", import.meta.url).pathname, [String(model)]) : undefined;
+  const slow = "ms" in model ? fork(new URL("./slow-model.ts", import.meta.url).pathname, [String(model.ms)]) : undefined;
   try {
-    const put = slow === undefined ? (model as PutModel) : remoteModel(`http://127.0.0.1:${await portOf(slow)}`, PLACES);
+    const put = "ms" in model ? remoteModel(`http://127.0.0.1:${await portOf(slow!)}`, model.places ?? PLACES, model.manyRows) : model;
     const apiUrl = await node.ready;
     await putModels({ apiUrl, nc, log: LOG, partitions: PARTITIONS }, [put]);
     const memory = watchMemory(node);
+    const cpu = watchCpu(node);
     await load(server.url, apiUrl, options);
-    return { benchmark: options.name, ...(await figuresOf(nc)), ...memory.stop() };
+    const spent = cpu.spent(options.rate * options.seconds);
+    return { benchmark: options.name, ...(await figuresOf(nc, options)), ...spent, ...memory.stop() };
   } finally {
     slow?.kill("SIGKILL");
     await node.kill();
@@ -76,8 +88,8 @@ async function load(natsUrl: string, apiUrl: string, { rate, seconds, keys }: As
   const [{ ends }] = (await once(publisher, "message")) as [LoadResult];
   await untilShards(apiUrl, (shards) =>
     shards.every(
-      ({ shard, position, outputs, outputsStored, pendingCalls }) =>
-        sequenceOf(position) >= (ends[shard] ?? 0) && outputsStored >= outputs && pendingCalls === 0,
+      ({ shard, position, outputs, outputsStored, pendingCalls, timers }) =>
+        sequenceOf(position) >= (ends[shard] ?? 0) && outputsStored >= outputs && pendingCalls === 0 && timers === 0,
     ),
   );
 }
@@ -86,28 +98,34 @@ interface Told {
   readonly type: string;
   readonly subject: string;
   readonly causeid: string;
-  readonly data: { readonly count?: number; readonly role?: string };
+  /** `id`: of its event, where it is not the one that made it come. */
+  readonly data: { readonly count?: number; readonly id?: string };
 }
 
-/** Behind the warm-up. An output of a key that comes before one of an earlier event of it breaks its order. */
-async function figuresOf(nc: NatsConnection): Promise<Row> {
+/** Latencies behind the warm-up. An output of a key that comes before one of an earlier event of it breaks its order. */
+async function figuresOf(nc: NatsConnection, { rate, seconds, warmUpMs = WARM_UP_MS }: AskedOptions): Promise<Row> {
   const delays = { "bench.counted": [] as number[], "bench.scored": [] as number[] };
   const types = new Map<string, number>();
   let broken = 0;
+  let first = Number.POSITIVE_INFINITY;
+  let last = 0;
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const appended = new Map<string, number>();
     let start = Number.POSITIVE_INFINITY;
     for await (const entry of entriesOf(new NatsPartitionLog(nc, LOG, partition))) {
       if (!entry.subject.includes(".e.")) continue;
       start = Math.min(start, entry.logTime);
+      last = Math.max(last, entry.logTime);
       appended.set((JSON.parse(Buffer.from(entry.payload).toString()) as { readonly id: string }).id, entry.logTime);
     }
+    first = Math.min(first, start);
     const counts = new Map<string, number>();
     for await (const entry of entriesOf(new NatsPartitionLog(nc, `${LOG}-out`, partition))) {
       const { type, subject, causeid, data } = JSON.parse(Buffer.from(entry.payload).toString()) as Told;
       types.set(type, (types.get(type) ?? 0) + 1);
-      const cause = appended.get(causeid);
-      if (cause !== undefined && type in delays && cause - start >= WARM_UP_MS)
+      const cause = appended.get(data.id ?? causeid);
+      last = Math.max(last, entry.logTime);
+      if (cause !== undefined && type in delays && cause - start >= warmUpMs)
         delays[type as keyof typeof delays].push(entry.logTime - cause);
       if (type !== "bench.counted") continue;
       if (data.count! <= (counts.get(subject) ?? 0)) broken++;
@@ -115,7 +133,9 @@ async function figuresOf(nc: NatsConnection): Promise<Row> {
     }
   }
   const [free, scored] = Object.values(delays).map((all) => all.sort((a, b) => a - b)) as [number[], number[]];
+  const events = rate * seconds;
   return {
+    "events/s": Math.round(events / ((last - first) / 1_000)),
     "asks nobody": types.get("bench.counted") ?? 0,
     "free p50 ms": at(free, 0.5),
     "free p99 ms": at(free, 0.99),
@@ -124,7 +144,24 @@ async function figuresOf(nc: NatsConnection): Promise<Row> {
     failed: types.get("bench.unscored") ?? 0,
     "scored p50 ms": at(scored, 0.5),
     "scored p99 ms": at(scored, 0.99),
+    "calls an event": Math.round(((types.get("tidemark.inference") ?? 0) / events) * 1_000) / 1_000,
     "out of order": broken,
+  };
+}
+
+/** Of the node and of the process with the models, from here on. */
+function watchCpu(node: NodeProcess): { spent(events: number): Row } {
+  const seconds = (): readonly number[] => {
+    const pid = node.child.pid!;
+    const [models] = childrenOf(pid, INFERENCE_MODULE);
+    return [pid, models].map((each) => (each === undefined ? 0 : usageOf(each).cpuSeconds));
+  };
+  const before = seconds();
+  return {
+    spent(events) {
+      const [own, models] = seconds().map((after, i) => Math.round(((after - before[i]!) / events) * 1e6));
+      return { "node CPU us/event": own!, "models CPU us/event": models! };
+    },
   };
 }
 

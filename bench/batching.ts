@@ -16,13 +16,15 @@ export interface BatchingOptions {
   readonly name: string;
   readonly model: PutModel;
   readonly rows: number;
+  /** The i-th input. */
+  readonly inputOf: (i: number) => object;
 }
 
 /** Who ask at a time, each for one answer after the other. */
 const ASKERS = 512;
 const NO_ABORT = new AbortController().signal;
 
-export async function batching({ name, model, rows }: BatchingOptions): Promise<Row> {
+export async function batching({ name, model, rows, inputOf }: BatchingOptions): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
   try {
     const path = join(folder, "model.onnx");
@@ -32,10 +34,10 @@ export async function batching({ name, model, rows }: BatchingOptions): Promise<
     const served = await openOnnxModel(record, path);
     const singly: ServedModel = { batchMax: 1, run: (inputs, signal) => served.run(inputs, signal), close: () => served.close() };
     // The code is compiled while it runs.
-    await rowsPerSecond(served, rows / 10);
-    await rowsPerSecond(singly, rows / 10);
-    const single = await rowsPerSecond(singly, rows);
-    const batched = await rowsPerSecond(served, rows);
+    await rowsPerSecond(served, rows / 10, inputOf);
+    await rowsPerSecond(singly, rows / 10, inputOf);
+    const single = await rowsPerSecond(singly, rows, inputOf);
+    const batched = await rowsPerSecond(served, rows, inputOf);
     await served.close();
     return {
       benchmark: name,
@@ -50,7 +52,11 @@ export async function batching({ name, model, rows }: BatchingOptions): Promise<
   }
 }
 
-async function rowsPerSecond(model: ServedModel, rows: number): Promise<{ readonly rate: number; readonly batch: number }> {
+async function rowsPerSecond(
+  model: ServedModel,
+  rows: number,
+  inputOf: BatchingOptions["inputOf"],
+): Promise<{ readonly rate: number; readonly batch: number }> {
   const batcher = new MicroBatching(model);
   const deadline = Date.now() + 3_600_000;
   let asked = 0;
@@ -58,8 +64,7 @@ async function rowsPerSecond(model: ServedModel, rows: number): Promise<{ readon
   const ask = async (): Promise<void> => {
     while (asked < rows) {
       const i = asked++;
-      const input = { id: String(i), value: { value: i % 100, count: i % 1_000, total: i % 5_000, mean: i % 70 } };
-      const answer = await batcher.answer(input, deadline, NO_ABORT);
+      const answer = await batcher.answer({ id: String(i), value: inputOf(i) }, deadline, NO_ABORT);
       if ("failed" in answer) throw new Error(`${answer.failed.code}: ${answer.failed.message}`);
     }
   };

@@ -15,7 +15,7 @@ import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
 import { proofs } from "./proofs.ts";
 import { replays } from "./replays.ts";
-import { treeModel } from "./score-models.ts";
+import { fraudInput, shippedFraudModel, treeInput, treeModel } from "./score-models.ts";
 import { scored } from "./scored.ts";
 import { largeShard } from "./snapshots.ts";
 import { storeAlone } from "./store-alone.ts";
@@ -105,9 +105,22 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     const challenged = { ...champion, challenged: 0.1 };
     return [
       await asked({ ...load, name: "1,000 events/s, nobody asks", app: "none-scored", model: champion }),
-      await asked({ ...load, name: "1,000 events/s, 20 % ask a model of 300 ms", app: "one-in-5-scored", model: 300 }),
+      await asked({ ...load, name: "1,000 events/s, 20 % ask a model of 300 ms", app: "one-in-5-scored", model: { ms: 300 } }),
       await asked({ ...load, name: "1,000 events/s, 20 % ask a small ONNX model", app: "one-in-5-scored", model: champion }),
       await asked({ ...load, name: "… of which 10 % ask a challenger too", app: "one-in-5-scored", model: challenged }),
+    ];
+  },
+  architectures: async () => {
+    const load = { rate: 1_000, seconds: full ? 60 : 5, warmUpMs: 2_000, keys: 100 } as const;
+    const small = treeModel(20, 4);
+    const server = { ms: 50, places: 8 };
+    return [
+      await asked({ ...load, name: "stateless, small ONNX model", app: "all-scored", model: small }),
+      await asked({ ...load, name: "context of 8, asked at every 4th", app: "context-window", model: small }),
+      // More than the server has places for, and no more than it answers in some seconds.
+      await asked({ ...load, rate: 200, name: "8 places of 50 ms, each event by itself", app: "all-scored", model: server }),
+      await asked({ ...load, keys: 4, name: "the same, 16 events or 200 ms", app: "micro-batch", model: { ...server, manyRows: true } }),
+      await asked({ ...load, name: "the same, 5 % flagged and 2 % of the rest", app: "tiered", model: server }),
     ];
   },
   scored: async () => {
@@ -118,8 +131,9 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   batching: async () => {
     const rows = full ? 200_000 : 40_000;
     return [
-      await batching({ name: "20 trees of depth 4", model: treeModel(20, 4), rows }),
-      await batching({ name: "200 trees of depth 6", model: treeModel(200, 6), rows }),
+      await batching({ name: "20 trees of depth 4", model: treeModel(20, 4), rows, inputOf: treeInput }),
+      await batching({ name: "200 trees of depth 6", model: treeModel(200, 6), rows, inputOf: treeInput }),
+      await batching({ name: "the shipped fraud model", model: shippedFraudModel(), rows, inputOf: fraudInput }),
     ];
   },
   snapshots: async () => await largeShard({ rows: full ? 1_000_000 : 100_000 }),

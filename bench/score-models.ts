@@ -1,5 +1,8 @@
 /** The models of the benchmarks: one written here that ONNX Runtime runs, of the size of a fraud score, and one at a server that is slow. */
-import type { ModelDraft } from "../inference/model-record.ts";
+import { readFileSync } from "node:fs";
+import { FRAUD_FEATURES } from "../actors/transactions/fraud-features.ts";
+import { fraudModel } from "../actors/transactions/fraud-model.ts";
+import type { DescribedModel } from "../inference/model-record.ts";
 import { encodeModel } from "../inference/onnx/onnx-proto.ts";
 import { mlNode, model, node, value } from "../inference/onnx/onnx-writer.ts";
 import type { PutModel } from "../test/support/put-models.ts";
@@ -26,11 +29,23 @@ export function treeModel(trees: number, depth: number): PutModel {
   return { name: SCORE_MODEL, content, description: { serving, ...SCHEMAS } };
 }
 
-/** `places`: questions that are at the server at a time. */
-export function remoteModel(url: string, places: number): PutModel {
-  const description: ModelDraft = { serving: { kind: "json", url }, settings: { places }, ...SCHEMAS };
+/** `places`: questions that are at the server at a time; each is one row, or with `manyRows` a list of them. */
+export function remoteModel(url: string, places: number, manyRows = false): PutModel {
+  const schemas = manyRows ? { input: { type: "object" }, output: { type: "object" } } : SCHEMAS;
+  const description: PutModel["description"] = { serving: { kind: "json", url }, settings: { places }, ...schemas };
   return { name: SCORE_MODEL, description };
 }
+
+/** The one that ships with the transactions. */
+export function shippedFraudModel(): PutModel {
+  const { sha256: _, ...description } = JSON.parse(readFileSync(fraudModel.description, "utf8")) as DescribedModel;
+  return { name: fraudModel.name, description, content: readFileSync(fraudModel.content!) };
+}
+
+/** The i-th input of {@link treeModel}: other numbers each time. */
+export const treeInput = (i: number): object => ({ value: i % 100, count: i % 1_000, total: i % 5_000, mean: i % 70 });
+/** The same of {@link shippedFraudModel}. */
+export const fraudInput = (i: number): object => ({ features: FRAUD_FEATURES.map((_, at) => ((i * (at + 3)) % 1_000) / 50) });
 
 /** Complete trees in the order of a heap, each node on another feature. */
 function forest(trees: number, depth: number) {

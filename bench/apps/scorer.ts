@@ -11,8 +11,8 @@ import { output, stream } from "../../actors/model/stream.ts";
 
 export const SCORE_MODEL = "score";
 
-const Reading = Type.Object({ deviceId: Type.String(), value: Type.Number() });
-const Features = Type.Object({ value: Type.Number(), count: Type.Integer(), total: Type.Number(), mean: Type.Number() });
+export const Reading = Type.Object({ deviceId: Type.String(), value: Type.Number() });
+export const Features = Type.Object({ value: Type.Number(), count: Type.Integer(), total: Type.Number(), mean: Type.Number() });
 
 /** By the event's own value, from 0 to 99, so that replays agree; `timeout` is of a call, from the log time at which it was asked for. */
 export function scorerJob(every: number, timeout: string): Job {

@@ -1,0 +1,3 @@
+import { contextWindowJob } from "./architectures.ts";
+
+export default contextWindowJob();

@@ -1,0 +1,3 @@
+import { microBatchJob } from "./architectures.ts";
+
+export default microBatchJob();

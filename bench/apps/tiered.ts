@@ -1,0 +1,3 @@
+import { tieredJob } from "./architectures.ts";
+
+export default tieredJob();
