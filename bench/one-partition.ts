@@ -15,6 +15,7 @@ import { startNatsServer } from "../runtime/node/nats-server.ts";
 import { ShardHost } from "../runtime/shard/shard-host.ts";
 import { SkipList } from "../runtime/shard/skips.ts";
 import { NO_SNAPSHOTS } from "../runtime/snapshots/snapshot-source.ts";
+import { memoryResults } from "../test/support/result-places.ts";
 import { counterJob } from "./apps/counter.ts";
 import { readingOf } from "./readings.ts";
 import type { Row } from "./table.ts";
@@ -54,6 +55,7 @@ export async function onePartition(options: OnePartitionOptions): Promise<Row> {
         streamMaxBytes: 8 * 1024 ** 3,
         replicas: 1,
         snapshots: async () => NO_SNAPSHOTS,
+        results: memoryResults(),
       },
       () => {},
       () => {},

@@ -71,6 +71,8 @@ export const ERRORS = {
     "The reference stream does not go on where the log's copies end. Restore the stream from a replica or a backup; until then nothing is copied.",
   REFERENCE_INVALID: "The reference record is malformed or not what its table's schema says. Correct what the message names.",
   REPLAY_DIFFERS: "Folding the same entries again gave something else. Let handlers use nothing but their event, their state and ctx.",
+  RESULT_CONTENT:
+    "A large result that an entry of the log names is not where it was stored, or is damaged there. Put it back from a copy of that place, or name the place where it lies.",
   RESTORE_BUSY: "A restore of this job is under way. Wait for its end, or cancel it.",
   SHADOW_DIVERGED:
     "The shadow's output stream holds the outputs of another replay. Delete them with `tidemark replay … --drop`, or take another name.",

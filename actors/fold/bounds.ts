@@ -39,6 +39,12 @@ export const HELD_EVENTS_MAX = 1_000;
 export const HELD_MAX_BYTES = 1024 * 1024;
 /** Results of one journal entry. */
 export const RESULTS_MAX = 10_000;
+/** JSON of a result that stands in its entry; a larger one stands beside the log, and its entry says which it is. */
+export const RESULT_INLINE_MAX_BYTES = 64 * 1024;
+/** JSON of a result that stands beside the log. */
+export const RESULT_MAX_BYTES = 4 * 1024 * 1024;
+/** … of all those of one entry. */
+export const RESULTS_STORED_MAX_BYTES = 2 * RESULT_MAX_BYTES;
 /** Code of a failed call, in UTF-16 units. */
 export const FAILURE_CODE_MAX_CHARS = 64;
 /** Name of a model, in UTF-16 units. */

@@ -39,7 +39,8 @@ import { ResultStep } from "./result-step.ts";
 import type { SealedGroup } from "./sealed-group.ts";
 import { ShardState } from "./shard-state.ts";
 import { quarantine } from "./side-outputs.ts";
-import { EPOCH_PART, readSubject, type SubjectKind } from "./subject.ts";
+import { awayOutputs } from "./stored-results.ts";
+import { EPOCH_PART, readSubject, STORED_PART, type SubjectKind } from "./subject.ts";
 import { TimerStep } from "./timer-step.ts";
 
 export class Fold {
@@ -325,6 +326,8 @@ export class Fold {
     const subject = this.#subject;
     if (subject.kind !== "control" && (subject.kind !== "journal" || subject.job !== this.#jobAt(sequence))) return undefined;
     const text = this.#primitives.decodeUtf8(payload);
+    const isStored = subject.kind === "journal" && subject.part === STORED_PART;
+    if (isStored && awayOutputs(text ?? "") !== undefined) throw new Error(`entry ${sequence} came to the fold without its outputs`);
     const journal = text === undefined ? undefined : readJournalEntry(text);
     if (journal === undefined) return "the journal holds something that this build does not know";
     return mayHold(subject, journal.kind) ? journal : `an entry "${journal.kind}" stands on another subject`;

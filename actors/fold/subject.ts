@@ -37,6 +37,14 @@ export function epochSubject(log: string, partition: number, job: string): strin
   return `${journalSubject(log, partition, job)}.${EPOCH_PART}`;
 }
 
+/** Last token of the subject of the entries of a job's journal of which large results stand beside the log. */
+export const STORED_PART = "stored";
+
+/** Beside the journal, under it, so that what is needed beside the log is found by subject. `job`: also `*`, of all jobs. */
+export function storedSubject(log: string, partition: number, job: string): string {
+  return `${journalSubject(log, partition, job)}.${STORED_PART}`;
+}
+
 /** Before the name of a pump and the number of a source partition: under the journals, where only the runtime may write. */
 export const PUMP_JOURNAL = "_pump";
 

@@ -46,7 +46,7 @@ const Shown = Type.Object({
 const Reason = Type.Object({ reason: Type.Optional(Type.String({ maxLength: 500 })) }, { additionalProperties: false });
 
 export function deadLetterRoutes(node: Node): readonly Route[] {
-  const redrives = new Redrives(node.nc);
+  const redrives = new Redrives(node.nc, node.results);
   return [
     {
       method: "GET",

@@ -5,16 +5,19 @@
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type Static, Type } from "typebox";
+import type { LogEntry } from "../../actors/fold/entry.ts";
 import { type Redriven, writeRedrive } from "../../actors/fold/journal.ts";
 import { redrivenCall } from "../../actors/fold/redriven-call.ts";
-import { journalSubject } from "../../actors/fold/subject.ts";
+import { journalSubject, storedSubject } from "../../actors/fold/subject.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { formatPosition, type Position, parsePosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
+import { isTidemarkError } from "../../runtime/errors.ts";
 import { readBatch } from "../../runtime/log/direct-batch.ts";
-import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { streamOf } from "../../runtime/log/slot-map.ts";
+import type { Node } from "../../runtime/node/node.ts";
 import { primitives } from "../../runtime/primitives.ts";
+import { type WholeLog, wholeLogOf } from "../../runtime/results/whole-log.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import { HttpProblem } from "./problem.ts";
 import { Instant, Position as PositionText } from "./shapes.ts";
@@ -35,18 +38,21 @@ const TIMEOUT_MS = 5_000;
 
 export class Redrives {
   readonly #nc: NatsConnection;
+  readonly #results: Node["results"];
   #jsm: Promise<JetStreamManager> | undefined;
 
-  constructor(nc: NatsConnection) {
+  /** `results`: where large results lie. */
+  constructor(nc: NatsConnection, results: Node["results"]) {
     this.#nc = nc;
+    this.#results = results;
   }
 
-  /** Appends the command; gives its position. Throws 409 `NOT_REDRIVABLE`, and the refusals of an append. */
+  /** Appends the command; gives its position. Throws 409 `NOT_REDRIVABLE`, the refusals of an append, and SNAPSHOT_STORE for a large result. */
   async append(job: Job, letter: DeadLetter, who: string, reason: string | undefined): Promise<string> {
     const { id, shard, handler } = letter;
-    const of = await this.#originalOf(job, letter);
+    const log = wholeLogOf(this.#nc, job, shard, this.#results);
+    const of = await this.#originalOf(job, letter, log);
     const command = writeRedrive({ deadLetter: id, handler, who, reason, of });
-    const log = new NatsPartitionLog(this.#nc, job.log, shard);
     return formatPosition(shard, await log.append(journalSubject(job.log, shard, job.name), Buffer.from(command)), 0);
   }
 
@@ -54,9 +60,14 @@ export class Redrives {
   async of(job: Job, letter: DeadLetter): Promise<RedriveNote[] | undefined> {
     this.#jsm ??= jetstreamManager(this.#nc, { checkAPI: false });
     const jsm = await this.#jsm;
+    const plain = await this.#notesOn(jsm, journalSubject(job.log, letter.shard, job.name), job, letter);
+    const large = plain && (await this.#notesOn(jsm, storedSubject(job.log, letter.shard, job.name), job, letter));
+    return large && [...plain, ...large].sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  }
+
+  async #notesOn(jsm: JetStreamManager, subject: string, job: Job, letter: DeadLetter): Promise<RedriveNote[] | undefined> {
     const notes: RedriveNote[] = [];
     const stream = streamOf(job.log, letter.shard);
-    const subject = journalSubject(job.log, letter.shard, job.name);
     let from = parsePosition(letter.position)?.sequence ?? 1;
     for (let page = 0; page < PAGES_MAX; page++) {
       const entries = await readBatch(jsm, { stream, from, subject, limit: PAGE_ENTRIES, bytesMax: PAGE_BYTES_MAX, timeoutMs: TIMEOUT_MS });
@@ -73,7 +84,7 @@ export class Redrives {
     return undefined;
   }
 
-  async #originalOf(job: Job, letter: DeadLetter): Promise<Redriven> {
+  async #originalOf(job: Job, letter: DeadLetter, log: WholeLog): Promise<Redriven> {
     const { id, key, timer, call, kept, excerpt } = letter;
     if (timer !== undefined) {
       const { name: _name, ...fired } = timer;
@@ -81,7 +92,7 @@ export class Redrives {
     }
     const position = parsePosition(letter.position);
     if (call !== undefined) {
-      const redriven = position === undefined ? undefined : await this.#resultOf(job, letter, position);
+      const redriven = position === undefined ? undefined : await this.#resultOf(job, letter, position, log);
       if (redriven === undefined) throw notRedrivable(`${id}: the log no longer holds the result at ${letter.position}.`);
       return redriven;
     }
@@ -92,10 +103,25 @@ export class Redrives {
   }
 
   /** Only the job's own journal has its results. */
-  async #resultOf(job: Job, letter: DeadLetter, at: Position): Promise<Redriven | undefined> {
-    const entry = await storedEntry(this.#nc, job.log, at);
+  async #resultOf(job: Job, letter: DeadLetter, at: Position, log: WholeLog): Promise<Redriven | undefined> {
+    const stored = await storedEntry(this.#nc, job.log, at);
+    const entry = stored === undefined ? undefined : await wholeOrNone(log, stored);
     if (entry?.subject !== journalSubject(job.log, letter.shard, job.name)) return undefined;
     return redrivenCall(letter, primitives.decodeUtf8(entry.payload) ?? "", at.index);
+  }
+}
+
+function sequenceOf({ position }: RedriveNote): number {
+  return parsePosition(position)?.sequence ?? 0;
+}
+
+/** `undefined` when a large result of it is gone, or is damaged. */
+async function wholeOrNone(log: WholeLog, entry: LogEntry): Promise<LogEntry | undefined> {
+  try {
+    return await log.whole(entry);
+  } catch (error) {
+    if (isTidemarkError(error, "RESULT_CONTENT")) return undefined;
+    throw error;
   }
 }
 

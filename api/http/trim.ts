@@ -69,6 +69,7 @@ export function trimRoutes(node: Node): readonly Route[] {
     snapshots: node.snapshots,
     shards: () => node.shards(),
     now: () => systemClock.now(),
+    results: node.resultsIfThere,
   };
   return [
     {
@@ -90,8 +91,8 @@ export function trimRoutes(node: Node): readonly Route[] {
         await checkGone(node.nc, scope);
         if (dryRun) return { status: 200, body: await planBody(node, scope, keep, await trimPlanOf(world, scope)) };
         const operation = node.operations.start({ kind: "trim", unit: "messages", who }, async (progress) => {
-          const plan = await trimLog(world, scope, progress);
-          return await planBody(node, scope, keep, plan);
+          const { plan, results } = await trimLog(world, scope, progress);
+          return { ...(await planBody(node, scope, keep, plan)), results };
         });
         return started(operation);
       },

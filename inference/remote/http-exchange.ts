@@ -38,6 +38,12 @@ export class ExchangeError extends Error {
   }
 }
 
+/** Asked once in the middle of an answer that is over `overBytes`: nothing more of it is read before it resolves. */
+export interface LargeAnswer {
+  readonly overBytes: number;
+  readonly room: () => Promise<void>;
+}
+
 export interface ConnectionOptions {
   /** Body of an answer, as it comes; RESPONSE_MAX_BYTES when absent. */
   readonly responseMaxBytes?: number;
@@ -63,13 +69,13 @@ export class HttpConnections {
   }
 
   /** Rejects with ExchangeError; with whatever when `signal` is aborted. */
-  exchange({ method, url, headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  exchange({ method, url, headers, body }: HttpRequest, signal: AbortSignal, large?: LargeAnswer): Promise<HttpAnswer> {
     const options: RequestOptions = { method, headers: { ...headers }, signal };
     const secure = url.startsWith("https:");
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => reject(error instanceof ExchangeError ? error : exchangeError(error));
       const onAnswer = (answer: IncomingMessage): void => {
-        readBody(answer, this.#responseMaxBytes).then(
+        readBody(answer, this.#responseMaxBytes, large).then(
           (bytes) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: bytes }),
           fail,
         );
@@ -88,14 +94,18 @@ export class HttpConnections {
   }
 }
 
-async function readBody(answer: IncomingMessage, bytesMax: number): Promise<Buffer> {
+async function readBody(answer: IncomingMessage, bytesMax: number, large: LargeAnswer | undefined): Promise<Buffer> {
   // What is thrown in this loop destroys the answer and its connection.
   const chunks: Buffer[] = [];
   let bytes = 0;
+  let asked = large === undefined;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > bytesMax) throw new ExchangeError("RESPONSE_TOO_LARGE", `The answer is over ${bytesMax} bytes.`);
     chunks.push(chunk);
+    if (asked || bytes <= large!.overBytes) continue;
+    asked = true;
+    await large!.room();
   }
   return Buffer.concat(chunks);
 }

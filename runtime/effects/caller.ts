@@ -22,6 +22,16 @@ export interface CallToMake {
   readonly deadline: number;
 }
 
+/** What whoever makes a call is told while it is made. */
+export interface CallNotes {
+  /** Before each attempt. */
+  readonly onAttempt: () => void;
+  /** The call is tried by itself, for it may end what runs it: resolves when the fold knows. */
+  readonly onTrial: () => Promise<void>;
+  /** The answer is over {@link LARGE_BYTES}: resolves when there is room for the rest of it, or the call is over. */
+  readonly onLarge: () => Promise<void>;
+}
+
 export interface Caller {
   /** Calls of one shard that are being made at a time; of those, to one origin. */
   readonly inFlightMax: number;
@@ -29,11 +39,10 @@ export interface Caller {
   /** Whom the call goes to, as far as bounds are concerned: calls of one origin share `originInFlightMax`. */
   originOf(target: string): string;
   /**
-   * What became of the call. `onAttempt` is told before each attempt. When `signal` is aborted, at the deadline or by
-   * a stop, it ends at once with whatever; nobody looks at that. `onTrial` writes down that the call is tried by itself,
-   * for one that may end what runs it: it resolves when the fold knows.
+   * What became of the call. When `signal` is aborted, at the deadline or by a stop, it ends at once with whatever; nobody
+   * looks at that.
    */
-  call(call: CallToMake, signal: AbortSignal, onAttempt: () => void, onTrial: () => Promise<void>): Promise<Outcome>;
+  call(call: CallToMake, signal: AbortSignal, notes: CallNotes): Promise<Outcome>;
 }
 
 /** By kind: the first word of a target. */

@@ -15,11 +15,12 @@ import type { Outcome } from "../../actors/fold/result-entry.ts";
 import type { DeclaredEffect } from "../../actors/model/effect.ts";
 import type { Shard } from "../shard/shard.ts";
 import { AttemptWriter } from "./attempt-writer.ts";
-import { APPENDED_MAX, CHALLENGERS_IN_FLIGHT_MAX, CLAIM_EVERY_MS, TRIALS_BEGUN_MAX } from "./bounds.ts";
+import { APPENDED_MAX, CHALLENGERS_IN_FLIGHT_MAX, CLAIM_EVERY_MS, LARGE_MAX, TRIALS_BEGUN_MAX } from "./bounds.ts";
 import { failedCall } from "./call-failures.ts";
 import type { CallFeed, FreshCall } from "./call-feed.ts";
 import { type Caller, type Callers, kindOf } from "./caller.ts";
 import { type EffectMeasures, EffectsMeter } from "./effects-meter.ts";
+import { LargeAnswers } from "./large-answers.ts";
 import { ResultWriter } from "./result-writer.ts";
 
 type ExecutorShard = Pick<Shard, "parts" | "fold" | "owner" | "status">;
@@ -51,6 +52,7 @@ export class EffectExecutor {
   readonly #meter = new EffectsMeter();
   readonly #writer: ResultWriter;
   readonly #attempts: AttemptWriter;
+  readonly #large = new LargeAnswers(LARGE_MAX);
   /** By row, as the next two. */
   readonly #inFlight = new Map<string, InFlight>();
   readonly #appended = new Map<string, number>();
@@ -73,7 +75,10 @@ export class EffectExecutor {
       ...journal,
       notice,
       onAppended: (rows, sequence) => {
-        for (const row of rows) this.#appended.set(row, sequence);
+        for (const row of rows) {
+          this.#appended.set(row, sequence);
+          this.#large.leave(row);
+        }
         this.#begin();
       },
     });
@@ -184,8 +189,9 @@ export class EffectExecutor {
     };
     void clock.sleep(deadline - clock.now(), made.end.signal).then(() => finish(failedCall("TIMEOUT", "The answer did not come in time.")));
     const onTrial = (): Promise<void> => this.#attempts.write(id, made.end.signal);
+    const onLarge = (): Promise<void> => this.#large.enter(row, made.end.signal);
     caller
-      .call({ id, target, input, key, mayRepeat, deadline, ...tags }, made.end.signal, onAttempt, onTrial)
+      .call({ id, target, input, key, mayRepeat, deadline, ...tags }, made.end.signal, { onAttempt, onTrial, onLarge })
       .then(finish, (error: unknown) => {
         if (this.#inFlight.get(row) === made) notice(`${id}: ${error instanceof Error ? error.stack : String(error)}`);
         finish(failedCall("CALL_BROKEN", "Making the call failed; the node's log has it."));
@@ -194,8 +200,11 @@ export class EffectExecutor {
 
   #settle(row: string, call: CallRecord, outcome: Outcome): void {
     const { owner, fold } = this.#shard;
-    if ("failed" in outcome) this.#meter.failed(outcome.failed.code);
-    if ("failed" in outcome && !owner.isCurrent(fold.meta)) return;
+    if ("failed" in outcome) {
+      this.#meter.failed(outcome.failed.code);
+      this.#large.leave(row);
+      if (!owner.isCurrent(fold.meta)) return;
+    }
     this.#writer.add(row, { call: this.#idOf(call), input: call.hash, ...outcome });
   }
 
@@ -209,6 +218,7 @@ export class EffectExecutor {
     this.#end(row);
     this.#writer.drop(row);
     this.#appended.delete(row);
+    this.#large.leave(row);
   }
 
   #end(row: string): void {

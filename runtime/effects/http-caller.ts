@@ -7,9 +7,9 @@ import type { Outcome } from "../../actors/fold/result-entry.ts";
 import { ExchangeError, type HttpAnswer, type HttpConnections, type HttpRequest } from "../../inference/remote/http-exchange.ts";
 import { readJsonAnswer } from "../../inference/remote/json-answer.ts";
 import type { Clock } from "../clock.ts";
-import { ATTEMPTS_MAX, BACKOFF_MS, HTTP_IN_FLIGHT_MAX, ORIGIN_IN_FLIGHT_MAX, OUTPUT_MAX_BYTES } from "./bounds.ts";
+import { ATTEMPTS_MAX, BACKOFF_MS, HTTP_IN_FLIGHT_MAX, LARGE_BYTES, ORIGIN_IN_FLIGHT_MAX, OUTPUT_MAX_BYTES } from "./bounds.ts";
 import { type CallFailureCode, failedCall } from "./call-failures.ts";
-import type { Caller, CallToMake } from "./caller.ts";
+import type { Caller, CallNotes, CallToMake } from "./caller.ts";
 import { urlWithQuery } from "./http-query.ts";
 
 /** What came of one attempt. */
@@ -51,14 +51,14 @@ export class HttpCaller implements Caller {
     return origin;
   }
 
-  async call(call: CallToMake, signal: AbortSignal, onAttempt: () => void): Promise<Outcome> {
+  async call(call: CallToMake, signal: AbortSignal, { onAttempt, onLarge }: CallNotes): Promise<Outcome> {
     const { method, url } = partsOf(call.target);
     const request = requestOf(method, url, call);
     if ("failed" in request) return request;
     const mayRepeat = call.mayRepeat ?? (method !== "POST" && method !== "PATCH");
     for (let attempt = 1; ; attempt++) {
       onAttempt();
-      const { outcome, again, waitMs } = await this.#attempt(request, signal);
+      const { outcome, again, waitMs } = await this.#attempt(request, signal, onLarge);
       if (!again || !mayRepeat || attempt === ATTEMPTS_MAX || signal.aborted) return outcome;
       const pause = Math.max(waitMs, BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + this.#random() / 2));
       // What would come too late is not waited for: the reason at hand says more than a timeout.
@@ -68,9 +68,9 @@ export class HttpCaller implements Caller {
     }
   }
 
-  async #attempt(request: HttpRequest, signal: AbortSignal): Promise<Attempt> {
+  async #attempt(request: HttpRequest, signal: AbortSignal, room: CallNotes["onLarge"]): Promise<Attempt> {
     try {
-      return read(await this.#connections.exchange(request, signal), this.#clock.now());
+      return read(await this.#connections.exchange(request, signal, { overBytes: LARGE_BYTES, room }), this.#clock.now());
     } catch (error) {
       if (!(error instanceof ExchangeError)) throw error;
       return { outcome: failedCall(error.code, error.message), again: error.again, waitMs: 0 };

@@ -7,7 +7,7 @@ import type { Inference, Inferrer } from "../../inference/inference.ts";
 import type { Clock } from "../clock.ts";
 import { INFER_IN_FLIGHT_MAX, INFER_MODEL_IN_FLIGHT_MAX } from "./bounds.ts";
 import { failedCall } from "./call-failures.ts";
-import type { Caller, CallToMake } from "./caller.ts";
+import type { Caller, CallNotes, CallToMake } from "./caller.ts";
 
 interface Asked {
   readonly model: string;
@@ -34,7 +34,7 @@ export class InferCaller implements Caller {
     return `infer ${partsOf(target).model}`;
   }
 
-  async call(call: CallToMake, signal: AbortSignal, onAttempt: () => void, onTrial: () => Promise<void>): Promise<Outcome> {
+  async call(call: CallToMake, signal: AbortSignal, { onAttempt, onTrial }: CallNotes): Promise<Outcome> {
     const { model, version, sha256 } = partsOf(call.target);
     if (version === undefined || sha256 === undefined) return failedCall("MODEL_NOT_ACTIVE", `No version of "${model}" was in force.`);
     const asked = { model, version: Number(version), sha256 };

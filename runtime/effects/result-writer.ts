@@ -5,6 +5,7 @@
  * An append may be stored twice, or once and look like a failure. That does no harm: of several results of a call the
  * fold uses the first.
  */
+import { RESULT_INLINE_MAX_BYTES, RESULT_MAX_BYTES, RESULTS_STORED_MAX_BYTES } from "../../actors/fold/bounds.ts";
 import { type CallResult, writeResults } from "../../actors/fold/result-entry.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
 import type { Clock } from "../clock.ts";
@@ -29,6 +30,9 @@ export interface WriterParts {
 interface Waiting {
   readonly result: CallResult;
   readonly bytes: number;
+  /** What of it stands in the entry, and what beside the log. */
+  readonly inEntry: number;
+  readonly stored: number;
 }
 
 export class ResultWriter {
@@ -53,9 +57,17 @@ export class ResultWriter {
     return this.#waiting.has(row);
   }
 
+  /** What is over every bound is a failure: a model may have answered with it. */
   add(row: string, result: CallResult): void {
+    const output = "failed" in result ? 0 : Buffer.byteLength(JSON.stringify(result.output ?? null));
+    if (output > RESULT_MAX_BYTES) {
+      const failure = failedCall("RESPONSE_TOO_LARGE", `The answer has ${output} bytes as JSON, at most ${RESULT_MAX_BYTES}.`);
+      this.add(row, { call: result.call, input: result.input, ...failure });
+      return;
+    }
     const bytes = Buffer.byteLength(JSON.stringify(result)) + 1;
-    this.#waiting.set(row, { result, bytes });
+    const stored = output > RESULT_INLINE_MAX_BYTES ? output : 0;
+    this.#waiting.set(row, { result, bytes, inEntry: stored === 0 ? bytes : bytes - stored + bound.STORED_FRAME_BYTES, stored });
     this.#bytes += bytes;
     this.#begin();
   }
@@ -107,9 +119,11 @@ export class ResultWriter {
   #nextEntry(): string[] {
     const rows: string[] = [];
     let bytes = 0;
+    let stored = 0;
     for (const [row, waiting] of this.#waiting) {
-      bytes += waiting.bytes;
-      if (rows.length > 0 && bytes > bound.ENTRY_MAX_BYTES) break;
+      bytes += waiting.inEntry;
+      stored += waiting.stored;
+      if (rows.length > 0 && (bytes > bound.ENTRY_MAX_BYTES || stored > RESULTS_STORED_MAX_BYTES)) break;
       rows.push(row);
     }
     return rows;

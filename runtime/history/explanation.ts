@@ -22,7 +22,7 @@ export interface Explanation {
   readonly cause: Readonly<Record<string, unknown>> | null;
   /** `<actor>.<handler>`; `null` for an output that no handler wrote. */
   readonly handler: string | null;
-  /** What the key had been given up to there, in order; at most the last 10,000. */
+  /** What the key had been given up to there, in order; at most the last 10,000, and 32 MiB of results among them. */
   readonly inputs: readonly KeyStep[];
   /** False when there was more, or may have been before what the log still has. */
   readonly complete: boolean;
@@ -33,6 +33,7 @@ export interface Explanation {
 }
 
 const INPUTS_MAX = 10_000;
+const RESULT_CHARS_MAX = 32 * 1024 * 1024;
 /** Of one piece on the way. */
 const PIECE_ITEMS = 2_000;
 
@@ -69,8 +70,9 @@ export async function explain(
         const items = await fold.foldTo({ kind: "position", sequence, index }, PIECE_ITEMS);
         found = items.length;
         inputs = inputs.concat(items);
-        if (inputs.length > INPUTS_MAX) complete = false;
-        inputs = inputs.slice(-INPUTS_MAX);
+        const kept = lastOf(inputs);
+        if (kept.length < inputs.length) complete = false;
+        inputs = kept;
       }
     };
     await foldTo(position.sequence - 1, WHOLE_ENTRY);
@@ -92,6 +94,18 @@ export async function explain(
       epoch: { sequence, version, codeHash, tidemark, node },
     };
   });
+}
+
+/** Of as many as are shown; the very last one is, however large. */
+function lastOf(inputs: readonly KeyItem[]): KeyItem[] {
+  let chars = 0;
+  let from = inputs.length;
+  for (; from > 0 && inputs.length - from < INPUTS_MAX; from--) {
+    const item = inputs[from - 1]!;
+    if (item.kind === "result") chars += JSON.stringify(item.outcome).length;
+    if (chars > RESULT_CHARS_MAX && from < inputs.length) break;
+  }
+  return inputs.slice(from);
 }
 
 function causeOf(partition: number, item: KeyItem, known: readonly KeyItem[]): Readonly<Record<string, unknown>> {

@@ -52,7 +52,7 @@ export async function readGiven(history: History, question: KeyQuestion, past: P
     await fold.look(token);
     const items: KeyItem[] = [];
     let bytes = 0;
-    for (let last = PORTION; last >= PORTION; ) {
+    for (let last = -1; last !== 0; ) {
       const found = await fold.foldTo({ kind: "position", sequence: position.sequence, index: position.index }, PORTION);
       last = found.length;
       items.push(...found);

@@ -12,12 +12,13 @@ import { readKey } from "../../actors/model/key.ts";
 import { type App, identityOf } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
 import { jobNamed } from "../generations/generation-record.ts";
-import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { ActorRows } from "../node/actor-record.ts";
 import { type ActorReport, actorReport } from "../node/actor-report.ts";
+import { wholeLogOf } from "../results/whole-log.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import { SkipList } from "../shard/skips.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
+import type { BlobPlace } from "../snapshots/open-catalogue.ts";
 import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
@@ -85,10 +86,13 @@ export class HistoricStates {
   readonly #code: HistoricCode;
   readonly #nc: NatsConnection;
   readonly #source: SnapshotSource;
+  readonly #results: () => Promise<BlobPlace>;
   readonly #opened = new Map<string, Opened>();
 
-  constructor(code: HistoricCode, nc: NatsConnection, source: SnapshotSource) {
+  /** `results`: where large results lie; see {@link resultPlace}. */
+  constructor(code: HistoricCode, nc: NatsConnection, source: SnapshotSource, results: () => Promise<BlobPlace>) {
     this.#code = code;
+    this.#results = results;
     this.#nc = nc;
     this.#source = source;
   }
@@ -109,7 +113,7 @@ export class HistoricStates {
     if (declared === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `This build has no job "${shard.job}".`);
     const job = withSettings(declared, settings);
     const { partition, partitions } = shard;
-    const log = new NatsPartitionLog(this.#nc, job.log, partition);
+    const log = wholeLogOf(this.#nc, job, partition, this.#results);
     const skips = await new SkipList(this.#nc, job.name, partition).read();
     const begin = () => readEpochPlan(log, job.log, partition, job.name);
     const store = openLmdbStore(shard.folder);

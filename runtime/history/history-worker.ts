@@ -12,7 +12,7 @@ import { connectNats } from "../nats-connect.ts";
 import type { ActorReport } from "../node/actor-report.ts";
 import { installGuards } from "../shard/guards.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { openCatalogue, resultPlace, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import { type HistoricShard, type HistoricStand, HistoricStates, type HistoricStep, type RecordFact } from "./historic-states.ts";
 import type { HistoricTarget } from "./historic-target.ts";
@@ -60,7 +60,7 @@ async function main(setup: HistorySetup): Promise<void> {
     async open(natsUrl, nodeId) {
       nats = await connectNats(natsUrl, `tidemark history ${nodeId}`);
       const { catalogue } = await openCatalogue(nats, setup.snapshots);
-      states = new HistoricStates({ app, settings: setup.settings, guard }, nats, catalogue);
+      states = new HistoricStates({ app, settings: setup.settings, guard }, nats, catalogue, resultPlace(nats, setup.snapshots));
     },
     snapshots: (job, partition) => outcomeOf(async () => await states!.snapshots(job, partition)),
     begin: (shard, base) => outcomeOf(async () => await states!.begin(shard, base)),

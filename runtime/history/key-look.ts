@@ -28,6 +28,8 @@ export interface LookNotes {
 
 /** Of items at one position: beyond so many more than wanted the rest is left for later all the same. */
 const OVER_MAX = 1_000;
+/** Bytes of the entries whose results are among the items of one piece: beyond it the piece ends early. */
+export const PIECE_BYTES_MAX = 16 * 1024 * 1024;
 
 export class KeyLook {
   readonly #fold: HistoricFold;
@@ -38,6 +40,9 @@ export class KeyLook {
   /** Behind the last item; `undefined` while states are not asked for. */
   #states: KeyStates | undefined;
   #noted = 0;
+  /** Since the fold was at rest: bytes of results, and the last item. */
+  #bytes = 0;
+  #last: KeyItem | undefined;
   /** Number of the output whose unit is wanted. */
   #wanted: number | undefined;
   around: StatesAround | undefined;
@@ -75,15 +80,19 @@ export class KeyLook {
     return { token: this.#token, watch: notes, states: this.#states !== undefined, wanted: this.#wanted, around: this.around };
   }
 
-  /** As HistoricFold.step; it also rests behind `itemsMax` items, when nothing more can come at their position. */
+  /** As HistoricFold.step; it also rests behind `itemsMax` items, or as many as are large, when nothing more can come at their position. */
   async step(target: HistoricTarget, bounds: StepBounds, itemsMax: number): Promise<{ result: StepResult; items: readonly KeyItem[] }> {
     const { items } = this.#watch;
     const enough = (): boolean => {
-      const last = items.length < itemsMax ? undefined : items.at(-1);
+      const last = items.length < itemsMax && this.#bytes < PIECE_BYTES_MAX ? undefined : this.#last;
       return last !== undefined && (isBehind(this.#fold.meta.cursor, last) || items.length >= itemsMax + OVER_MAX);
     };
     const result = await this.#fold.step(target, { ...bounds, enough });
     this.#noted = 0;
+    if (result !== "more") {
+      this.#bytes = 0;
+      this.#last = undefined;
+    }
     return { result, items: items.splice(0) };
   }
 
@@ -95,11 +104,13 @@ export class KeyLook {
     const { items } = this.#watch;
     if (items.length === this.#noted) return;
     this.#noted = items.length;
+    this.#last = items.at(-1)!;
+    if (this.#last.kind === "result" || this.#last.kind === "redrive") this.#bytes += this.#fold.entry?.payload.length ?? 0;
     const before = this.#states;
     if (before === undefined) return;
     await this.#fold.commit();
     const after = this.#read();
-    const item = items.at(-1)!;
+    const item = this.#last;
     items[items.length - 1] = { ...item, changes: changesBetween(before, after) };
     if (item.outputs.some(({ k }) => k === this.#wanted)) this.around = { before, after };
     this.#states = after;

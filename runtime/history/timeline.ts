@@ -3,6 +3,7 @@
 import { isBehind, lastFolded } from "./historic-target.ts";
 import type { FoldWatch, History, Past, PastShard } from "./history.ts";
 import type { KeyItem } from "./key-item.ts";
+import { PIECE_BYTES_MAX } from "./key-look.ts";
 import { type TouchedSpan, touchedSpans } from "./key-touches.ts";
 
 /** A position, and how many items of it lie before: millions of timers may fire at one. */
@@ -99,12 +100,13 @@ function touchedIn(spans: readonly TouchedSpan[]): number {
   return spans.reduce((sum, { from, to }) => sum + to + 1 - from, 0);
 }
 
-/** Gathers the items of a page. */
+/** Gathers the items of a page: so many, and not much more than {@link PIECE_BYTES_MAX} of JSON. */
 class Page {
   readonly items: KeyItem[] = [];
   readonly #from: TimelinePlace;
   readonly #limit: number;
   #toPass: number;
+  #bytes = 0;
 
   constructor(from: TimelinePlace, limit: number) {
     this.#from = from;
@@ -112,8 +114,9 @@ class Page {
     this.#toPass = from.passed ?? 0;
   }
 
+  /** Items that it may still take. */
   get left(): number {
-    return this.#limit - this.items.length;
+    return this.#bytes >= PIECE_BYTES_MAX ? 0 : this.#limit - this.items.length;
   }
 
   add(items: readonly KeyItem[]): void {
@@ -122,7 +125,10 @@ class Page {
       const at = item.sequence - sequence || item.index - index;
       if (at < 0) continue;
       if (at === 0 && this.#toPass > 0) this.#toPass--;
-      else this.items.push(item);
+      else {
+        this.items.push(item);
+        this.#bytes += JSON.stringify(item).length;
+      }
     }
   }
 

@@ -13,8 +13,8 @@ import { join } from "node:path";
 import { CONTENT_MAX_BYTES } from "../../inference/onnx/bounds.ts";
 import { systemClock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
-import type { BlobStore } from "../snapshots/blobs/blob-store.ts";
 import type { Seal } from "../snapshots/chunk-writer.ts";
+import type { BlobPlace } from "../snapshots/open-catalogue.ts";
 
 const PIECE_BYTES = 8 * 1024 * 1024;
 /** Of a file that is on its way. */
@@ -32,14 +32,9 @@ export interface FileLimits {
   readonly inUseMs?: number;
 }
 
-export interface ContentPlace {
-  readonly blobs: BlobStore;
-  readonly seal: Seal;
-}
-
 export class ModelContents {
   readonly #folder: string;
-  readonly #open: () => Promise<ContentPlace>;
+  readonly #open: () => Promise<BlobPlace>;
   /** Those that are being fetched, by hash: asked for by two, one comes. */
   readonly #coming = new Map<string, Promise<string>>();
   /** Hashes of those that were asked for in the life of this process: a model may be open from them. As many as are registered. */
@@ -49,7 +44,7 @@ export class ModelContents {
   #parts = 0;
 
   /** `folder`: where the node keeps files. `open`: the place beside the snapshots, asked for when something is not in the folder. */
-  constructor(folder: string, open: () => Promise<ContentPlace>, limits: FileLimits = {}) {
+  constructor(folder: string, open: () => Promise<BlobPlace>, limits: FileLimits = {}) {
     this.#folder = folder;
     this.#open = open;
     this.#limits = { filesMaxBytes: FILES_MAX_BYTES, inUseMs: IN_USE_MS, ...limits };

@@ -18,13 +18,13 @@ import { History, type PastShard } from "../history/history.ts";
 import { type HistoryThread, startHistoryThread } from "../history/history-thread.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { ModelBucket } from "../models/model-bucket.ts";
-import { type ContentPlace, ModelContents } from "../models/model-contents.ts";
+import { ModelContents } from "../models/model-contents.ts";
 import { Models } from "../models/models.ts";
 import { connectNats } from "../nats-connect.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import type { KeeperSetup, KeeperThread, SnapshotKeeper } from "../snapshots/keeper.ts";
-import { openCatalogue } from "../snapshots/open-catalogue.ts";
+import { openCatalogue, resultPlace, resultPlaceIfThere, whenAsked } from "../snapshots/open-catalogue.ts";
 import { Snapshots } from "../snapshots/snapshots.ts";
 import { type DataDir, openDataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
@@ -136,6 +136,8 @@ export class LoadedNode {
       dataDir,
       kept,
       models,
+      results: resultPlace(nc, snapshotSettings(config)),
+      resultsIfThere: resultPlaceIfThere(nc, snapshotSettings(config)),
       snapshots,
       jobs,
       builds: this.build.jobs,
@@ -209,17 +211,7 @@ export class LoadedNode {
 
   #openModels(nc: NatsConnection, dataDir: DataDir, jobs: readonly RunningJob[]): NodeModels {
     const { config, notice } = this.#options;
-    let place: Promise<ContentPlace> | undefined;
-    const open = (): Promise<ContentPlace> => {
-      place ??= openCatalogue(nc, snapshotSettings(config)).then(
-        ({ catalogue, seal }) => ({ blobs: catalogue.blobs, seal }),
-        (error: unknown) => {
-          place = undefined;
-          throw error;
-        },
-      );
-      return place;
-    };
+    const open = whenAsked(() => openCatalogue(nc, snapshotSettings(config)));
     const models = new Models({
       nc,
       bucket: new ModelBucket(nc, REPLICAS),
@@ -241,8 +233,8 @@ export class LoadedNode {
       notice,
       stopped,
       open: async () => {
-        const { catalogue, seal } = await openCatalogue(nc, snapshotSettings(config));
-        return new BuildStore(catalogue.blobs, seal);
+        const { blobs, seal } = await openCatalogue(nc, snapshotSettings(config));
+        return new BuildStore(blobs, seal);
       },
     });
   }

@@ -23,6 +23,7 @@ import { type HandOverReport, isSettled } from "../shard/hand-over.ts";
 import type { ShardReport } from "../shard/report.ts";
 import { SkipList } from "../shard/skips.ts";
 import type { ShardWorker } from "../shard/worker.ts";
+import type { BlobPlace } from "../snapshots/open-catalogue.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
 import type { Thread } from "../threads/thread-call.ts";
@@ -58,6 +59,9 @@ export interface NodeParts {
   readonly workers: readonly Thread<ShardWorker>[];
   readonly snapshots: Snapshots;
   readonly models: NodeModels;
+  /** Where large results lie; see {@link resultPlace}. */
+  readonly results: () => Promise<BlobPlace>;
+  readonly resultsIfThere: () => Promise<BlobPlace | undefined>;
   readonly history: History;
   /** Generations that run, as they come and go. */
   readonly begun: readonly RunningJob[];
@@ -84,6 +88,8 @@ export class Node {
   readonly handOvers: HandOvers;
   readonly kept: NodeBuilds;
   readonly models: NodeModels;
+  readonly results: () => Promise<BlobPlace>;
+  readonly resultsIfThere: () => Promise<BlobPlace | undefined>;
   /** False while the main thread's connection to NATS is down. */
   connected = true;
   readonly generations: Generations;
@@ -108,6 +114,8 @@ export class Node {
     this.reader = parts.reader;
     this.snapshots = parts.snapshots;
     this.models = parts.models;
+    this.results = parts.results;
+    this.resultsIfThere = parts.resultsIfThere;
     this.history = parts.history;
     this.#begun = parts.begun;
     const { generations, restores } = parts.generations(this.operations, () => this.shards());

@@ -8,13 +8,13 @@ import { generationOf, type Job } from "../../actors/model/job.ts";
 import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import { failedCall } from "../effects/call-failures.ts";
-import type { Callers } from "../effects/caller.ts";
+import type { Callers, CallNotes } from "../effects/caller.ts";
 import { isTidemarkError } from "../errors.ts";
 import { openNatsOutputStream } from "../outputs/nats-output-stream.ts";
 import { clearState } from "../shard/clear-state.ts";
 import { SkipList } from "../shard/skips.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { openCatalogue, resultPlace, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import { DifferenceLog } from "./difference-log.ts";
 import { OutputComparison } from "./output-comparison.ts";
@@ -39,7 +39,7 @@ export interface PartitionReplayOptions {
   readonly notice: (message: string) => void;
 }
 
-const noNote = (): void => {};
+const NO_NOTES: CallNotes = { onAttempt() {}, async onTrial() {}, async onLarge() {} };
 const ANSWER_MAX_MS = 300_000;
 const MALFORMED_SHOWN = 20;
 
@@ -69,8 +69,11 @@ export class PartitionReplay {
 
   /** Throws as {@link ShardReplay.run}, and INPUT_INVALID, OUTPUT_LAYOUT or NATS_UNREACHABLE. */
   async run(): Promise<PartitionReplayed> {
-    const { task, origin, nc } = this.#options;
-    const source = task.archive === undefined ? await logSource(nc!, origin, task) : archiveSource(origin, task, this.#tellMalformed);
+    const { task, origin, nc, snapshots } = this.#options;
+    const source =
+      task.archive === undefined
+        ? await logSource(nc!, origin, task, resultPlace(nc!, snapshots))
+        : archiveSource(origin, task, this.#tellMalformed);
     this.#source = source;
     const shadow = generationOf(origin, task.generation);
     const outputs = task.publish === undefined ? undefined : await openNatsOutputStream(nc!, shadow.name, task.partition, task.publish);
@@ -127,7 +130,7 @@ export class PartitionReplay {
       if (!asked.has(model)) return failedCall("CALLEE_UNAVAILABLE", `The replay was not told to ask "${model}".`);
       const { target, input, token: key } = call;
       const deadline = systemClock.now() + ANSWER_MAX_MS;
-      return await caller.call({ id, target, input, key, mayRepeat: true, deadline }, new AbortController().signal, noNote, async () => {});
+      return await caller.call({ id, target, input, key, mayRepeat: true, deadline }, new AbortController().signal, NO_NOTES);
     };
     return { champions: new Map(champions), ask };
   }

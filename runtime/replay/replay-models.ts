@@ -34,12 +34,9 @@ export async function openReplayModels(options: ReplayModelsOptions): Promise<Op
   const { wanted, natsUrl, snapshots, settings, dataDir, notice } = options;
   const nc = await connectNats(natsUrl, "tidemark replay models");
   const bucket = new ModelBucket(nc, snapshots.replicas);
-  const open = async () => {
-    const { catalogue, seal } = await openCatalogue(nc, snapshots);
-    return { blobs: catalogue.blobs, seal };
-  };
   // The node of the data directory may have models open from files there: it alone knows which, and deletes.
-  const contents = new ModelContents(join(dataDir, "models"), open, { filesMaxBytes: Number.POSITIVE_INFINITY });
+  const limits = { filesMaxBytes: Number.POSITIVE_INFINITY };
+  const contents = new ModelContents(join(dataDir, "models"), () => openCatalogue(nc, snapshots), limits);
   const source = new Models({ nc, bucket, contents, jobs: () => [], secretOrigins: NO_ORIGINS, ensureReference: async () => {} });
   try {
     const models: ReplayedModel[] = [];

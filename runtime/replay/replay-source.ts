@@ -3,9 +3,11 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Job } from "../../actors/model/job.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { streamInfo } from "../log/jetstream-api.ts";
-import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import type { PartitionLog } from "../log/partition-log.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
+import { wholeLogOf } from "../results/whole-log.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
+import type { BlobPlace } from "../snapshots/open-catalogue.ts";
 import { ArchiveSource } from "./archive-source.ts";
 import type { PartitionTask, ReplayPoint } from "./replay-task.ts";
 import type { EntrySource } from "./replayed-log.ts";
@@ -24,10 +26,15 @@ export interface ReplaySource {
   readonly share: (sequence: number) => { readonly done: number; readonly total: number };
 }
 
-/** The log of the origin, up to its end as of now. */
-export async function logSource(nc: NatsConnection, origin: Job, task: PartitionTask): Promise<ReplaySource> {
+/** The log of the origin, up to its end as of now. `results`: where large results lie. */
+export async function logSource(
+  nc: NatsConnection,
+  origin: Job,
+  task: PartitionTask,
+  results: () => Promise<BlobPlace>,
+): Promise<ReplaySource> {
   const { partition } = task;
-  const log = new NatsPartitionLog(nc, origin.log, partition);
+  const log = wholeLogOf(nc, origin, partition, results);
   const { firstSequence } = await log.bounds();
   const lastStored = (await log.lastOn(">"))?.sequence ?? 0;
   const history = await historyOf(log, origin, partition, firstSequence, () => hasPublished(nc, origin, partition));
@@ -65,7 +72,7 @@ export function archiveSource(origin: Job, task: PartitionTask, malformed: (line
 
 /** The history of a job that never ran is the whole log. Where it began may be gone, which a snapshot makes good. */
 async function historyOf(
-  log: NatsPartitionLog,
+  log: PartitionLog,
   origin: Job,
   partition: number,
   firstSequence: number,

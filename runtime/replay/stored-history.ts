@@ -6,20 +6,28 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import type { PartitionLog } from "../log/partition-log.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
 import type { Output } from "../outputs/output-stream.ts";
+import { wholeLogOf } from "../results/whole-log.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import { SkipList } from "../shard/skips.ts";
+import type { BlobPlace } from "../snapshots/open-catalogue.ts";
 import type { History } from "./fold-history.ts";
 
 const TAKE = 1_000;
 const PAGE = 1_000;
 const WAIT_MS = 1_000;
 
-/** The history of a shard up to the log's end as of now. `job` must be the build that the epoch names. */
-export async function storedHistory(nc: NatsConnection, job: Job, partition: number, partitions: number): Promise<History> {
-  const log = new NatsPartitionLog(nc, job.log, partition);
+/** The history of a shard up to the log's end as of now. `job` must be the build that the epoch names; `results`: where large ones lie. */
+export async function storedHistory(
+  nc: NatsConnection,
+  job: Job,
+  partition: number,
+  partitions: number,
+  results: () => Promise<BlobPlace>,
+): Promise<History> {
+  const log = wholeLogOf(nc, job, partition, results);
   const { root, from } = await readEpochPlan(log, job.log, partition, job.name);
   const { lastSequence } = await log.bounds();
   const { sequence, ...identity } = root;
@@ -39,7 +47,7 @@ export async function storedOutputs(nc: NatsConnection, job: string, partition: 
   return outputs;
 }
 
-async function readEntries(log: NatsPartitionLog, from: number, to: number): Promise<LogEntry[]> {
+async function readEntries(log: PartitionLog, from: number, to: number): Promise<LogEntry[]> {
   const entries: LogEntry[] = [];
   if (to < from) return entries;
   const reader = log.read(from);

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { META_ROW } from "../../actors/fold/keys.ts";
-import { type CodeIdentity, type Epoch, readMeta } from "../../actors/fold/meta.ts";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
@@ -22,8 +22,10 @@ import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-out
 import { primitives } from "../primitives.ts";
 import { type PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
 import { LogCopiers } from "../reference/log-copiers.ts";
+import { wholeLogOf } from "../results/whole-log.ts";
 import { ChangedRows } from "../snapshots/changed-rows.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
+import type { BlobPlace } from "../snapshots/open-catalogue.ts";
 import { restoreNewest } from "../snapshots/restore-newest.ts";
 import type { ReadOptions, SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
@@ -32,7 +34,7 @@ import { stateDamage } from "../store/state-damage.ts";
 import { refuseDamaged } from "../verify/refusal.ts";
 import { clearState } from "./clear-state.ts";
 import { FileCrashMarks } from "./crash-marks.ts";
-import { CRASH_MARK, forgetFolder, restoreFolder } from "./folder-state.ts";
+import { CRASH_MARK, epochOfState, forgetFolder, restoreFolder } from "./folder-state.ts";
 import { installGuards } from "./guards.ts";
 import { HandOver, type HandOverReport } from "./hand-over.ts";
 import { HostedShard, type ShardPlace } from "./hosted-shard.ts";
@@ -55,6 +57,8 @@ export interface HostOptions {
   readonly inference?: ServiceAddress | undefined;
   /** Opened when the first shard without state asks. Throws SNAPSHOT_STORE or CONFIG_INVALID. */
   readonly snapshots: () => Promise<SnapshotSource>;
+  /** Where large results lie; see {@link resultPlace}. */
+  readonly results: () => Promise<BlobPlace>;
 }
 
 const START_RETRY_MS = 1_000;
@@ -323,7 +327,10 @@ export class ShardHost {
       // Nobody begins a generation anew but an operator.
       profile: job.origin === undefined ? this.#options.profile : "production",
       node: this.#options.nodeId,
-      log: new NatsPartitionLog(this.#nc, job.log, partition),
+      log: wholeLogOf(this.#nc, job, partition, this.#options.results, {
+        clock: systemClock,
+        notice: (message) => this.#notice(`${job.name}/${partition}: ${message}`),
+      }),
       store,
       outputs,
       marks,
@@ -390,9 +397,4 @@ function endsHere(job: string): TidemarkError {
 
 function busy({ job, partition }: HostedShard): TidemarkError {
   return new TidemarkError("RESTORE_BUSY", `${job}/${partition} is being put back to a snapshot.`);
-}
-
-function epochOfState(store: ShardStore): Epoch | undefined {
-  const row = store.get(META_ROW);
-  return row === undefined ? undefined : readMeta(row)?.epoch;
 }

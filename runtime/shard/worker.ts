@@ -14,15 +14,14 @@ import { jobNamed } from "../generations/generation-record.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { PumpPlace } from "../pump/pump-places.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { openCatalogue, resultPlace, type SnapshotSettings, whenAsked } from "../snapshots/open-catalogue.ts";
 import { type RowsChanged, rowsChanged } from "../snapshots/row-keys.ts";
-import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import { installGuards } from "./guards.ts";
 import type { HandOverReport } from "./hand-over.ts";
 import type { ShardPlace } from "./hosted-shard.ts";
 import type { ShardReport } from "./report.ts";
-import { ShardHost } from "./shard-host.ts";
+import { type HostOptions, ShardHost } from "./shard-host.ts";
 
 export interface WorkerSetup {
   readonly app: string;
@@ -67,19 +66,11 @@ export interface ShardWorker {
 
 const BEAT_MS = 250;
 
-/** Opened with the first question; one that failed is tried again with the next. */
-function catalogueOf(nc: NatsConnection, settings: SnapshotSettings): () => Promise<SnapshotSource> {
-  let opened: Promise<SnapshotSource> | undefined;
-  return () => {
-    opened ??= openCatalogue(nc, settings).then(
-      ({ catalogue }) => catalogue,
-      (error: unknown) => {
-        opened = undefined;
-        throw error;
-      },
-    );
-    return opened;
-  };
+function hostOptions(setup: WorkerSetup, nc: NatsConnection): Omit<HostOptions, "nodeId" | "codeHash"> {
+  const { profile, streamMaxBytes, replicas, timelineIndex } = setup;
+  const opened = whenAsked(() => openCatalogue(nc, setup.snapshots));
+  const snapshots = async () => (await opened()).catalogue;
+  return { profile, streamMaxBytes, replicas, timelineIndex, snapshots, results: resultPlace(nc, setup.snapshots) };
 }
 
 async function main(setup: WorkerSetup): Promise<void> {
@@ -90,21 +81,15 @@ async function main(setup: WorkerSetup): Promise<void> {
   };
   setInterval(beat, BEAT_MS);
   const app = await loadApp(setup.app);
-  const { profile, streamMaxBytes, replicas, timelineIndex } = setup;
   let opened: { readonly nc: NatsConnection; readonly host: ShardHost } | undefined;
   const worker: ShardWorker = {
     codeHash: () => app.codeHash,
     async open(natsUrl, nodeId, inference) {
       const nc = await connectNats(natsUrl, `tidemark ${nodeId}`);
-      const snapshots = catalogueOf(nc, setup.snapshots);
-      const host = new ShardHost(
-        nc,
-        { nodeId, profile, codeHash: app.codeHash, streamMaxBytes, replicas, timelineIndex, snapshots, inference },
-        beat,
-        (message) => {
-          process.stderr.write(`tidemark: ${message}\n`);
-        },
-      );
+      const options = { ...hostOptions(setup, nc), nodeId, codeHash: app.codeHash, inference };
+      const host = new ShardHost(nc, options, beat, (message) => {
+        process.stderr.write(`tidemark: ${message}\n`);
+      });
       opened = { nc, host };
     },
     host(name, places) {

@@ -1,5 +1,7 @@
-/** The snapshots that a node's settings name, with what encrypts them. */
+/** The snapshots that a node's settings name, with what encrypts them, and what else lies beside them. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { BlobStore } from "./blobs/blob-store.ts";
+import { isBucketThere, RESULT_BUCKET } from "./blobs/object-bucket.ts";
 import { type BlobSetting, openBlobs } from "./blobs/open-blobs.ts";
 import { SnapshotCatalogue } from "./catalogue.ts";
 import type { Seal } from "./chunk-writer.ts";
@@ -14,12 +16,47 @@ export interface SnapshotSettings extends BlobSetting {
   readonly replicas: number;
 }
 
+/** Where blobs lie, and what encrypts them. */
+export interface BlobPlace {
+  readonly blobs: BlobStore;
+  readonly seal: Seal;
+}
+
+export interface OpenedCatalogue extends BlobPlace {
+  readonly catalogue: SnapshotCatalogue;
+}
+
 /** Throws SNAPSHOT_STORE, CONFIG_INVALID, or with a place in NATS NATS_STORAGE and NATS_UNREACHABLE. */
-export async function openCatalogue(
-  nc: NatsConnection,
-  settings: SnapshotSettings,
-): Promise<{ readonly catalogue: SnapshotCatalogue; readonly seal: Seal }> {
+export async function openCatalogue(nc: NatsConnection, settings: SnapshotSettings): Promise<OpenedCatalogue> {
   const { keysFile, maxBytes, replicas } = settings;
   const seal = await KeyRing.read(keysFile);
-  return { catalogue: new SnapshotCatalogue(await openBlobs(settings, nc, { maxBytes, replicas }), seal), seal };
+  const blobs = await openBlobs(settings, nc, { maxBytes, replicas });
+  return { catalogue: new SnapshotCatalogue(blobs, seal), blobs, seal };
+}
+
+/** Where large results lie; opened when first asked for. Throws then, each time that it fails, as {@link openCatalogue}. */
+export function resultPlace(nc: NatsConnection, settings: SnapshotSettings): () => Promise<BlobPlace> {
+  const { keysFile, maxBytes, replicas } = settings;
+  return whenAsked(async () => {
+    const seal = await KeyRing.read(keysFile);
+    return { blobs: await openBlobs(settings, nc, { maxBytes, replicas }, RESULT_BUCKET), seal };
+  });
+}
+
+/** As {@link resultPlace}, and `undefined` where nothing was stored ever: a bucket in NATS is not created only to be looked at. */
+export function resultPlaceIfThere(nc: NatsConnection, settings: SnapshotSettings): () => Promise<BlobPlace | undefined> {
+  const place = resultPlace(nc, settings);
+  return async () => (settings.snapshots.kind === "nats" && !(await isBucketThere(nc, RESULT_BUCKET)) ? undefined : await place());
+}
+
+/** Opens with the first question; what failed is tried again with the next. */
+export function whenAsked<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined;
+  return () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
 }

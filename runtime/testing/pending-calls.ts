@@ -2,7 +2,7 @@
  * Calls of effects that wait for a result, as a test sees them, and the entry that answers one: the test stands where
  * a node's executor stands, so it appends as the shard's present owner and only what the effect declares.
  */
-import { FAILURE_CODE_MAX_CHARS } from "../../actors/fold/bounds.ts";
+import { FAILURE_CODE_MAX_CHARS, RESULT_MAX_BYTES } from "../../actors/fold/bounds.ts";
 import { callId, readCallId } from "../../actors/fold/call-row.ts";
 import { checkedOutcome } from "../../actors/fold/result-call.ts";
 import { type InferenceNote, type Outcome, writeResults } from "../../actors/fold/result-entry.ts";
@@ -84,9 +84,14 @@ function noteOf({ callee }: DeclaredEffect, version: number): InferenceNote {
 
 /** As a result comes out of the log: undefined fields are gone, dates are texts. */
 function throughJson(effect: string, output: unknown): unknown {
+  let json: string;
   try {
-    return JSON.parse(JSON.stringify(output) ?? "null") as unknown;
+    json = JSON.stringify(output) ?? "null";
   } catch (error) {
     throw invalid(`reply to ${effect}: the output cannot be written as JSON: ${(error as Error).message}`);
   }
+  const bytes = Buffer.byteLength(json);
+  if (bytes > RESULT_MAX_BYTES)
+    throw invalid(`reply to ${effect}: the output has ${bytes} bytes as JSON, a result at most ${RESULT_MAX_BYTES}`);
+  return JSON.parse(json) as unknown;
 }

@@ -29,24 +29,29 @@ export interface JournalMessage {
 }
 
 /** Throws TEST_INPUT when the dead letter is none of this test's. */
-export function redriveMessage(job: Job, shards: readonly TestShard[], letter: DeadLetter, options: RedriveOptions): JournalMessage {
+export async function redriveMessage(
+  job: Job,
+  shards: readonly TestShard[],
+  letter: DeadLetter,
+  options: RedriveOptions,
+): Promise<JournalMessage> {
   const at = parsePosition(letter.position);
   const shard = at === undefined ? undefined : shards[at.partition];
   if (at === undefined || shard === undefined) throw invalid(`redrive: ${letter.id} is no dead letter of this test`);
   const { who = "test", reason } = options;
-  const of = originalOf(shard, at, letter.data);
+  const of = await originalOf(shard, at, letter.data);
   const text = writeRedrive({ deadLetter: letter.id, handler: letter.data.handler, who, reason, of });
   return { partition: at.partition, subject: journalSubject(job.log, at.partition, job.name), payload: Buffer.from(text) };
 }
 
-function originalOf(shard: TestShard, { sequence, index }: Position, letter: DeadLetter["data"]): Redriven {
+async function originalOf(shard: TestShard, { sequence, index }: Position, letter: DeadLetter["data"]): Promise<Redriven> {
   const { key, timer, call, kept, excerpt } = letter;
   if (timer !== undefined) {
     const { name: _name, ...fired } = timer;
     return kept === true ? { key, timer: fired, kept } : { key, timer: fired, data: dataOf(excerpt) };
   }
   if (call === undefined) return { event: eventAt(shard, sequence, index, key) };
-  const entry = shard.log.entryAt(sequence);
+  const entry = await shard.entryAt(sequence);
   const redriven = entry === undefined ? undefined : redrivenCall(letter, primitives.decodeUtf8(entry.payload) ?? "", index);
   if (redriven === undefined) throw invalid(`redrive: entry ${sequence} has no result of the call ${call.id}`);
   return redriven;

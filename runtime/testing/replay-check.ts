@@ -34,7 +34,7 @@ export async function checkReplay(
   for (const [partition, shard] of shards.entries()) {
     shard.commit();
     const { root, from } = await readEpochPlan(shard.log, job.log, partition, job.name);
-    const entries = entriesOf(shard, from);
+    const entries = await entriesOf(shard, from);
     const history = { partition, partitions: shards.length, identity, epochRoot: root.sequence, from, entries };
     const recorded: Replayed = { outputs: outputsOf(shard), stateHash: undefined, trail: [], cells: cellTexts(job, shard.store) };
     const verdict =
@@ -63,9 +63,9 @@ async function inThreads(verify: () => Promise<Verdict>): Promise<Verdict> {
   }
 }
 
-function entriesOf({ log }: TestShard, from: number): LogEntry[] {
+async function entriesOf(shard: TestShard, from: number): Promise<LogEntry[]> {
   const entries: LogEntry[] = [];
-  for (let sequence = from; sequence <= log.lastSequence; sequence++) entries.push(log.entryAt(sequence)!);
+  for (let sequence = from; sequence <= shard.log.lastSequence; sequence++) entries.push((await shard.entryAt(sequence))!);
   return entries;
 }
 

@@ -7,6 +7,7 @@
  */
 
 import { type CallRecord, decodeCall } from "../../actors/fold/call-row.ts";
+import type { LogEntry } from "../../actors/fold/entry.ts";
 import { committedHold, type Hold } from "../../actors/fold/held-rows.ts";
 import { type CallAddress, callRow, META_ROW } from "../../actors/fold/keys.ts";
 import { type CodeIdentity, type Meta, readMeta } from "../../actors/fold/meta.ts";
@@ -22,11 +23,16 @@ import { MemoryOutputBroker, MemoryOutputStream } from "../outputs/memory-output
 import { outputStreamName } from "../outputs/output-layout.ts";
 import { ReferenceCopier } from "../reference/reference-copier.ts";
 import type { ReferenceSource } from "../reference/reference-log.ts";
+import { ResultBlobs } from "../results/result-blobs.ts";
+import { WholeLog } from "../results/whole-log.ts";
 import { noCrashMarks } from "../shard/crash-marks.ts";
 import { installGuards } from "../shard/guards.ts";
 import { Shard } from "../shard/shard.ts";
 import type { ShardParts } from "../shard/shard-parts.ts";
 import { TICK_EVERY_MS, tickDue } from "../shard/ticks.ts";
+import { MemoryBlobs } from "../snapshots/blobs/memory-blobs.ts";
+import { KeyRing } from "../snapshots/key-ring.ts";
+import { whenAsked } from "../snapshots/open-catalogue.ts";
 import { MemoryStore } from "../store/memory-store.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import type { TestClock } from "./test-clock.ts";
@@ -51,6 +57,7 @@ const NO_CLOCKS = { watermark: undefined, processingTime: 0 };
 export class TestShard {
   readonly broker: MemoryOutputBroker;
   readonly log: MemoryPartitionLog;
+  readonly #whole: WholeLog;
   readonly #options: TestShardOptions;
   readonly #lateStore: LateStore | undefined;
   readonly store: ShardStore;
@@ -68,18 +75,21 @@ export class TestShard {
     const { job, partition, crashBetweenEvents } = options;
     this.#options = options;
     this.log = new MemoryPartitionLog({ stream: `${job.log}-${partition}` });
+    const place = whenAsked(async () => ({ blobs: new MemoryBlobs(), seal: await KeyRing.read(undefined) }));
+    const results = new ResultBlobs(this.log.stream, place, () => options.clock.now());
+    this.#whole = new WholeLog(this.log, { job, partition, results });
     this.broker = new MemoryOutputBroker(outputStreamName(job.name, partition));
     this.#lateStore = crashBetweenEvents ? new LateStore() : undefined;
     this.store = this.#lateStore ?? new MemoryStore();
     this.#actors = new ActorRows(job, this.store);
-    this.#life = new LogLife(this.log, undefined);
+    this.#life = new LogLife(this.#whole, undefined);
   }
 
   /** Recovery, as every start in production. */
   async start(): Promise<void> {
     const { crashBetweenEvents, clock } = this.#options;
     if (!crashBetweenEvents) this.#term = undefined;
-    this.#life = new LogLife(this.log, this.#term);
+    this.#life = new LogLife(this.#whole, this.#term);
     this.log.now = clock.now();
     this.#starts++;
     try {
@@ -143,7 +153,13 @@ export class TestShard {
   /** Appends an entry at the clock's time. Gives its sequence. */
   append(subject: string, payload: Uint8Array, headers?: ReadonlyMap<string, string>): Promise<number> {
     this.log.now = this.#options.clock.now();
-    return this.log.append(subject, payload, headers === undefined ? {} : { headers });
+    return this.#whole.append(subject, payload, headers === undefined ? {} : { headers });
+  }
+
+  /** An entry as the shard sees it; `undefined` when the log has none of that sequence. */
+  async entryAt(sequence: number): Promise<LogEntry | undefined> {
+    const entry = this.log.entryAt(sequence);
+    return entry === undefined ? undefined : await this.#whole.whole(entry);
   }
 
   /** Steps until all that is in the log is folded and its outputs are stored. A crashed shard does nothing. */
@@ -160,7 +176,7 @@ export class TestShard {
         await this.crash();
         await this.start();
         still = 0;
-      } else if (result === "idle" && acknowledged) return;
+      } else if (result === "idle" && acknowledged && shard.lag === 0) return;
       else if (result === "progress") still = 0;
       else if (++still > STILL_STEPS_MAX)
         throw this.#halt(new TidemarkError("WORKER_LOST", `The shard under test came to "${result}" and no further.`));
@@ -276,13 +292,13 @@ export class TestShard {
  */
 class LogLife implements PartitionLog {
   readonly stream: string;
-  readonly #log: MemoryPartitionLog;
+  readonly #log: PartitionLog;
   /** Sequence of the owner entry that stands. */
   readonly #term: number | undefined;
   readonly #readers = new Set<LogReader>();
   #started = false;
 
-  constructor(log: MemoryPartitionLog, term: number | undefined) {
+  constructor(log: PartitionLog, term: number | undefined) {
     this.stream = log.stream;
     this.#log = log;
     this.#term = term;

@@ -386,10 +386,10 @@ export class JobTest<J extends Job> {
     });
   }
 
-  #journal(message: () => JournalMessage): Promise<string> {
-    return this.#call(() => {
-      const { partition, subject, payload } = message();
-      return this.#world.append(partition, subject, payload);
+  #journal(message: () => JournalMessage | Promise<JournalMessage>): Promise<string> {
+    return this.#call(async () => {
+      const { partition, subject, payload } = await message();
+      return await this.#world.append(partition, subject, payload);
     });
   }
 

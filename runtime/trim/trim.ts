@@ -2,8 +2,8 @@
  * Trims a log and, where that is wanted, the outputs made from it, as a plan says.
  *
  * First the snapshots that the plan relies on are read, then epoch entries that would go are written again, and only then
- * messages are purged, by sequence and in steps. Nothing of this is remembered: after a death in the middle the next run
- * makes a new plan of what there is.
+ * messages are purged, by sequence and in steps; at last large results go that no entry names any more. Nothing of this is
+ * remembered: after a death in the middle the next run makes a new plan of what there is.
  */
 import { readJournalEntry, writeEpoch } from "../../actors/fold/journal.ts";
 import { epochSubject } from "../../actors/fold/subject.ts";
@@ -12,6 +12,8 @@ import { askStream } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import type { Progress } from "../node/operations.ts";
 import { primitives } from "../primitives.ts";
+import { clearResults } from "../results/result-garbage.ts";
+import type { BlobPlace } from "../snapshots/open-catalogue.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import { gatherTrimFacts, type TrimScope, type TrimWorld } from "./trim-facts.ts";
 import { planTrim, type StreamPlan, type TrimPlan } from "./trim-plan.ts";
@@ -21,14 +23,23 @@ const STEP_MESSAGES = 100_000;
 
 export interface TrimmerWorld extends TrimWorld {
   readonly snapshots: Pick<Snapshots, "list" | "get" | "verify">;
+  /** Where large results lie; `undefined` where there are none. */
+  readonly results: () => Promise<BlobPlace | undefined>;
+}
+
+export interface Trimmed {
+  /** As it was carried out. */
+  readonly plan: TrimPlan;
+  /** Large results of calls that went, of all partitions. */
+  readonly results: number;
 }
 
 export async function trimPlanOf(world: TrimWorld, scope: TrimScope): Promise<TrimPlan> {
   return planTrim(await gatherTrimFacts(world, scope));
 }
 
-/** Gives the plan that was carried out. Throws SNAPSHOT_DAMAGED before anything went, LOG_FULL, NATS_UNREACHABLE. */
-export async function trimLog(world: TrimmerWorld, scope: TrimScope, { signal, report }: Progress): Promise<TrimPlan> {
+/** Throws SNAPSHOT_DAMAGED before anything went, LOG_FULL, NATS_UNREACHABLE, SNAPSHOT_STORE. */
+export async function trimLog(world: TrimmerWorld, scope: TrimScope, { signal, report }: Progress): Promise<Trimmed> {
   const plan = await trimPlanOf(world, scope);
   for (const id of new Set(plan.logs.flatMap(({ reliesOn }) => reliesOn))) {
     signal.throwIfAborted();
@@ -45,7 +56,18 @@ export async function trimLog(world: TrimmerWorld, scope: TrimScope, { signal, r
     done += removedBy(stream);
   }
   report(done, total);
-  return plan;
+  return { plan, results: await clearLog(world, scope, signal) };
+}
+
+async function clearLog({ nc, now, results }: TrimmerWorld, { log: name, map }: TrimScope, signal: AbortSignal): Promise<number> {
+  const place = await results();
+  if (place === undefined) return 0;
+  let cleared = 0;
+  for (let partition = 0; partition < map.partitions; partition++) {
+    const log = new NatsPartitionLog(nc, name, partition);
+    cleared += await clearResults(place.blobs, { name, partition, log, now: now() }, signal);
+  }
+  return cleared;
 }
 
 /** Messages, those counted that were erased one by one before. */

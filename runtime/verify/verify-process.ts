@@ -12,14 +12,14 @@ import { withSettings } from "../../actors/model/job.ts";
 import { type App, identityOf, loadApp } from "../app.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { jobNamed } from "../generations/generation-record.ts";
-import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { connectNats } from "../nats-connect.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
+import { wholeLogOf } from "../results/whole-log.ts";
 import { readEpochPlan } from "../shard/epochs.ts";
 import { installGuards } from "../shard/guards.ts";
 import { SkipList } from "../shard/skips.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import { openCatalogue } from "../snapshots/open-catalogue.ts";
+import { openCatalogue, resultPlace } from "../snapshots/open-catalogue.ts";
 import type { SnapshotSource } from "../snapshots/snapshot-source.ts";
 import { openLmdbReader, openLmdbStore } from "../store/lmdb-store.ts";
 import { taskApart, tell } from "./apart.ts";
@@ -42,7 +42,7 @@ async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<B
   const declared = jobNamed(app.jobs, name);
   if (declared === undefined) throw new TidemarkError("CODE_UNAVAILABLE", `This build has no job "${name}".`);
   const job = withSettings(declared, task.settings);
-  const log = new NatsPartitionLog(nc, job.log, shard);
+  const log = wholeLogOf(nc, job, shard, resultPlace(nc, task.snapshots));
   const { catalogue } = await openCatalogue(nc, task.snapshots);
   const { firstSequence } = await log.bounds();
   // Before the copy: so none of them is ahead of it.

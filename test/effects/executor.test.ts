@@ -27,7 +27,7 @@ async function setting(t: TestContext, options: EnrichOptions = {}): Promise<Set
     other: ({ path }, response) =>
       void response.writeHead(path.includes("stranger") ? 404 : 200, { "content-type": "application/json" }).end('{"segment":"other"}'),
     long: (_, response) =>
-      void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ segment: "x".repeat(100_000) })),
+      void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ segment: "x".repeat(60_000) })),
   });
   const world = new MemoryWorld(enrichJob(server.url, options));
   return { server, world, orders: new OrderLog(world) };
@@ -191,7 +191,7 @@ suite("the bounds", () => {
     const executed = await ExecutedShard.start(world);
     const answered = async (): Promise<void> => {
       await executed.untilAnswered();
-      assert(segmentsIn(world).every((segment) => String(segment).length === 100_000));
+      assert(segmentsIn(world).every((segment) => String(segment).length === 60_000));
     };
     executed.log.state = "full";
     await orders.place("ann", 30);

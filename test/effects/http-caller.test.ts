@@ -32,7 +32,7 @@ async function call(path: string, { method = "PUT", input = {}, mayRepeat, timeo
   const deadline = Date.now() + timeoutMs;
   const signal = AbortSignal.timeout(timeoutMs);
   const made = { id: "job.0:7.0.look.1", target, input: JSON.stringify(input), key: "ann", mayRepeat, deadline };
-  const outcome = await caller.call(made, signal, () => attempts++);
+  const outcome = await caller.call(made, signal, { onAttempt: () => attempts++, async onTrial() {}, async onLarge() {} });
   return { outcome, attempts };
 }
 

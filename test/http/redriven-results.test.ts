@@ -15,13 +15,14 @@ import { connectTo, createLog } from "../log/log-setup.ts";
 import { EffectLog, effectJob, failure, idOf, scored } from "../support/effect-script.ts";
 import { readOutputs } from "../support/entries.ts";
 import { startTestNats } from "../support/nats.ts";
+import { natsResults } from "../support/result-places.ts";
 
 const nats = await startTestNats({ after });
 const nc = await connectTo({ after }, nats.url);
 await createLog(nc, "asker");
 const job = effectJob();
 const stored = new NatsPartitionLog(nc, "asker", 0);
-const redrives = new Redrives(nc);
+const redrives = new Redrives(nc, natsResults(nc));
 
 // Results of two calls in one entry, each of which its handler fails at; the first result counts for nothing.
 const log = new EffectLog().run([{ ask: 1 }, { ask: 2 }]);

@@ -12,6 +12,7 @@ import { ShardHost } from "../../runtime/shard/shard-host.ts";
 import { SkipList } from "../../runtime/shard/skips.ts";
 import { NO_SNAPSHOTS } from "../../runtime/snapshots/snapshot-source.ts";
 import { startTestNats } from "../support/nats.ts";
+import { memoryResults } from "../support/result-places.ts";
 
 test("a shard that starts while NATS or the place of the snapshots is away waits for it", async (t) => {
   const nats = await startTestNats(t, { logs: ["meter"] });
@@ -35,6 +36,7 @@ test("a shard that starts while NATS or the place of the snapshots is away waits
       if (awayFor-- > 0) throw new TidemarkError("SNAPSHOT_STORE", "s3://bucket: it does not answer.");
       return NO_SNAPSHOTS;
     },
+    results: memoryResults(),
   } as const;
   const host = new ShardHost(
     nc,

@@ -20,6 +20,7 @@ import { assertEqualsFreshFold, PARTITIONS } from "../support/crash-run.ts";
 import { cloudEvent, readOutputs, T0 } from "../support/entries.ts";
 import { type Cleanup, startTestNats } from "../support/nats.ts";
 import { NodeProcess, untilShards } from "../support/node-process.ts";
+import { natsResults } from "../support/result-places.ts";
 
 const APP = new URL("../support/billing.ts", import.meta.url).pathname;
 const billing = jobs[0]!;
@@ -133,7 +134,7 @@ suite("two nodes that run two jobs on one log", () => {
     async function verified(job: Job): Promise<Verdict[]> {
       const verdicts: Verdict[] = [];
       for (let partition = 0; partition < PARTITIONS; partition++) {
-        const { job: of, ...history } = await storedHistory(nc, job, partition, PARTITIONS);
+        const { job: of, ...history } = await storedHistory(nc, job, partition, PARTITIONS, natsResults(nc));
         verdicts.push(await verifyReplay({ app: APP, job: of.name, ...history }));
       }
       return verdicts;

@@ -15,6 +15,7 @@ import { SkipList } from "../../runtime/shard/skips.ts";
 import type { ShardManifest } from "../../runtime/snapshots/manifest.ts";
 import type { ReadOptions, SnapshotSource } from "../../runtime/snapshots/snapshot-source.ts";
 import { startTestNats } from "../support/nats.ts";
+import { memoryResults } from "../support/result-places.ts";
 
 const LIMIT = { timeout: 60_000 };
 const SNAPSHOT = { id: "s1", job: "meter", shard: 0 } as ShardManifest;
@@ -40,7 +41,15 @@ async function start(t: TestContext) {
     },
   };
   const snapshots = async (): Promise<SnapshotSource> => source;
-  const options = { nodeId: "n", profile: "production", codeHash: "v1", streamMaxBytes: 1 << 30, replicas: 1, snapshots } as const;
+  const options = {
+    nodeId: "n",
+    profile: "production",
+    codeHash: "v1",
+    streamMaxBytes: 1 << 30,
+    replicas: 1,
+    snapshots,
+    results: memoryResults(),
+  } as const;
   const host = new ShardHost(
     nc,
     options,

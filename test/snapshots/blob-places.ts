@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { BlobStore } from "../../runtime/snapshots/blobs/blob-store.ts";
+import { MemoryBlobs } from "../../runtime/snapshots/blobs/memory-blobs.ts";
 import { openBlobs } from "../../runtime/snapshots/blobs/open-blobs.ts";
 import { type Cleanup, startTestNats, type TestNats } from "../support/nats.ts";
 import { type S3Server, startS3Server } from "../support/s3-server.ts";
@@ -67,5 +68,6 @@ export const PLACES: readonly BlobPlace[] = [
     open: (t) =>
       openBlobs({ snapshots: { kind: "directory", path: temporaryFolder(t) }, s3Endpoint: undefined }, NO_CONNECTION, BUCKET_SIZES),
   },
+  { name: "memory", open: async () => new MemoryBlobs() },
   { name: "S3", open: async (t) => (await s3Blobs(t, { prefix: "some/prefix" })).blobs },
 ];

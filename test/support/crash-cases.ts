@@ -13,6 +13,7 @@ import type { LogRow } from "../cases/oracle/input.ts";
 import { checkCases } from "../cases/oracle.ts";
 import { type CrashScenario, PARTITIONS } from "./crash-run.ts";
 import { type ReadOutput, readOutputs } from "./entries.ts";
+import { natsResults } from "./result-places.ts";
 
 const START = Date.UTC(2026, 0, 5);
 
@@ -34,7 +35,7 @@ export async function assertOracleAgrees(nc: NatsConnection): Promise<number> {
   const events: LogRow[] = [];
   const outputs: ReadOutput[] = [];
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const { entries } = await storedHistory(nc, cases, partition, PARTITIONS);
+    const { entries } = await storedHistory(nc, cases, partition, PARTITIONS, natsResults(nc));
     for (const { sequence, logTime, subject, payload } of entries) {
       const row = { partition, sequence, index: 0, logTime };
       const text = Buffer.from(payload).toString();

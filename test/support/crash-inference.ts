@@ -19,6 +19,7 @@ import { judgedJob, LOCAL_MODEL, REMOTE_MODEL } from "./judged.ts";
 import type { Cleanup } from "./nats.ts";
 import type { NodeProcess } from "./node-process.ts";
 import { AMOUNT_TO_SCORE, halved, halvingModel, type PutModel, putModels } from "./put-models.ts";
+import { natsResults } from "./result-places.ts";
 
 export interface Payment {
   readonly key: string;
@@ -140,7 +141,7 @@ async function recordedResults(nc: NatsConnection, job: Job): Promise<Recorded> 
   let unused = 0;
   let unusedFailures = 0;
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const { entries } = await storedHistory(nc, job, partition, PARTITIONS);
+    const { entries } = await storedHistory(nc, job, partition, PARTITIONS, natsResults(nc));
     let term = 0;
     for (const { sequence, subject, payload } of entries) {
       if (subject !== journalSubject(job.log, partition, job.name) || payload.length === 0) continue;

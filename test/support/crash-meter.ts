@@ -19,6 +19,7 @@ import { type ReadOutput, readOutputs } from "./entries.ts";
 import job from "./meter-hold.ts";
 import { startTestNats } from "./nats.ts";
 import { NodeProcess, sequenceOf, untilShards } from "./node-process.ts";
+import { natsResults } from "./result-places.ts";
 
 const START = Date.UTC(2026, 4, 4);
 
@@ -45,7 +46,7 @@ export async function assertEqualsUndisturbedRun(t: TestContext, run: CrashRun<M
   });
   const ends: number[] = [];
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const { entries } = await storedHistory(run.nc, job, partition, PARTITIONS);
+    const { entries } = await storedHistory(run.nc, job, partition, PARTITIONS, natsResults(run.nc));
     const log = new NatsPartitionLog(nc, job.log, partition);
     for (const entry of entries.filter(isInput))
       ends[partition] = await log.append(entry.subject, entry.payload, {

@@ -26,6 +26,7 @@ import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
 import type { ShardStore } from "../../runtime/store/shard-store.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
 import { NodeProcess, sequenceOf, untilShards } from "./node-process.ts";
+import { natsResults } from "./result-places.ts";
 
 export const PARTITIONS = 2;
 const WAVE = 400;
@@ -158,7 +159,7 @@ function isSnapshotted(shards: readonly ShardReport[]): boolean {
 export async function assertEqualsFreshFold(nc: NatsConnection, job: Job, partitions = PARTITIONS): Promise<number> {
   let count = 0;
   for (let partition = 0; partition < partitions; partition++) {
-    const folded = foldHistory(await storedHistory(nc, job, partition, partitions));
+    const folded = foldHistory(await storedHistory(nc, job, partition, partitions, natsResults(nc)));
     const published = await storedOutputs(nc, job.name, partition);
     assert.deepEqual(published.map(textOf), folded.outputs.map(textOf));
     count += published.length;
@@ -170,7 +171,7 @@ export async function assertEqualsFreshFold(nc: NatsConnection, job: Job, partit
 export async function assertReplays(nc: NatsConnection, app: string, job: Job): Promise<number> {
   let count = 0;
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const { job: _job, ...history } = await storedHistory(nc, job, partition, PARTITIONS);
+    const { job: _job, ...history } = await storedHistory(nc, job, partition, PARTITIONS, natsResults(nc));
     const entries = history.entries.slice(0, REPLAYED_ENTRIES);
     const verdict = await verifyReplay({ app, job: job.name, ...history, entries });
     assert(verdict.ok, JSON.stringify(verdict));
@@ -190,7 +191,7 @@ export async function assertStateEqualsFreshFold(
     const store = openLmdbStore(join(run.dataDir, "shards", `${job.name}-${partition}`));
     try {
       const { sequence } = readMeta(store.get(META_ROW)!)!.last;
-      const history = await storedHistory(run.nc, job, partition, partitions);
+      const history = await storedHistory(run.nc, job, partition, partitions, natsResults(run.nc));
       const folded = foldHistory({ ...history, entries: history.entries.filter((entry) => entry.sequence <= sequence) });
       const rows = rowsOf(store);
       assert.deepEqual(rows, rowsOf(folded.store));

@@ -101,7 +101,7 @@ export class ExecutedShard {
       profile: "production",
     });
     log.state = state;
-    const shard = await world.start({ groupMs: 20 }, { clock: systemClock, log, calls: feed, ...changes });
+    const shard = await world.start({ groupMs: 20 }, { clock: systemClock, log: world.whole(log), calls: feed, ...changes });
     return new ExecutedShard(world, log, shard, feed, callers);
   }
 

@@ -57,9 +57,9 @@ const FAULTS: Readonly<Record<string, Answer>> = {
   zipped: (_, response) =>
     void response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end(Buffer.from([31, 139, 8])),
   deep: (_, response) => void response.writeHead(200, { "content-type": "application/json" }).end("[".repeat(50_000) + "]".repeat(50_000)),
-  large: (_, response) => json(response, "x".repeat(256 * 1024)),
+  large: (_, response) => json(response, "x".repeat(4 * 1024 * 1024)),
   numbers: (_, response) =>
-    void response.writeHead(200, { "content-type": "application/json" }).end(`[${Array(50_000).fill("1e20").join()}]`),
+    void response.writeHead(200, { "content-type": "application/json" }).end(`[${Array(200_000).fill("1e20").join()}]`),
   endless: (_, response) => {
     response.writeHead(200, { "content-type": "application/json" });
     const more = (): void => {

@@ -9,16 +9,21 @@ import { readMeta } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { MemoryPartitionLog, type MemoryPartitionLogOptions } from "../../runtime/log/memory-partition-log.ts";
+import type { PartitionLog } from "../../runtime/log/partition-log.ts";
 import { MemoryOutputBroker, MemoryOutputStream, type MemoryStreamBounds } from "../../runtime/outputs/memory-output-stream.ts";
 import type { WindowOptions } from "../../runtime/outputs/pipelined-window.ts";
 import { type Folded, foldHistory, type History } from "../../runtime/replay/fold-history.ts";
+import { ResultBlobs } from "../../runtime/results/result-blobs.ts";
+import { WholeLog } from "../../runtime/results/whole-log.ts";
 import { noCrashMarks } from "../../runtime/shard/crash-marks.ts";
 import { openEpochs } from "../../runtime/shard/epochs.ts";
 import { Shard } from "../../runtime/shard/shard.ts";
 import type { ShardParts, ShardTuning } from "../../runtime/shard/shard-parts.ts";
+import { MemoryBlobs } from "../../runtime/snapshots/blobs/memory-blobs.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
 import type { Row, RowChange, ShardStore } from "../../runtime/store/shard-store.ts";
 import { identityFor, type TestLog } from "./entries.ts";
+import { memoryResults } from "./result-places.ts";
 
 /** Far more than any test needs: a broken shard is to fail, not to run for ever. */
 export const STEPS_MAX = 100_000;
@@ -113,6 +118,8 @@ export class MemoryWorld {
   readonly broker: MemoryOutputBroker;
   readonly clock = new SleepClock();
   readonly notices: string[] = [];
+  /** Where large results lie. */
+  readonly blobs = new MemoryBlobs();
   readonly #window: WindowOptions;
   store: WatchedStore;
   #starts = 0;
@@ -137,8 +144,14 @@ export class MemoryWorld {
     await this.log.append(subject, payload, headers === undefined ? {} : { headers });
   }
 
+  /** The log as a fold of the job needs it; `log`: as one process sees it. */
+  whole(log: PartitionLog = this.log): WholeLog {
+    const results = new ResultBlobs(log.stream, memoryResults(this.blobs), () => Date.now());
+    return new WholeLog(log, { job: this.job, partition: 0, results });
+  }
+
   parts(tuning: ShardTuning = {}): ShardParts {
-    const { job, log, store, broker, clock, notices } = this;
+    const { job, store, broker, clock, notices } = this;
     return {
       job,
       partition: 0,
@@ -146,7 +159,7 @@ export class MemoryWorld {
       identity: identityFor(job),
       profile: "production",
       node: "n1",
-      log,
+      log: this.whole(),
       store,
       outputs: new MemoryOutputStream(broker, this.#window),
       marks: noCrashMarks,
@@ -195,7 +208,8 @@ export class MemoryWorld {
     const { job } = this;
     const identity = identityFor(job);
     const { plan } = await openEpochs(this.log, { log: job.log, partition: 0, job: job.name, identity, profile: "production" });
-    const entries = this.entries.filter(({ sequence }) => sequence >= plan.from);
+    const log = this.whole();
+    const entries = await Promise.all(this.entries.filter(({ sequence }) => sequence >= plan.from).map((entry) => log.whole(entry)));
     return { job, partition: 0, partitions: 1, identity, epochRoot: plan.root.sequence, from: plan.from, entries };
   }
 

@@ -14,6 +14,7 @@ export interface NodeProcessOptions {
 }
 
 export class NodeProcess {
+  readonly dataDir: string;
   readonly child: ChildProcess;
   /** What the node said on stderr so far. */
   log = "";
@@ -22,6 +23,7 @@ export class NodeProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 
   constructor(options: NodeProcessOptions) {
+    this.dataDir = options.dataDir;
     const env = {
       ...process.env,
       TZ: "UTC",

@@ -104,13 +104,16 @@ suite("an answer", () => {
     assert.deepEqual(kit.outputs(), []);
   });
 
-  test("that no message of a log can hold is refused, and the call waits on", async () => {
+  test("that is over the bound is refused, and the call waits on", async () => {
     const kit = await testJob(quotes);
     await kit.send("wanted", "ann", { pair: "x" });
     for (const call of kit.calls()) if (call.effect === "rate") await kit.reply(call, 101);
     const [mood] = kit.calls();
     assert(mood?.effect === "mood");
-    await assert.rejects(kit.reply(mood, { mood: "x".repeat(2 ** 20) }), rejected("EVENT_TOO_LARGE", /quotes/));
+    await assert.rejects(
+      kit.reply(mood, { mood: "x".repeat(2 ** 22) }),
+      rejected("TEST_INPUT", /reply to mood: the output has 4194315 bytes/),
+    );
     assert.equal(kit.calls().length, 1);
   });
 

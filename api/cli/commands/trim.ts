@@ -27,6 +27,8 @@ interface LogTrim extends StreamTrim {
 interface Plan {
   readonly logs: readonly LogTrim[];
   readonly outputs: readonly StreamTrim[];
+  /** Large results that went; absent of a dry run. */
+  readonly results?: number;
 }
 
 export const trim = command({
@@ -62,7 +64,7 @@ export const trim = command({
   },
 });
 
-async function tell(terminal: Terminal, { logs, outputs }: Plan, dryRun: boolean): Promise<void> {
+async function tell(terminal: Terminal, { logs, outputs, results = 0 }: Plan, dryRun: boolean): Promise<void> {
   const line = (words: string): Promise<void> => terminal.line(printable(words));
   for (const stream of [...logs, ...outputs]) {
     const { stream: name, removed, keepFrom, last, heldBy } = stream;
@@ -83,4 +85,5 @@ async function tell(terminal: Terminal, { logs, outputs }: Plan, dryRun: boolean
       }
     }
   }
+  if (results > 0) await line(`${results} large results of calls went, which no entry names any more`);
 }

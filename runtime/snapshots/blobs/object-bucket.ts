@@ -1,4 +1,4 @@
-/** The bucket `tidemark-snapshots`: created when it is missing, else checked that nothing in it goes by itself. */
+/** A bucket of blobs, as `tidemark-snapshots`: created when it is missing, else checked that nothing in it goes by itself. */
 import { jetstream } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -7,10 +7,15 @@ import { messageOf, type StreamConfig, streamInfo } from "../../log/jetstream-ap
 import { blobFailure } from "./blob-failure.ts";
 
 export const SNAPSHOT_BUCKET = "tidemark-snapshots";
-export const SNAPSHOT_STREAM = `OBJ_${SNAPSHOT_BUCKET}`;
+/** Of their own: a bucket is listed as a whole, and results may be millions. */
+export const RESULT_BUCKET = "tidemark-results";
 const TIMEOUT_MS = 5_000;
 /** Of nats-server (server/errors.json): the account or the disk cannot reserve max_bytes. */
 const STORAGE_EXCEEDED = 10047;
+
+export function streamOfBucket(bucket: string): string {
+  return `OBJ_${bucket}`;
+}
 
 /** Of a bucket that is created; one that is there keeps its own. */
 export interface SnapshotBucketSizes {
@@ -20,33 +25,43 @@ export interface SnapshotBucketSizes {
 }
 
 /** Throws NATS_STORAGE, NATS_UNREACHABLE, or SNAPSHOT_STORE when the bucket's layout would lose blobs. */
-export async function openObjectBucket(nc: NatsConnection, sizes: SnapshotBucketSizes): Promise<void> {
-  let config = await bucketConfig(nc);
+export async function openObjectBucket(nc: NatsConnection, bucket: string, sizes: SnapshotBucketSizes): Promise<void> {
+  let config = await bucketConfig(nc, bucket);
   if (config === undefined) {
-    const failure = await createBucket(nc, sizes);
-    config = await bucketConfig(nc);
+    const failure = await createBucket(nc, bucket, sizes);
+    config = await bucketConfig(nc, bucket);
     // Another node may have been quicker, with other sizes.
     if (config === undefined)
-      throw failure ?? new TidemarkError("NATS_UNREACHABLE", `Stream ${SNAPSHOT_STREAM} is not there once created.`);
+      throw failure ?? new TidemarkError("NATS_UNREACHABLE", `Stream ${streamOfBucket(bucket)} is not there once created.`);
   }
   const wrong = differences(config);
   if (wrong.length === 0) return;
   throw blobFailure(
-    `JetStream object store ${SNAPSHOT_BUCKET}`,
-    `the stream ${SNAPSHOT_STREAM} would lose or refuse snapshots`,
+    `JetStream object store ${bucket}`,
+    `the stream ${streamOfBucket(bucket)} would lose or refuse blobs`,
     wrong.join("; "),
     'Correct it with "nats stream edit", or delete the bucket and let Tidemark create it.',
   );
 }
 
-async function createBucket(nc: NatsConnection, { maxBytes, replicas }: SnapshotBucketSizes): Promise<TidemarkError | undefined> {
+/** Throws NATS_UNREACHABLE. */
+export async function isBucketThere(nc: NatsConnection, bucket: string): Promise<boolean> {
+  return (await bucketConfig(nc, bucket)) !== undefined;
+}
+
+async function createBucket(
+  nc: NatsConnection,
+  bucket: string,
+  { maxBytes, replicas }: SnapshotBucketSizes,
+): Promise<TidemarkError | undefined> {
   try {
-    const bucket = { max_bytes: maxBytes, replicas, storage: "file", description: "Tidemark: snapshots of shards" } as const;
-    await new Objm(jetstream(nc, { checkAPI: false, timeout: TIMEOUT_MS })).create(SNAPSHOT_BUCKET, bucket);
+    const description = bucket === RESULT_BUCKET ? "Tidemark: large results of calls" : "Tidemark: snapshots of shards";
+    const options = { max_bytes: maxBytes, replicas, storage: "file", description } as const;
+    await new Objm(jetstream(nc, { checkAPI: false, timeout: TIMEOUT_MS })).create(bucket, options);
     return undefined;
   } catch (error) {
     const code = (error as { code?: unknown } | null)?.code === STORAGE_EXCEEDED ? "NATS_STORAGE" : "NATS_UNREACHABLE";
-    return new TidemarkError(code, `Stream ${SNAPSHOT_STREAM}: ${messageOf(error)}.`, { cause: error });
+    return new TidemarkError(code, `Stream ${streamOfBucket(bucket)}: ${messageOf(error)}.`, { cause: error });
   }
 }
 
@@ -56,9 +71,9 @@ type BucketConfig = StreamConfig & {
   readonly deny_delete?: boolean;
 };
 
-async function bucketConfig(nc: NatsConnection): Promise<BucketConfig | undefined> {
+async function bucketConfig(nc: NatsConnection, bucket: string): Promise<BucketConfig | undefined> {
   try {
-    return (await streamInfo(nc, SNAPSHOT_STREAM)).config as BucketConfig;
+    return (await streamInfo(nc, streamOfBucket(bucket))).config as BucketConfig;
   } catch (error) {
     if (isTidemarkError(error, "LOG_MISSING")) return undefined;
     throw error;

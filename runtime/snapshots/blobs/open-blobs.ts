@@ -2,7 +2,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { BlobStore } from "./blob-store.ts";
 import { DirectoryBlobs } from "./directory-blobs.ts";
-import type { SnapshotBucketSizes } from "./object-bucket.ts";
+import { SNAPSHOT_BUCKET, type SnapshotBucketSizes } from "./object-bucket.ts";
 import { ObjectStoreBlobs } from "./object-store-blobs.ts";
 import type { SnapshotPlace } from "./snapshot-place.ts";
 
@@ -12,12 +12,17 @@ export interface BlobSetting {
   readonly s3Endpoint: string | undefined;
 }
 
-/** Throws SNAPSHOT_STORE; with `nats` NATS_STORAGE and NATS_UNREACHABLE too. S3 is not asked before the first blob. `sizes`: of a bucket in NATS. */
-export async function openBlobs(setting: BlobSetting, nc: NatsConnection, sizes: SnapshotBucketSizes): Promise<BlobStore> {
+/** Throws SNAPSHOT_STORE; with `nats` NATS_STORAGE and NATS_UNREACHABLE too. S3 is not asked before the first blob. `sizes` and `bucket`: in NATS. */
+export async function openBlobs(
+  setting: BlobSetting,
+  nc: NatsConnection,
+  sizes: SnapshotBucketSizes,
+  bucket = SNAPSHOT_BUCKET,
+): Promise<BlobStore> {
   const place = setting.snapshots;
   switch (place.kind) {
     case "nats":
-      return await ObjectStoreBlobs.open(nc, sizes);
+      return await ObjectStoreBlobs.open(nc, sizes, bucket);
     case "directory":
       return await DirectoryBlobs.open(place.path);
     case "s3": {
