@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { openLogPublisher } from "../runtime/log/log-publisher.ts";
 import { ensureLogStreams } from "../runtime/log/log-streams.ts";
+import { SINGLE } from "../runtime/log/replication.ts";
 import { openSlotMap } from "../runtime/log/slot-map.ts";
 import { findNatsServer } from "../runtime/node/nats-binary.ts";
 import { startNatsServer } from "../runtime/node/nats-server.ts";
@@ -38,7 +39,7 @@ export async function onePartition(options: OnePartitionOptions): Promise<Row> {
     const job = counterJob(options.every);
     const { map } = await openSlotMap(nc, job.log, 1);
     await ensureLogStreams(nc, job.log, map, { maxBytes: 8 * 1024 ** 3 });
-    await SkipList.ensure(nc, job.name, 1);
+    await SkipList.ensure(nc, job.name, SINGLE);
     const publisher = openLogPublisher(nc, job.log, map, { bytesAreCloudEvents: true, batchEventsMax: batch, lanes: 1 });
     for (let i = 0; i < events; i += 2_000) {
       const slice = Array.from({ length: Math.min(2_000, events - i) }, (_, j) => readingOf(i + j, keys));
@@ -53,7 +54,7 @@ export async function onePartition(options: OnePartitionOptions): Promise<Row> {
         profile: "development",
         codeHash: "bench",
         streamMaxBytes: 8 * 1024 ** 3,
-        replicas: 1,
+        replication: SINGLE,
         snapshots: async () => NO_SNAPSHOTS,
         results: memoryResults(),
       },

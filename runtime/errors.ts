@@ -48,10 +48,14 @@ export const ERRORS = {
   MODEL_FORMAT: "The record of a model was written by another version of Tidemark. Use that version, or put a new version of the model.",
   MODEL_INVALID: "That is no model that could be asked. Correct what the message names.",
   MODEL_MISSING: "There is no such version of the model. List the versions, and put the one that is wanted.",
+  NATS_REPLICAS:
+    "The NATS cluster has fewer servers than a stream is to have replicas, or none where it is to lie. Start its servers, or lower TIDEMARK_NATS_REPLICAS.",
   NATS_STORAGE:
     "The NATS account cannot reserve the streams' max_bytes. Lower TIDEMARK_STREAM_MAX_BYTES, or raise the server's max_file_store or the account's limit.",
   NATS_TOO_OLD: "The NATS server is older than 2.12. Use 2.15 or newer.",
   NATS_UNREACHABLE: "The NATS server does not answer. Check TIDEMARK_NATS_URL and that JetStream is enabled.",
+  NATS_UNSAFE:
+    "What is acknowledged could be lost with one server or its power. Do what the message says, or say that it is wanted, with TIDEMARK_ALLOW_SINGLE_REPLICA=on or TIDEMARK_ALLOW_LAZY_SYNC=on.",
   NOT_REDRIVABLE: "The dead letter cannot be put back: what it was made of is not there as a whole any more. Publish the event anew.",
   NOT_YET: "The shard has not committed that position yet. Ask again, with a longer `wait`, or look at the shard's lag.",
   OPERATION_FAILED: "The operation failed for a reason that nobody foresaw. The node's log has the whole of it; report it.",

@@ -4,12 +4,12 @@
  *
  * Everything is asked of the leader. A deleted or expired key reads as empty, at the revision of its marker.
  */
-import { jetstream } from "@nats-io/jetstream";
-import { Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
-import { askStream, messageOf, type StreamConfig, storedMessage } from "../log/jetstream-api.ts";
+import { askStream, type StreamConfig, storedMessage } from "../log/jetstream-api.ts";
 import { appendAcknowledged } from "../log/publish-ack.ts";
+import { ensureBucket } from "../log/record-bucket.ts";
+import type { Replication } from "../log/replication.ts";
 import { ownerKey, placeKey } from "./feature-key.ts";
 
 export const FEATURE_BUCKET = "tidemark-features";
@@ -17,9 +17,8 @@ const STREAM = `KV_${FEATURE_BUCKET}`;
 /** How long a reader who watches can still see that a key expired. */
 const MARKER_TTL_MS = 60_000;
 
-export interface BucketSizes {
+export interface BucketSizes extends Replication {
   readonly maxBytes: number;
-  readonly replicas: number;
 }
 
 export interface BucketEntry {
@@ -42,13 +41,8 @@ export class FeatureBucket {
   }
 
   /** Creates the bucket when it is missing. Fails with FEATURES_LAYOUT when one is there whose messages cannot expire one by one. */
-  static async open(nc: NatsConnection, { maxBytes, replicas }: BucketSizes): Promise<FeatureBucket> {
-    try {
-      const js = jetstream(nc, { checkAPI: false });
-      await new Kvm(js).create(FEATURE_BUCKET, { history: 1, max_bytes: maxBytes, replicas, markerTTL: MARKER_TTL_MS });
-    } catch (error) {
-      throw new TidemarkError("NATS_UNREACHABLE", `The bucket ${FEATURE_BUCKET} cannot be opened: ${messageOf(error)}.`, { cause: error });
-    }
+  static async open(nc: NatsConnection, sizes: BucketSizes): Promise<FeatureBucket> {
+    await ensureBucket(nc, FEATURE_BUCKET, sizes, { max_bytes: sizes.maxBytes, markerTTL: MARKER_TTL_MS });
     const { config } = await askStream<{ readonly config: StreamConfig & { readonly allow_msg_ttl?: boolean } }>(
       nc,
       STREAM,

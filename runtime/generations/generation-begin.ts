@@ -15,6 +15,7 @@ import type { Clock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { streamInfo } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import type { Replication } from "../log/replication.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
 import { appendRoot } from "../shard/epochs.ts";
 import { SkipList } from "../shard/skips.ts";
@@ -68,7 +69,7 @@ export interface BeginParts {
   readonly nc: NatsConnection;
   readonly clock: Clock;
   readonly node: string;
-  readonly replicas: number;
+  readonly replication: Replication;
   readonly bucket: GenerationBucket;
   readonly writer: BaseWriter;
 }
@@ -197,14 +198,14 @@ interface Writing {
 }
 
 async function writeShards(
-  { nc, clock: _clock, replicas, writer }: BeginParts,
+  { nc, clock: _clock, replication, writer }: BeginParts,
   job: Job,
   { origin, identity, bases, mapVersion }: BeginRequest,
   { progress, signal, held }: Writing,
 ): Promise<readonly GenerationShard[]> {
   await held();
   await writer.deleteAll(job.name);
-  await SkipList.ensure(nc, job.name, replicas);
+  await SkipList.ensure(nc, job.name, replication);
   const written: ShardManifest[] = [];
   const shards: GenerationShard[] = [];
   let before = 0;

@@ -4,6 +4,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { TidemarkError } from "../errors.ts";
 import { RecordBucket } from "../log/record-bucket.ts";
+import type { Replication } from "../log/replication.ts";
 import {
   GENERATION_FORMAT,
   type GenerationRecord,
@@ -34,8 +35,8 @@ export class GenerationBucket {
   }
 
   /** Creates the bucket when it is missing. */
-  static async open(nc: NatsConnection, replicas: number): Promise<GenerationBucket> {
-    await RecordBucket.open(nc, GENERATION_BUCKET, replicas);
+  static async open(nc: NatsConnection, replication: Replication): Promise<GenerationBucket> {
+    await RecordBucket.open(nc, GENERATION_BUCKET, replication);
     return new GenerationBucket(nc);
   }
 

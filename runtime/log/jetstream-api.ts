@@ -23,6 +23,7 @@ export const SERVER_ERROR = {
   subjectsOverlap: 10065,
   wrongLastSequence: 10071,
   storeFailed: 10077,
+  replicasNotSupported: 10074,
   streamOffline: 10118,
   wrongLastSequenceUnknown: 10164,
   tooManyRequests: 10167,
@@ -91,6 +92,8 @@ export async function askStream<T>(nc: NatsConnection, stream: string, path: str
 
 export function refusalOf(error: ApiError, stream: string): TidemarkError {
   if (error.err_code === SERVER_ERROR.storageExceeded) return new TidemarkError("NATS_STORAGE", `Stream ${stream}: ${error.description}.`);
+  if (error.err_code === SERVER_ERROR.replicasNotSupported)
+    return new TidemarkError("NATS_REPLICAS", `Stream ${stream}: ${error.description}.`);
   if (error.err_code === SERVER_ERROR.streamNotFound) return new TidemarkError("LOG_MISSING", `There is no stream ${stream}.`);
   return new TidemarkError("NATS_UNREACHABLE", `Stream ${stream}: ${error.description} (${error.err_code}).`);
 }

@@ -6,13 +6,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { askApi, refusalOf, SERVER_ERROR, type StreamConfig, streamInfo } from "./jetstream-api.ts";
+import { type Replication, replicationConfig, SINGLE } from "./replication.ts";
 import { type SlotMap, streamOf, subjectsOfPartition } from "./slot-map.ts";
 
-export interface LogStreamSettings {
+/** Default: one replica. */
+export interface LogStreamSettings extends Partial<Replication> {
   /** Bound of one partition's stream; when it is reached, publishing is refused with `LOG_FULL`. */
   readonly maxBytes: number;
-  /** Default 1. */
-  readonly replicas?: number;
 }
 
 const DUPLICATE_WINDOW_NS = 5e9;
@@ -73,7 +73,7 @@ function streamConfig(stream: string, subjects: readonly string[], settings: Log
     max_msgs: -1,
     max_age: 0,
     max_msgs_per_subject: -1,
-    num_replicas: settings.replicas ?? 1,
+    ...replicationConfig({ ...SINGLE, ...settings }),
     duplicate_window: DUPLICATE_WINDOW_NS,
     allow_direct: true,
     // Erasure deletes single messages and trimming purges by sequence.

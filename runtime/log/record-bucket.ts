@@ -2,12 +2,28 @@
  * Records in a KV bucket, one under each key. Everything is asked of its leader, and written with compare-and-set: of two
  * who change a record at once one is refused.
  */
-import { jetstream } from "@nats-io/jetstream";
-import { Kvm } from "@nats-io/kv";
+import { JetStreamApiError, jetstream } from "@nats-io/jetstream";
+import { Kvm, type KvOptions } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { TidemarkError } from "../errors.ts";
-import { askStream, messageOf, storedMessage, streamInfo } from "./jetstream-api.ts";
+import { askStream, messageOf, refusalOf, storedMessage, streamInfo } from "./jetstream-api.ts";
 import { appendAcknowledged } from "./publish-ack.ts";
+import { bucketReplication, type Replication } from "./replication.ts";
+
+/** Creates the bucket when it is missing; one that is there keeps its own. Fails with NATS_UNREACHABLE, NATS_REPLICAS or NATS_STORAGE. */
+export async function ensureBucket(
+  nc: NatsConnection,
+  name: string,
+  replication: Replication,
+  limits: Pick<Partial<KvOptions>, "max_bytes" | "markerTTL"> = {},
+): Promise<void> {
+  try {
+    await new Kvm(jetstream(nc, { checkAPI: false })).create(name, { history: 1, ...limits, ...bucketReplication(replication) });
+  } catch (error) {
+    if (error instanceof JetStreamApiError) throw refusalOf(error.apiError(), `KV_${name}`);
+    throw new TidemarkError("NATS_UNREACHABLE", `The bucket ${name} cannot be opened: ${messageOf(error)}.`, { cause: error });
+  }
+}
 
 /** What stands under a key. */
 export interface StoredPayload {
@@ -30,13 +46,9 @@ export class RecordBucket {
     this.#prefix = `$KV.${name}.`;
   }
 
-  /** Creates the bucket when it is missing. Fails with NATS_UNREACHABLE. */
-  static async open(nc: NatsConnection, name: string, replicas: number): Promise<RecordBucket> {
-    try {
-      await new Kvm(jetstream(nc, { checkAPI: false })).create(name, { history: 1, replicas });
-    } catch (error) {
-      throw new TidemarkError("NATS_UNREACHABLE", `The bucket ${name} cannot be opened: ${messageOf(error)}.`, { cause: error });
-    }
+  /** See {@link ensureBucket}. */
+  static async open(nc: NatsConnection, name: string, replication: Replication): Promise<RecordBucket> {
+    await ensureBucket(nc, name, replication);
     return new RecordBucket(nc, name);
   }
 

@@ -3,13 +3,13 @@
  * The map lies in the KV bucket `tidemark-logs` under the log's name. It is created once, with compare-and-set: nodes that start
  * at the same time agree, and a later wish for another number of partitions gets the stored map and a notice.
  */
-import { jetstream } from "@nats-io/jetstream";
-import { Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SLOTS, slotOf } from "../../actors/model/key.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { storedMessage } from "./jetstream-api.ts";
 import { appendAcknowledged } from "./publish-ack.ts";
+import { ensureBucket } from "./record-bucket.ts";
+import { type Replication, SINGLE } from "./replication.ts";
 
 export const SLOT_MAP_BUCKET = "tidemark-logs";
 const PARTITIONS_MAX = SLOTS;
@@ -51,10 +51,15 @@ export function firstSlotMap(partitions: number): SlotMap {
 }
 
 /** Opens the slot map of `log`, or creates it with `partitions`. Safe to call from many nodes at once. */
-export async function openSlotMap(nc: NatsConnection, log: string, partitions: number, replicas = 1): Promise<OpenedSlotMap> {
+export async function openSlotMap(
+  nc: NatsConnection,
+  log: string,
+  partitions: number,
+  replication: Replication = SINGLE,
+): Promise<OpenedSlotMap> {
   checkLogName(log);
   const wanted = firstSlotMap(partitions);
-  await new Kvm(jetstream(nc)).create(SLOT_MAP_BUCKET, { history: 1, replicas });
+  await ensureBucket(nc, SLOT_MAP_BUCKET, replication);
   const stored = await readSlotMap(nc, log);
   if (stored !== undefined) return opened(stored, log, partitions);
   try {

@@ -8,6 +8,7 @@ import { canonicalJson } from "../../actors/fold/canonical.ts";
 import { MODEL_FORMAT, type ModelDraft, type ModelRecord, readModelRecord } from "../../inference/model-record.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { RecordBucket } from "../log/record-bucket.ts";
+import type { Replication } from "../log/replication.ts";
 
 const MODEL_BUCKET = "tidemark-models";
 /** Writers that are quicker, one after the other. */
@@ -21,17 +22,17 @@ export interface ModelContent {
 
 export class ModelBucket {
   readonly #nc: NatsConnection;
-  readonly #replicas: number;
+  readonly #replication: Replication;
   #opened: Promise<RecordBucket> | undefined;
 
-  constructor(nc: NatsConnection, replicas: number) {
+  constructor(nc: NatsConnection, replication: Replication) {
     this.#nc = nc;
-    this.#replicas = replicas;
+    this.#replication = replication;
   }
 
   /** Created, when it is missing, with the first question: most jobs call no model. */
   #records(): Promise<RecordBucket> {
-    this.#opened ??= RecordBucket.open(this.#nc, MODEL_BUCKET, this.#replicas).catch((error: unknown) => {
+    this.#opened ??= RecordBucket.open(this.#nc, MODEL_BUCKET, this.#replication).catch((error: unknown) => {
       this.#opened = undefined;
       throw error;
     });

@@ -12,6 +12,14 @@ import { readSnapshotPlace, type SnapshotPlace } from "../snapshots/blobs/snapsh
 export interface Config {
   /** Undefined: start a server of one's own. */
   readonly natsUrl: string | undefined;
+  /** Of every stream and bucket that is created. */
+  readonly natsReplicas: number;
+  /** Name of the cluster, and tags of its servers, where streams are created; undefined and none: the server chooses. */
+  readonly natsPlacementCluster: string | undefined;
+  readonly natsPlacementTags: readonly string[];
+  /** Whether production may do with one replica, and with a server that flushes later than it acknowledges. */
+  readonly allowSingleReplica: boolean;
+  readonly allowLazySync: boolean;
   readonly httpHost: string;
   readonly httpPort: number;
   /** File of `name:role:sha256` lines; undefined: the API is open, on loopback only. */
@@ -66,6 +74,11 @@ interface Setting<T> {
 
 const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   natsUrl: { env: "TIDEMARK_NATS_URL", fallback: () => undefined, read: natsUrl },
+  natsReplicas: { env: "TIDEMARK_NATS_REPLICAS", fallback: () => 1, read: whole(1, 5) },
+  natsPlacementCluster: { env: "TIDEMARK_NATS_PLACEMENT_CLUSTER", fallback: () => undefined, read: placementName },
+  natsPlacementTags: { env: "TIDEMARK_NATS_PLACEMENT_TAGS", fallback: () => [], read: (text) => text.split(",").map(placementName) },
+  allowSingleReplica: { env: "TIDEMARK_ALLOW_SINGLE_REPLICA", fallback: () => false, read: onOrOff },
+  allowLazySync: { env: "TIDEMARK_ALLOW_LAZY_SYNC", fallback: () => false, read: onOrOff },
   httpHost: { env: "TIDEMARK_HTTP_HOST", fallback: () => "127.0.0.1", read: host },
   httpPort: { env: "TIDEMARK_HTTP_PORT", fallback: () => 7070, read: whole(0, 65_535) },
   apiTokens: { env: "TIDEMARK_API_TOKENS", fallback: () => undefined, read: (text) => text },
@@ -161,6 +174,11 @@ function origin(text: string): string {
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)
     throw new TypeError(`"${text}" is no origin: write https://host or https://host:port`);
   return url.origin;
+}
+
+function placementName(text: string): string {
+  if (/^[\w:.-]{1,128}$/.test(text)) return text;
+  throw new TypeError("write names of up to 128 of A-Z a-z 0-9 _ - : ., several joined by commas");
 }
 
 function whole(min: number, max: number): (text: string) => number {

@@ -38,7 +38,7 @@ import { NodeModels } from "./node-models.ts";
 import { startedWhenCalled, startNodeThread } from "./node-thread.ts";
 import { openedGenerations } from "./opened-generations.ts";
 import { secretOriginsOf, serviceSettings } from "./service-settings.ts";
-import { REPLICAS, snapshotSettings } from "./snapshot-settings.ts";
+import { replicationOf, snapshotSettings, streamSizes } from "./snapshot-settings.ts";
 import type { ReaderSetup, ShardFolder, StateReader } from "./state-reader.ts";
 
 export interface NodeOptions {
@@ -120,7 +120,7 @@ export class LoadedNode {
     const inference = models.address;
     await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(natsUrl, dataDir.nodeId, inference))));
     const shards = new HostedShards(workers, dataDir);
-    const bucket = await GenerationBucket.open(nc, REPLICAS);
+    const bucket = await GenerationBucket.open(nc, replicationOf(config));
     await clearDropped(bucket, dataDir, jobs);
     await shards.follow(await bucket.active());
     for (const running of jobs) await shards.assign(running, jobs);
@@ -150,7 +150,7 @@ export class LoadedNode {
       verification: this.#verificationOf(dataDir, natsUrl, kept, () => [...jobs, ...begun]),
       workers,
       drainMs: config.drainMs,
-      streamMaxBytes: config.streamMaxBytes,
+      streamSizes: streamSizes(config),
       onDrained: this.#life.drained,
     });
     await node.generations.open();
@@ -214,11 +214,11 @@ export class LoadedNode {
     const open = whenAsked(() => openCatalogue(nc, snapshotSettings(config)));
     const models = new Models({
       nc,
-      bucket: new ModelBucket(nc, REPLICAS),
+      bucket: new ModelBucket(nc, replicationOf(config)),
       contents: new ModelContents(join(dataDir.path, "models"), open),
       jobs: () => jobs.map(({ job }) => job),
       secretOrigins: secretOriginsOf(config),
-      ensureReference: (log) => NatsReferenceLog.ensure(nc, log, { maxBytes: config.streamMaxBytes, replicas: REPLICAS }),
+      ensureReference: (log) => NatsReferenceLog.ensure(nc, log, streamSizes(config)),
     });
     return new NodeModels({ models, jobs, settings: serviceSettings(config), clock: systemClock, notice });
   }
@@ -290,7 +290,7 @@ function workerSetup({ app, config }: NodeOptions): WorkerSetup {
     app,
     profile: config.profile,
     streamMaxBytes: config.streamMaxBytes,
-    replicas: REPLICAS,
+    replication: replicationOf(config),
     timelineIndex: config.timelineIndex,
     settings: foldSettingsOf(config),
     snapshots: snapshotSettings(config),

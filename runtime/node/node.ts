@@ -15,7 +15,7 @@ import type { Restores } from "../generations/restores.ts";
 import type { History } from "../history/history.ts";
 import { ensureLogStreams, probeMapping } from "../log/log-streams.ts";
 import { openSlotMap, type SlotMap } from "../log/slot-map.ts";
-import { ensureOutputStream } from "../outputs/output-layout.ts";
+import { ensureOutputStream, type OutputStreamSizes } from "../outputs/output-layout.ts";
 import { OutputReader } from "../outputs/output-reader.ts";
 import { logOfSource, logsOf } from "../pump/pump-places.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
@@ -32,10 +32,11 @@ import type { JobBuild } from "./app-build.ts";
 import type { Config } from "./config.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
+import { checkReplicas, checkServers } from "./nats-safety.ts";
 import type { NodeModels } from "./node-models.ts";
 import type { OpenedGenerations } from "./opened-generations.ts";
 import { Operations } from "./operations.ts";
-import { REPLICAS } from "./snapshot-settings.ts";
+import { streamSizes } from "./snapshot-settings.ts";
 import type { StateReader } from "./state-reader.ts";
 import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
 
@@ -68,7 +69,7 @@ export interface NodeParts {
   readonly generations: (operations: Operations, shards: () => Promise<readonly ShardReport[]>) => OpenedGenerations;
   readonly verification: Verification;
   readonly drainMs: number;
-  readonly streamMaxBytes: number;
+  readonly streamSizes: OutputStreamSizes;
   /** Called once everything is committed: from then on a thread may end. */
   readonly onDrained: () => void;
 }
@@ -102,7 +103,7 @@ export class Node {
   #asked: Promise<ShardReport[]> | undefined;
   #askedNext: Promise<ShardReport[]> | undefined;
   readonly #drainMs: number;
-  readonly #streamMaxBytes: number;
+  readonly #streamSizes: OutputStreamSizes;
   readonly #onDrained: () => void;
   #stopping = false;
 
@@ -129,7 +130,7 @@ export class Node {
       parts.workers.map(({ worker }) => worker),
     );
     this.#drainMs = parts.drainMs;
-    this.#streamMaxBytes = parts.streamMaxBytes;
+    this.#streamSizes = parts.streamSizes;
     this.#onDrained = parts.onDrained;
     this.kept = parts.kept;
     this.handOvers = new HandOvers({
@@ -205,7 +206,7 @@ export class Node {
 
   /** Creates the stream `<log>-reference` when it is missing. */
   async ensureReference(log: string): Promise<void> {
-    await NatsReferenceLog.ensure(this.nc, log, { maxBytes: this.#streamMaxBytes, replicas: REPLICAS });
+    await NatsReferenceLog.ensure(this.nc, log, this.#streamSizes);
   }
 
   get stopping(): boolean {
@@ -286,9 +287,14 @@ function byShard(a: { readonly job: string; readonly shard: number }, b: { reado
 }
 
 /** Creates or checks what a job has beside its log. */
-export async function ensureJobStreams(nc: NatsConnection, jsm: JetStreamManager, job: Job, map: SlotMap, maxBytes: number): Promise<void> {
-  const sizes = { maxBytes, replicas: REPLICAS };
-  await SkipList.ensure(nc, job.name, REPLICAS);
+export async function ensureJobStreams(
+  nc: NatsConnection,
+  jsm: JetStreamManager,
+  job: Job,
+  map: SlotMap,
+  sizes: OutputStreamSizes,
+): Promise<void> {
+  await SkipList.ensure(nc, job.name, sizes);
   // Reserves max_bytes, so only where a table is read; elsewhere it comes with the first schema that is activated.
   if (job.tables.size > 0) await NatsReferenceLog.ensure(nc, job.log, sizes);
   for (let partition = 0; partition < map.partitions; partition++) await ensureOutputStream(jsm, job.name, partition, sizes);
@@ -301,13 +307,15 @@ export async function ensureStreams(
   config: Config,
   notice: (message: string) => void,
 ): Promise<RunningJob[]> {
+  await checkServers(nc, config, notice);
+  const sizes = streamSizes(config);
   const maps = new Map<string, SlotMap>();
   const jsm = await jetstreamManager(nc, { checkAPI: false });
   for (const log of logsOf(app.jobs)) {
-    const { map, notice: told } = await openSlotMap(nc, log, config.partitions, REPLICAS);
+    const { map, notice: told } = await openSlotMap(nc, log, config.partitions, sizes);
     if (told !== undefined) notice(told);
     maps.set(log, map);
-    await ensureLogStreams(nc, log, map, { maxBytes: config.streamMaxBytes, replicas: REPLICAS });
+    await ensureLogStreams(nc, log, map, sizes);
     if (!(await probeMapping(nc, log))) {
       notice(
         `The NATS account has no mapping for ${log}.*: publish to ${log}.<slot>.e.<key>, through the API, or add it (${docPage("nats.md")}).`,
@@ -317,9 +325,10 @@ export async function ensureStreams(
   const jobs: RunningJob[] = [];
   for (const job of app.jobs) {
     const map = maps.get(job.log)!;
-    await ensureJobStreams(nc, jsm, job, map, config.streamMaxBytes);
+    await ensureJobStreams(nc, jsm, job, map, sizes);
     const sources = new Map(job.from.map(({ name, source }) => [name, maps.get(logOfSource(source, app.jobs)!)!] as const));
     jobs.push({ job, map, sources });
   }
+  await checkReplicas(nc, app.jobs, config, notice);
   return jobs;
 }

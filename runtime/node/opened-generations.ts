@@ -19,7 +19,7 @@ import { type Config, foldSettingsOf } from "./config.ts";
 import type { HostedShards } from "./hosted-shards.ts";
 import { ensureJobStreams, type RunningJob } from "./node.ts";
 import type { Operations } from "./operations.ts";
-import { REPLICAS } from "./snapshot-settings.ts";
+import { replicationOf, streamSizes } from "./snapshot-settings.ts";
 
 export interface OpenedGenerations {
   readonly generations: Generations;
@@ -59,7 +59,7 @@ export function openedGenerations(
     host: {
       start: async (job) => {
         const { map } = running(job.origin!)!;
-        await ensureJobStreams(nc, jsm, job, map, config.streamMaxBytes);
+        await ensureJobStreams(nc, jsm, job, map, streamSizes(config));
         const generation: RunningJob = { job, map, sources: new Map() };
         for (const { folder } of shards.placesOf(generation)) markFolder(folder);
         begun.push(generation);
@@ -78,7 +78,7 @@ export function openedGenerations(
     nc,
     clock: systemClock,
     node,
-    replicas: REPLICAS,
+    replication: replicationOf(config),
     bucket,
     writer,
     hosting,

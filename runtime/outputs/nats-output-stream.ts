@@ -8,17 +8,17 @@
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager, jetstreamManager, type StoredMsg } from "@nats-io/jetstream";
 import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
 import { TidemarkError } from "../errors.ts";
+import { type Replication, SINGLE } from "../log/replication.ts";
 import { CHAIN_HEADER, OutputHeaders } from "./output-headers.ts";
 import { ensureOutputStream, outputStreamName } from "./output-layout.ts";
 import type { LastOutput, Output, OutputStream, OutputWindow } from "./output-stream.ts";
 import { PipelinedWindow, type WindowOptions } from "./pipelined-window.ts";
 import { readPublishReply } from "./publish-reply.ts";
 
-export interface OutputStreamOptions extends WindowOptions {
+/** Replication: of a stream that has to be created; default one replica. */
+export interface OutputStreamOptions extends WindowOptions, Partial<Replication> {
   /** Of a stream that has to be created; default 1 GiB. */
   readonly maxBytes?: number;
-  /** Of a stream that has to be created; default 1. */
-  readonly replicas?: number;
 }
 
 /** Creates the stream or checks its layout (`OUTPUT_LAYOUT`). */
@@ -29,7 +29,7 @@ export async function openNatsOutputStream(
   options: OutputStreamOptions = {},
 ): Promise<NatsOutputStream> {
   const jsm = await jetstreamManager(nc, { checkAPI: false });
-  await ensureOutputStream(jsm, job, partition, { maxBytes: options.maxBytes ?? 1 << 30, replicas: options.replicas ?? 1 });
+  await ensureOutputStream(jsm, job, partition, { maxBytes: 1 << 30, ...SINGLE, ...options });
   return new NatsOutputStream(nc, jsm, outputStreamName(job, partition), options);
 }
 

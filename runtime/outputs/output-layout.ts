@@ -4,10 +4,11 @@
  */
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { TidemarkError } from "../errors.ts";
+import { refusalOf, SERVER_ERROR } from "../log/jetstream-api.ts";
+import { type Replication, replicationConfig } from "../log/replication.ts";
 
-export interface OutputStreamSizes {
+export interface OutputStreamSizes extends Replication {
   readonly maxBytes: number;
-  readonly replicas: number;
 }
 
 export function outputStreamName(job: string, partition: number): string {
@@ -22,8 +23,8 @@ export function outputSubjectRoot(job: string, partition: number): string {
 /** 100 ms: enough for the server to know the id of the last message, too short to cost memory. */
 const DUPLICATE_WINDOW_NS = 100_000_000;
 
-/** Of nats-server (server/errors.json): the account or the disk cannot reserve max_bytes. */
-const STORAGE_EXCEEDED = 10047;
+/** The account or the disk cannot reserve max_bytes, or no servers are there for the replicas. */
+const REFUSED_SIZES: ReadonlySet<number> = new Set([SERVER_ERROR.storageExceeded, SERVER_ERROR.replicasNotSupported]);
 
 /** Fails with `OUTPUT_LAYOUT` when the stream is there and laid out otherwise. */
 export async function ensureOutputStream(jsm: JetStreamManager, job: string, partition: number, sizes: OutputStreamSizes): Promise<void> {
@@ -48,12 +49,12 @@ export async function ensureOutputStream(jsm: JetStreamManager, job: string, par
   const found = await findConfig(jsm, name);
   if (found !== undefined) return checkLayout(name, wanted, found);
   try {
-    await jsm.streams.add({ ...wanted, max_bytes: sizes.maxBytes, num_replicas: sizes.replicas });
+    await jsm.streams.add({ ...wanted, max_bytes: sizes.maxBytes, ...replicationConfig(sizes) });
   } catch (error) {
     // Another node may have created it in between, with other sizes.
     const created = await findConfig(jsm, name);
-    if (created === undefined && error instanceof JetStreamApiError && error.code === STORAGE_EXCEEDED)
-      throw new TidemarkError("NATS_STORAGE", `Stream ${name}: ${error.message}.`, { cause: error });
+    if (created === undefined && error instanceof JetStreamApiError && REFUSED_SIZES.has(error.code))
+      throw refusalOf(error.apiError(), name);
     if (created === undefined)
       throw new TidemarkError("OUTPUT_LAYOUT", `Stream ${name} cannot be created: ${String(error)}.`, { cause: error });
     checkLayout(name, wanted, created);

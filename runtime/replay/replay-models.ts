@@ -33,7 +33,7 @@ export interface OpenedReplayModels {
 export async function openReplayModels(options: ReplayModelsOptions): Promise<OpenedReplayModels> {
   const { wanted, natsUrl, snapshots, settings, dataDir, notice } = options;
   const nc = await connectNats(natsUrl, "tidemark replay models");
-  const bucket = new ModelBucket(nc, snapshots.replicas);
+  const bucket = new ModelBucket(nc, snapshots);
   // The node of the data directory may have models open from files there: it alone knows which, and deletes.
   const limits = { filesMaxBytes: Number.POSITIVE_INFINITY };
   const contents = new ModelContents(join(dataDir, "models"), () => openCatalogue(nc, snapshots), limits);

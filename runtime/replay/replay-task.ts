@@ -3,6 +3,7 @@ import type { ActivatedVersion } from "../../actors/fold/activated-models.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
 import type { ErrorRecord } from "../errors.ts";
+import type { OutputStreamSizes } from "../outputs/output-layout.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import type { DifferenceClass } from "./output-diff.ts";
 import type { ShardProgress, ShardReplayed } from "./shard-replay.ts";
@@ -45,7 +46,7 @@ export interface PartitionTask {
   /** Models that may be asked, with the versions that answer in place of those in force; `undefined`: none is. */
   readonly models: readonly ReplayedModel[] | undefined;
   /** `undefined`: nothing is published. */
-  readonly publish: { readonly maxBytes: number; readonly replicas: number } | undefined;
+  readonly publish: OutputStreamSizes | undefined;
   readonly compare: boolean;
   /** Differences are appended to it, a line each. */
   readonly diffFile: string | undefined;

@@ -18,6 +18,7 @@ import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { LineageFeatures } from "../features/lineage-features.ts";
 import { askApi } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
+import type { Replication } from "../log/replication.ts";
 import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
 import { primitives } from "../primitives.ts";
 import { type PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
@@ -50,7 +51,7 @@ export interface HostOptions {
   readonly profile: "development" | "production";
   readonly codeHash: string;
   readonly streamMaxBytes: number;
-  readonly replicas: number;
+  readonly replication: Replication;
   /** Default true. */
   readonly timelineIndex?: boolean;
   /** Of the process that runs models; undefined: no job of the app calls any. */
@@ -82,7 +83,7 @@ export class ShardHost {
     this.#callers = new ThreadCallers(options.inference);
     this.#beat = beat;
     this.#notice = notice;
-    const sizes = { maxBytes: options.streamMaxBytes, replicas: options.replicas };
+    const sizes = { maxBytes: options.streamMaxBytes, ...options.replication };
     this.#features = new LineageFeatures({ nc, sizes, profile: options.profile, notice });
     this.#copiers = new LogCopiers(nc, notice);
   }
@@ -381,8 +382,7 @@ export class ShardHost {
   }
 
   #openOutputs(job: Job, partition: number): Promise<NatsOutputStream> {
-    const { replicas, streamMaxBytes } = this.#options;
-    return openNatsOutputStream(this.#nc, job.name, partition, { maxBytes: streamMaxBytes, replicas });
+    return openNatsOutputStream(this.#nc, job.name, partition, { maxBytes: this.#options.streamMaxBytes, ...this.#options.replication });
   }
 
   async #deleteOutputs(stream: string, job: Job, partition: number): Promise<void> {

@@ -3,9 +3,11 @@
  * The one kind of entry that is read ahead: loaded before any fold starts, applied at its own position.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
-import { TidemarkError } from "../errors.ts";
-import { askApi, storedMessage } from "../log/jetstream-api.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { askApi, refusalOf, SERVER_ERROR, storedMessage, streamInfo } from "../log/jetstream-api.ts";
+import { layoutDifferences } from "../log/log-streams.ts";
 import { appendAcknowledged } from "../log/publish-ack.ts";
+import { type Replication, replicationConfig } from "../log/replication.ts";
 import type { Conviction } from "./crash-marks.ts";
 
 const REASON = "this unit took the process down twice";
@@ -23,18 +25,21 @@ export class SkipList {
     this.#subject = `${job}.skips.${partition}`;
   }
 
-  /** Creates the job's stream when it is missing. */
-  static async ensure(nc: NatsConnection, job: string, replicas: number): Promise<void> {
-    const config = {
-      name: `${job}-skips`,
-      subjects: [`${job}.skips.*`],
-      retention: "limits",
-      storage: "file",
-      discard: "new",
-      num_replicas: replicas,
-    };
-    const { error } = await askApi(nc, `STREAM.CREATE.${job}-skips`, config);
-    if (error !== undefined) throw new TidemarkError("OUTPUT_LAYOUT", `${job}-skips: ${error.description}.`);
+  /** Creates the job's stream when it is missing; one that is there keeps its own replicas. */
+  static async ensure(nc: NatsConnection, job: string, replication: Replication): Promise<void> {
+    const name = `${job}-skips`;
+    const subjects = [`${job}.skips.*`];
+    try {
+      const differences = layoutDifferences((await streamInfo(nc, name)).config, subjects);
+      if (differences.length === 0) return;
+      throw new TidemarkError("OUTPUT_LAYOUT", `Stream ${name}: ${differences.join("; ")}.`);
+    } catch (error) {
+      if (!isTidemarkError(error, "LOG_MISSING")) throw error;
+    }
+    const config = { name, subjects, retention: "limits", storage: "file", discard: "new", ...replicationConfig(replication) };
+    const { error } = await askApi(nc, `STREAM.CREATE.${name}`, config);
+    // Another node may have been quicker.
+    if (error !== undefined && error.err_code !== SERVER_ERROR.streamNameTaken) throw refusalOf(error, name);
   }
 
   /** Unit to reason, as the fold takes them. */
@@ -53,6 +58,8 @@ export class SkipList {
   /** Development only: the history that they belong to is void. */
   async clear(): Promise<void> {
     const { error } = await askApi(this.#nc, `STREAM.PURGE.${this.#stream}`, { filter: this.#subject });
+    // One that is there keeps its own replicas.
+    if (error?.err_code === SERVER_ERROR.streamNameTaken) return;
     if (error !== undefined) throw new TidemarkError("OUTPUT_LAYOUT", `${this.#stream} cannot be purged: ${error.description}.`);
   }
 

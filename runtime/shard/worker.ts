@@ -11,6 +11,7 @@ import { type FoldSettings, type Job, withSettings } from "../../actors/model/jo
 import type { ServiceAddress } from "../../inference/service/messages.ts";
 import { loadApp } from "../app.ts";
 import { jobNamed } from "../generations/generation-record.ts";
+import type { Replication } from "../log/replication.ts";
 import { connectNats } from "../nats-connect.ts";
 import type { PumpPlace } from "../pump/pump-places.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
@@ -27,7 +28,7 @@ export interface WorkerSetup {
   readonly app: string;
   readonly profile: "development" | "production";
   readonly streamMaxBytes: number;
-  readonly replicas: number;
+  readonly replication: Replication;
   readonly timelineIndex: boolean;
   readonly settings: Partial<FoldSettings>;
   readonly snapshots: SnapshotSettings;
@@ -67,10 +68,10 @@ export interface ShardWorker {
 const BEAT_MS = 250;
 
 function hostOptions(setup: WorkerSetup, nc: NatsConnection): Omit<HostOptions, "nodeId" | "codeHash"> {
-  const { profile, streamMaxBytes, replicas, timelineIndex } = setup;
+  const { profile, streamMaxBytes, replication, timelineIndex } = setup;
   const opened = whenAsked(() => openCatalogue(nc, setup.snapshots));
   const snapshots = async () => (await opened()).catalogue;
-  return { profile, streamMaxBytes, replicas, timelineIndex, snapshots, results: resultPlace(nc, setup.snapshots) };
+  return { profile, streamMaxBytes, replication, timelineIndex, snapshots, results: resultPlace(nc, setup.snapshots) };
 }
 
 async function main(setup: WorkerSetup): Promise<void> {

@@ -1,5 +1,6 @@
 /** The snapshots that a node's settings name, with what encrypts them, and what else lies beside them. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { Replication } from "../log/replication.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { isBucketThere, RESULT_BUCKET } from "./blobs/object-bucket.ts";
 import { type BlobSetting, openBlobs } from "./blobs/open-blobs.ts";
@@ -8,12 +9,11 @@ import type { Seal } from "./chunk-writer.ts";
 import { KeyRing } from "./key-ring.ts";
 
 /** How a node keeps snapshots. A plain record: it crosses threads. */
-export interface SnapshotSettings extends BlobSetting {
+export interface SnapshotSettings extends BlobSetting, Replication {
   /** File of the keys that encrypt them; undefined: they are not encrypted. */
   readonly keysFile: string | undefined;
-  /** `max_bytes` and replicas of the object store. */
+  /** `max_bytes` of the object store. */
   readonly maxBytes: number;
-  readonly replicas: number;
 }
 
 /** Where blobs lie, and what encrypts them. */
@@ -28,18 +28,18 @@ export interface OpenedCatalogue extends BlobPlace {
 
 /** Throws SNAPSHOT_STORE, CONFIG_INVALID, or with a place in NATS NATS_STORAGE and NATS_UNREACHABLE. */
 export async function openCatalogue(nc: NatsConnection, settings: SnapshotSettings): Promise<OpenedCatalogue> {
-  const { keysFile, maxBytes, replicas } = settings;
+  const { keysFile, maxBytes, replicas, placement } = settings;
   const seal = await KeyRing.read(keysFile);
-  const blobs = await openBlobs(settings, nc, { maxBytes, replicas });
+  const blobs = await openBlobs(settings, nc, { maxBytes, replicas, placement });
   return { catalogue: new SnapshotCatalogue(blobs, seal), blobs, seal };
 }
 
 /** Where large results lie; opened when first asked for. Throws then, each time that it fails, as {@link openCatalogue}. */
 export function resultPlace(nc: NatsConnection, settings: SnapshotSettings): () => Promise<BlobPlace> {
-  const { keysFile, maxBytes, replicas } = settings;
+  const { keysFile, maxBytes, replicas, placement } = settings;
   return whenAsked(async () => {
     const seal = await KeyRing.read(keysFile);
-    return { blobs: await openBlobs(settings, nc, { maxBytes, replicas }, RESULT_BUCKET), seal };
+    return { blobs: await openBlobs(settings, nc, { maxBytes, replicas, placement }, RESULT_BUCKET), seal };
   });
 }
 

@@ -31,7 +31,7 @@ export default job("${name}", { log: "counted", actors: [counted] });
 /** Started, and ended once its shards are what they will be. */
 async function runNode(t: TestContext, app: string, ...options: readonly string[]) {
   const env = { TIDEMARK_NATS_URL: nats.url, TIDEMARK_DATA_DIR: join(folder, "data"), TIDEMARK_HTTP_PORT: "0", TIDEMARK_PARTITIONS: "1" };
-  const node = startCli(t, ["node", app, ...options], { ...env, TIDEMARK_WORKERS: "1" });
+  const node = startCli(t, ["node", app, ...options], { ...env, TIDEMARK_WORKERS: "1", TIDEMARK_ALLOW_SINGLE_REPLICA: "on" });
   await node.saying("serves http");
   const [, url = ""] = /serves (http:\S+)/.exec(node.said.stderr)!;
   let shards = await shardsOf(url);

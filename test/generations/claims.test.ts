@@ -8,6 +8,7 @@ import { type BeginRequest, begin, claimName } from "../../runtime/generations/g
 import { GenerationBucket } from "../../runtime/generations/generation-bucket.ts";
 import { Generations, type GenerationsParts } from "../../runtime/generations/generations.ts";
 import { ensureLogStreams } from "../../runtime/log/log-streams.ts";
+import { SINGLE } from "../../runtime/log/replication.ts";
 import { openSlotMap } from "../../runtime/log/slot-map.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { Operations } from "../../runtime/node/operations.ts";
@@ -23,11 +24,11 @@ async function start(t: TestContext) {
   const nats = await startTestNats(t, { logs: ["rides"] });
   const nc = await connectNats(nats.url, "test");
   t.after(() => nc.close());
-  const bucket = await GenerationBucket.open(nc, 1);
+  const bucket = await GenerationBucket.open(nc, SINGLE);
   const { map } = await openSlotMap(nc, "rides", 1);
   await ensureLogStreams(nc, "rides", map, { maxBytes: 1 << 26 });
   const jobs: readonly Job[] = ["a", "a-b"].map((name) => ({ ...rides, name }));
-  for (const { name } of jobs) await SkipList.ensure(nc, name, 1);
+  for (const { name } of jobs) await SkipList.ensure(nc, name, SINGLE);
   const blobs = new Set<string>();
   let named = 0;
   const gate: { hold: Promise<void> | undefined } = { hold: undefined };
@@ -49,7 +50,7 @@ async function start(t: TestContext) {
     nc,
     clock: systemClock,
     node: "n1",
-    replicas: 1,
+    replication: SINGLE,
     bucket,
     writer,
     hosting,

@@ -9,6 +9,7 @@ import { connect } from "@nats-io/transport-node";
 import { type ModelDraft, readModelDraft } from "../../inference/model-record.ts";
 import { NO_ORIGINS } from "../../inference/secrets/secret-origins.ts";
 import { RecordBucket } from "../../runtime/log/record-bucket.ts";
+import { SINGLE } from "../../runtime/log/replication.ts";
 import { ModelBucket } from "../../runtime/models/model-bucket.ts";
 import { type FileLimits, ModelContents } from "../../runtime/models/model-contents.ts";
 import { Models } from "../../runtime/models/models.ts";
@@ -36,7 +37,7 @@ function draft(path: string): ModelDraft {
 }
 
 suite("versions of a model", () => {
-  const bucket = new ModelBucket(nc, 1);
+  const bucket = new ModelBucket(nc, SINGLE);
   const content = { sha256: "0".repeat(64), bytes: 0 };
   const put = async (name: string, path: string, registry = bucket) => {
     const { record, written } = await registry.put(name, draft(path), content);
@@ -54,7 +55,7 @@ suite("versions of a model", () => {
   });
 
   test("put by two at once are two numbers, or one when they are the same", async () => {
-    const other = new ModelBucket(nc, 1);
+    const other = new ModelBucket(nc, SINGLE);
     const two = await Promise.all([put("raced", "a"), put("raced", "b", other)]);
     assert.deepEqual(two.sort(), [
       [1, true],
@@ -87,7 +88,7 @@ suite("versions of a model", () => {
 
   test("that a later Tidemark wrote are left out, keep their numbers, and say what they are when they are asked for", async () => {
     await put("later", "one");
-    const records = await RecordBucket.open(nc, "tidemark-models", 1);
+    const records = await RecordBucket.open(nc, "tidemark-models", SINGLE);
     await records.write("later.2", { format: 99 }, 0);
     assert.deepEqual(
       (await bucket.versions("later")).map(({ version }) => version),
@@ -193,7 +194,7 @@ suite("contents of models", async () => {
 
   test("that come with each start of an app are written once, and again when a piece of them is gone", async () => {
     const { blobs, puts, node } = await world("shipped");
-    const parts = { nc, bucket: new ModelBucket(nc, 1), jobs: () => [], secretOrigins: NO_ORIGINS, ensureReference: async () => {} };
+    const parts = { nc, bucket: new ModelBucket(nc, SINGLE), jobs: () => [], secretOrigins: NO_ORIGINS, ensureReference: async () => {} };
     const { description, content } = halvingModel("halved");
     const ship = async () => {
       const models = new Models({ ...parts, contents: node("a") });

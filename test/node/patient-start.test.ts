@@ -6,6 +6,7 @@ import { test } from "node:test";
 import meter from "../../actors/meter/meter.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
 import { ensureLogStreams } from "../../runtime/log/log-streams.ts";
+import { SINGLE } from "../../runtime/log/replication.ts";
 import { openSlotMap } from "../../runtime/log/slot-map.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { ShardHost } from "../../runtime/shard/shard-host.ts";
@@ -20,7 +21,7 @@ test("a shard that starts while NATS or the place of the snapshots is away waits
   const nc = await connectNats(nats.url, "test");
   const { map } = await openSlotMap(nc, "meter", 1);
   await ensureLogStreams(nc, "meter", map, { maxBytes: 1 << 30 });
-  await SkipList.ensure(nc, "meter", 1);
+  await SkipList.ensure(nc, "meter", SINGLE);
   let waits: () => void = () => {};
   const waiting = new Promise<void>((resolve) => {
     waits = resolve;
@@ -31,7 +32,7 @@ test("a shard that starts while NATS or the place of the snapshots is away waits
     profile: "development",
     codeHash: "c",
     streamMaxBytes: 1 << 30,
-    replicas: 1,
+    replication: SINGLE,
     snapshots: async () => {
       if (awayFor-- > 0) throw new TidemarkError("SNAPSHOT_STORE", "s3://bucket: it does not answer.");
       return NO_SNAPSHOTS;

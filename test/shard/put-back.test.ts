@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import meter from "../../actors/meter/meter.ts";
 import { identityOf } from "../../runtime/app.ts";
 import { ensureLogStreams } from "../../runtime/log/log-streams.ts";
+import { SINGLE } from "../../runtime/log/replication.ts";
 import { openSlotMap } from "../../runtime/log/slot-map.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { isSettled } from "../../runtime/shard/hand-over.ts";
@@ -27,7 +28,7 @@ async function start(t: TestContext) {
   const nc = await connectNats(nats.url, "test");
   const { map } = await openSlotMap(nc, "meter", 2);
   await ensureLogStreams(nc, "meter", map, { maxBytes: 1 << 30 });
-  await SkipList.ensure(nc, "meter", 1);
+  await SkipList.ensure(nc, "meter", SINGLE);
   const entered = Promise.withResolvers<void>();
   const going = Promise.withResolvers<void>();
   const source: SnapshotSource = {
@@ -46,7 +47,7 @@ async function start(t: TestContext) {
     profile: "production",
     codeHash: "v1",
     streamMaxBytes: 1 << 30,
-    replicas: 1,
+    replication: SINGLE,
     snapshots,
     results: memoryResults(),
   } as const;

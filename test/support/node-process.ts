@@ -34,6 +34,8 @@ export class NodeProcess {
       TIDEMARK_PARTITIONS: "2",
       // Each thread loads the app and Tidemark anew: few tests need several.
       TIDEMARK_WORKERS: process.env.TIDEMARK_WORKERS ?? "1",
+      // Most tests have one server.
+      TIDEMARK_ALLOW_SINGLE_REPLICA: "on",
       ...options.env,
     };
     this.child = fork(CLI, ["node", options.app], { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });

@@ -111,6 +111,7 @@ export default job("counts", { log: "hits", actors: [counting], outOfOrderness: 
       TIDEMARK_PARTITIONS: String(DEV_PARTITIONS),
       TIDEMARK_WORKERS: "1",
       TIDEMARK_PROFILE: "production",
+      TIDEMARK_ALLOW_SINGLE_REPLICA: "on",
       TIDEMARK_HTTP_PORT: "0",
       ...more,
     };

@@ -9,7 +9,7 @@ export const node = command({
   summary: "One node of an app, on the NATS server that TIDEMARK_NATS_URL names",
   details: [
     "It drains on SIGTERM and SIGINT. It ends with 78 when it cannot start and says why: a supervisor need not start it again. docs/configuration.md has its settings.",
-    "In the profile development a job whose code changed deletes its outputs and state and folds its log anew; in production it is refused.",
+    "In the profile development a job whose code changed deletes its outputs and state and folds its log anew; in production it is refused, and so is a NATS that could lose what it has acknowledged: TIDEMARK_NATS_REPLICAS is 3 there.",
   ],
   arguments: { app: optional("module whose default export is a job or an array of jobs; the shipped jobs when not given", { file: true }) },
   options: {
@@ -22,7 +22,10 @@ export const node = command({
   },
   examples: [
     { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts", says: "Serves until SIGTERM" },
-    { line: "TIDEMARK_NATS_URL=nats://127.0.0.1:4222 tidemark node app.ts --profile production", says: "Deletes nothing" },
+    {
+      line: "TIDEMARK_NATS_URL=nats://nats-1:4222 TIDEMARK_NATS_REPLICAS=3 tidemark node app.ts --profile production",
+      says: "Deletes nothing",
+    },
     { line: "tidemark node old.ts --drain", says: "Finishes what only the old build may fold" },
   ],
   ends: "by-itself",
@@ -33,6 +36,8 @@ export const node = command({
     const { nodeCommand } = await import("../node-command.ts");
     const chosen = drain ? "production" : profile;
     const app = build === undefined ? (args.app ?? SHIPPED_APP) : await unpackedBuild(build, readConfig(env));
-    return await nodeCommand(app, chosen === undefined ? env : { ...env, TIDEMARK_PROFILE: chosen }, drain);
+    // What a drain finishes is there already, on however many servers.
+    const allowed = drain ? { TIDEMARK_ALLOW_SINGLE_REPLICA: "on", TIDEMARK_ALLOW_LAZY_SYNC: "on" } : {};
+    return await nodeCommand(app, chosen === undefined ? env : { ...env, TIDEMARK_PROFILE: chosen, ...allowed }, drain);
   },
 });

@@ -5,14 +5,13 @@ import { parseInstant } from "../../../actors/model/time.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { TidemarkError } from "../../../runtime/errors.ts";
 import { type Config, readConfig } from "../../../runtime/node/config.ts";
+import { snapshotSettings, streamSizes } from "../../../runtime/node/snapshot-settings.ts";
 import type { ReplayRequest, ShadowReplayed } from "../../../runtime/replay/shadow-replay.ts";
 import { command, file, flag, optional, parsed, required, text, usageError } from "../framework/command.ts";
 import { INTERRUPTED } from "../framework/exit-codes.ts";
 import { readPoint } from "../replay/replay-point.ts";
 import { ReplayProgressLine } from "../replay/replay-progress.ts";
 import { differs, isEmpty, recordOf, showReplay } from "../replay/replay-summary.ts";
-
-const REPLICAS = 1;
 
 export const replay = command({
   name: "replay",
@@ -114,19 +113,13 @@ async function requestOf(
     generation,
     app: await appOf(app),
     settings: config.maxAheadMs === undefined ? {} : { maxAheadMs: config.maxAheadMs },
-    snapshots: {
-      snapshots: config.snapshots,
-      s3Endpoint: config.s3Endpoint,
-      keysFile: config.snapshotKeys,
-      maxBytes: config.streamMaxBytes,
-      replicas: REPLICAS,
-    },
+    snapshots: snapshotSettings(config),
     natsUrl: archived && !publish && !compare ? undefined : natsUrl,
     from: options.from ?? { kind: "start" },
     to: options.to ?? { kind: "end" },
     snapshot: options.snapshot,
     archive: options.file === undefined ? undefined : { file: options.file, watermark: options.watermark },
-    publish: publish ? { maxBytes: config.streamMaxBytes, replicas: REPLICAS } : undefined,
+    publish: publish ? streamSizes(config) : undefined,
     compare,
     models: undefined,
     diffFile: options.diff,

@@ -1,27 +1,25 @@
 /** A bucket of blobs, as `tidemark-snapshots`: created when it is missing, else checked that nothing in it goes by itself. */
-import { jetstream } from "@nats-io/jetstream";
+import { JetStreamApiError, jetstream } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { isTidemarkError, TidemarkError } from "../../errors.ts";
-import { messageOf, type StreamConfig, streamInfo } from "../../log/jetstream-api.ts";
+import { messageOf, refusalOf, type StreamConfig, streamInfo } from "../../log/jetstream-api.ts";
+import { bucketReplication, type Replication } from "../../log/replication.ts";
 import { blobFailure } from "./blob-failure.ts";
 
 export const SNAPSHOT_BUCKET = "tidemark-snapshots";
 /** Of their own: a bucket is listed as a whole, and results may be millions. */
 export const RESULT_BUCKET = "tidemark-results";
 const TIMEOUT_MS = 5_000;
-/** Of nats-server (server/errors.json): the account or the disk cannot reserve max_bytes. */
-const STORAGE_EXCEEDED = 10047;
 
 export function streamOfBucket(bucket: string): string {
   return `OBJ_${bucket}`;
 }
 
 /** Of a bucket that is created; one that is there keeps its own. */
-export interface SnapshotBucketSizes {
+export interface SnapshotBucketSizes extends Replication {
   /** Reserved on the server. */
   readonly maxBytes: number;
-  readonly replicas: number;
 }
 
 /** Throws NATS_STORAGE, NATS_UNREACHABLE, or SNAPSHOT_STORE when the bucket's layout would lose blobs. */
@@ -49,19 +47,15 @@ export async function isBucketThere(nc: NatsConnection, bucket: string): Promise
   return (await bucketConfig(nc, bucket)) !== undefined;
 }
 
-async function createBucket(
-  nc: NatsConnection,
-  bucket: string,
-  { maxBytes, replicas }: SnapshotBucketSizes,
-): Promise<TidemarkError | undefined> {
+async function createBucket(nc: NatsConnection, bucket: string, sizes: SnapshotBucketSizes): Promise<TidemarkError | undefined> {
   try {
     const description = bucket === RESULT_BUCKET ? "Tidemark: large results of calls" : "Tidemark: snapshots of shards";
-    const options = { max_bytes: maxBytes, replicas, storage: "file", description } as const;
+    const options = { max_bytes: sizes.maxBytes, ...bucketReplication(sizes), storage: "file", description } as const;
     await new Objm(jetstream(nc, { checkAPI: false, timeout: TIMEOUT_MS })).create(bucket, options);
     return undefined;
   } catch (error) {
-    const code = (error as { code?: unknown } | null)?.code === STORAGE_EXCEEDED ? "NATS_STORAGE" : "NATS_UNREACHABLE";
-    return new TidemarkError(code, `Stream ${streamOfBucket(bucket)}: ${messageOf(error)}.`, { cause: error });
+    if (error instanceof JetStreamApiError) return refusalOf(error.apiError(), streamOfBucket(bucket));
+    return new TidemarkError("NATS_UNREACHABLE", `Stream ${streamOfBucket(bucket)}: ${messageOf(error)}.`, { cause: error });
   }
 }
 
