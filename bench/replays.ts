@@ -39,7 +39,7 @@ export async function replays(options: ReplaysOptions): Promise<Row[]> {
       generation: "bench",
       app: new URL(`./apps/${options.app}.ts`, import.meta.url).pathname,
       settings: {},
-      natsUrl: server.url,
+      nats: { url: server.url },
       snapshots: { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: MAX_BYTES, replicas: 1 },
       from: { kind: "start" },
       to: { kind: "end" },

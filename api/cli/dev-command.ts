@@ -12,8 +12,9 @@ import { DevSession } from "../../runtime/dev/dev-session.ts";
 import { BuildRefused, ChildEnded } from "../../runtime/dev/node-child.ts";
 import { messageWithPage } from "../../runtime/doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
-import { connectNats } from "../../runtime/nats-connect.ts";
+import { connectNats, type NatsAccess } from "../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
+import { natsAccess } from "../../runtime/node/nats-access.ts";
 import { startOwnServer } from "../../runtime/node/own-server.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { OutputTail } from "./output-tail.ts";
@@ -56,7 +57,7 @@ async function dev(config: Config, app: string, cleanUp: CleanUp): Promise<void>
     env: { NODE_COMPILE_CACHE: resolve(config.dataDir, "compile-cache"), ...process.env, TIDEMARK_PROFILE: "development" },
     clock: systemClock,
     notice: say,
-    natsUrl: (logs) => nats.url(logs),
+    nats: (logs) => nats.access(logs),
     async beforeOpen({ jobs }) {
       tail ??= await nats.tail();
       await tail.begin(jobs.map(({ name }) => name));
@@ -86,28 +87,28 @@ async function dev(config: Config, app: string, cleanUp: CleanUp): Promise<void>
 class DevNats {
   readonly #config: Config;
   readonly #cleanUp: CleanUp;
-  #url: string | undefined;
+  #access: NatsAccess | undefined;
   #addLogs: (logs: readonly string[]) => Promise<void> = async () => {};
 
   constructor(config: Config, cleanUp: CleanUp) {
     this.#config = config;
     this.#cleanUp = cleanUp;
-    this.#url = config.natsUrl;
+    this.#access = natsAccess(config);
   }
 
-  async url(logs: readonly string[]): Promise<string> {
-    if (this.#url === undefined) {
+  async access(logs: readonly string[]): Promise<NatsAccess> {
+    if (this.#access === undefined) {
       const { server, stop } = await startOwnServer(this.#config.dataDir, logs);
       this.#cleanUp.push(stop);
       this.#addLogs = (names) => server.addLogs(names);
-      this.#url = server.url;
+      this.#access = { url: server.url };
       say(`nats-server ${server.version} ${server.adopted ? "found running" : "started"} on ${server.url}`);
     } else await this.#addLogs(logs);
-    return this.#url;
+    return this.#access;
   }
 
   async tail(): Promise<OutputTail> {
-    const nc = await connectNats(this.#url!, "tidemark dev");
+    const nc = await connectNats(this.#access!, "tidemark dev");
     this.#cleanUp.push(() => nc.close());
     const jsm = await jetstreamManager(nc, { checkAPI: false });
     return new OutputTail(jsm, (line) => process.stdout.write(line), process.stdout.isTTY);

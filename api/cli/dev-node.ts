@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   async function obey(message: ToChild): Promise<void> {
     switch (message.kind) {
       case "prepare":
-        await loaded.prepare(message.natsUrl);
+        await loaded.prepare(message.nats);
         tell({ kind: "prepared" });
         break;
       case "open":

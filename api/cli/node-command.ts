@@ -7,6 +7,7 @@ import { messageWithPage } from "../../runtime/doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
 import { LoadedNode } from "../../runtime/node/loaded-node.ts";
+import { natsAccess } from "../../runtime/node/nats-access.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
 import { openAccess } from "../http/app.ts";
@@ -44,7 +45,8 @@ async function runNode(app: string, env: Readonly<Record<string, string | undefi
   const notice = (message: string): void => {
     process.stderr.write(`tidemark: ${message}\n`);
   };
-  if (config.natsUrl === undefined)
+  const nats = natsAccess(config);
+  if (nats === undefined)
     throw new TidemarkError(
       "CONFIG_INVALID",
       "TIDEMARK_NATS_URL is not set; `tidemark start` and `tidemark dev` start a server of their own.",
@@ -57,7 +59,7 @@ async function runNode(app: string, env: Readonly<Record<string, string | undefi
   const access = openAccess(config.apiTokens, notice);
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   const loaded = await LoadedNode.load({ config, app, notice });
-  await loaded.prepare(config.natsUrl);
+  await loaded.prepare(nats);
   const running = await serve(await loaded.open(), config, access, notice);
   process.send?.({ kind: "ready", apiUrl: running.apiUrl } satisfies NodeReady);
   return running;

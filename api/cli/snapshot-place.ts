@@ -3,6 +3,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { TidemarkError } from "../../runtime/errors.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import type { Config } from "../../runtime/node/config.ts";
+import { natsAccess } from "../../runtime/node/nats-access.ts";
 import { snapshotSettings } from "../../runtime/node/snapshot-settings.ts";
 import type { SnapshotCatalogue } from "../../runtime/snapshots/catalogue.ts";
 import type { Seal } from "../../runtime/snapshots/chunk-writer.ts";
@@ -24,8 +25,9 @@ export async function withCatalogue<T>(config: Config, work: (catalogue: Snapsho
   }
 }
 
-async function connected({ natsUrl }: Config): Promise<NatsConnection> {
-  if (natsUrl === undefined)
+async function connected(config: Config): Promise<NatsConnection> {
+  const nats = natsAccess(config);
+  if (nats === undefined)
     throw new TidemarkError("CONFIG_INVALID", "TIDEMARK_NATS_URL is not set, and TIDEMARK_SNAPSHOTS names no place outside of NATS.");
-  return await connectNats(natsUrl, "tidemark command");
+  return await connectNats(nats, "tidemark command");
 }

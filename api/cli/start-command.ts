@@ -13,6 +13,7 @@ import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
+import { natsAccess } from "../../runtime/node/nats-access.ts";
 import { startOwnServer } from "../../runtime/node/own-server.ts";
 import { Supervisor } from "../../runtime/node/supervisor.ts";
 import { OutputReader } from "../../runtime/outputs/output-reader.ts";
@@ -54,11 +55,11 @@ async function start(
     );
   }
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-  const natsUrl = config.natsUrl ?? (await ownServerUrl(config, cleanUp));
+  const nats = natsAccess(config) ?? { url: await ownServerUrl(config, cleanUp) };
   const supervisor = new Supervisor({
     module: fileURLToPath(moduleUrl("./tidemark.ts", import.meta.url)),
     args: ["node", SHIPPED_APP],
-    env: { ...process.env, TIDEMARK_NATS_URL: natsUrl },
+    env: { ...process.env, TIDEMARK_NATS_URL: nats.url },
     clock: systemClock,
     notice: (message) => process.stderr.write(`tidemark: ${message}\n`),
   });
@@ -67,7 +68,7 @@ async function start(
   const api = new ApiClient(apiUrl, token);
   // A wrong token is told of before anything is published.
   await readShards(api);
-  const nc = await connectNats(natsUrl, "tidemark start");
+  const nc = await connectNats(nats, "tidemark start");
   cleanUp.push(() => nc.close());
 
   const ended = Promise.race([stopped, supervisor.finished]);

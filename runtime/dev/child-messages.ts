@@ -4,11 +4,12 @@
  */
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { AppModule } from "../app.ts";
+import type { NatsAccess } from "../nats-connect.ts";
 import type { AppBuild } from "../node/app-build.ts";
 import type { HandOverReport } from "../shard/hand-over.ts";
 
 export type ToChild =
-  | { readonly kind: "prepare"; readonly natsUrl: string }
+  | { readonly kind: "prepare"; readonly nats: NatsAccess }
   /** `httpPort`: instead of the setting's, so that the address stays when the setting is 0. */
   | { readonly kind: "open"; readonly httpPort: number | undefined }
   /** Identities of the builds that follow, by job. The process drains and ends behind the answer. */

@@ -11,6 +11,7 @@
 import { resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
+import type { NatsAccess } from "../nats-connect.ts";
 import { type AppBuild, type JobChange, planChange } from "../node/app-build.ts";
 import { type HandOverReport, isSettled } from "../shard/hand-over.ts";
 import { BuildRefused, ChildEnded, NodeChild, type NodeChildOptions } from "./node-child.ts";
@@ -22,7 +23,7 @@ export interface DevSessionOptions extends NodeChildOptions {
   readonly clock: Clock;
   readonly notice: (message: string) => void;
   /** The NATS server, which maps these logs. */
-  readonly natsUrl: (logs: readonly string[]) => Promise<string>;
+  readonly nats: (logs: readonly string[]) => Promise<NatsAccess>;
   /** The streams of the build are there and its shards not yet: nothing of what they publish was published before. */
   readonly beforeOpen: (build: AppBuild) => Promise<void>;
   readonly onReady: (apiUrl: string, build: AppBuild) => void;
@@ -114,7 +115,7 @@ export class DevSession {
 
   /** Puts a loaded build in the place of the running one, when that is not the same. */
   async #follow(next: Build): Promise<void> {
-    const { natsUrl, notice, beforeOpen } = this.#options;
+    const { nats, notice, beforeOpen } = this.#options;
     const before = this.#running;
     const changes = before === undefined ? [] : planChange(before.build, next.build);
     if (before !== undefined && changes.every((change) => change.do === "keep")) {
@@ -123,7 +124,7 @@ export class DevSession {
       return;
     }
     try {
-      await next.child.prepare(await natsUrl([...new Set(next.build.jobs.flatMap(({ logs }) => logs))]));
+      await next.child.prepare(await nats([...new Set(next.build.jobs.flatMap(({ logs }) => logs))]));
     } catch (error) {
       next.child.kill();
       if (before === undefined) throw error;

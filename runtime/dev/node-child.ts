@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import type { NatsAccess } from "../nats-connect.ts";
 import type { AppBuild } from "../node/app-build.ts";
 import type { HandOverReport } from "../shard/hand-over.ts";
 import type { FromChild, Refusal, ToChild } from "./child-messages.ts";
@@ -75,8 +76,8 @@ export class NodeChild {
     return (await this.#loaded).build;
   }
 
-  async prepare(natsUrl: string): Promise<void> {
-    await this.#ask({ kind: "prepare", natsUrl }, "prepared");
+  async prepare(nats: NatsAccess): Promise<void> {
+    await this.#ask({ kind: "prepare", nats }, "prepared");
   }
 
   /** The API's address. */

@@ -1,6 +1,7 @@
 /** Starts a history thread of one build, and ends it: asked to close what it has, and gone by itself; it is never cut off. */
 import { once } from "node:events";
 import { TidemarkError } from "../errors.ts";
+import type { NatsAccess } from "../nats-connect.ts";
 import type { NodeLife } from "../node/node-life.ts";
 import { startNodeThread } from "../node/node-thread.ts";
 import type { Thread } from "../threads/thread-call.ts";
@@ -15,7 +16,7 @@ export interface HistoryThreadStart {
   readonly setup: Omit<HistorySetup, "heartbeat">;
   /** That the app must have. */
   readonly codeHash: string;
-  readonly natsUrl: string;
+  readonly nats: NatsAccess;
   readonly nodeId: string;
   readonly life: Pick<NodeLife, "lost" | "watch">;
 }
@@ -23,7 +24,7 @@ export interface HistoryThreadStart {
 const END_MS = 15_000;
 
 /** Throws APP_INVALID when the app is not, or no longer, of that hash. */
-export async function startHistoryThread({ setup, codeHash, natsUrl, nodeId, life }: HistoryThreadStart): Promise<HistoryThread> {
+export async function startHistoryThread({ setup, codeHash, nats, nodeId, life }: HistoryThreadStart): Promise<HistoryThread> {
   const heartbeat = new SharedArrayBuffer(4);
   let ending = false;
   const lost = (error: TidemarkError): void => {
@@ -46,7 +47,7 @@ export async function startHistoryThread({ setup, codeHash, natsUrl, nodeId, lif
       throw new TidemarkError("WORKER_LOST", `A history thread did not end within ${END_MS} ms.`);
     }
   };
-  await thread.call("open", (remote) => remote.open(natsUrl, nodeId));
+  await thread.call("open", (remote) => remote.open(nats, nodeId));
   if ((await thread.call("code hash", (remote) => remote.codeHash())) === codeHash) return { ...thread, end };
   await end();
   throw new TidemarkError("APP_INVALID", `${setup.app} is not, or no longer, the build ${codeHash.slice(0, 12)}.`);

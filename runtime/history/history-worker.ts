@@ -8,7 +8,7 @@ import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import { loadApp } from "../app.ts";
-import { connectNats } from "../nats-connect.ts";
+import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import type { ActorReport } from "../node/actor-report.ts";
 import { installGuards } from "../shard/guards.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
@@ -30,7 +30,7 @@ export interface HistorySetup {
 export interface HistoryWorker {
   codeHash(): string;
   /** Connects; before it nothing is asked. */
-  open(natsUrl: string, nodeId: string): Promise<void>;
+  open(nats: NatsAccess, nodeId: string): Promise<void>;
   snapshots(job: string, partition: number): Promise<Outcome<readonly ShardManifest[]>>;
   begin(shard: HistoricShard, base?: ShardManifest): Promise<Outcome<HistoricStand>>;
   step(id: string, target: HistoricTarget, end: number, itemsMax?: number): Promise<Outcome<HistoricStep>>;
@@ -57,8 +57,8 @@ async function main(setup: HistorySetup): Promise<void> {
   let nats: NatsConnection | undefined;
   const worker: HistoryWorker = {
     codeHash: () => app.codeHash,
-    async open(natsUrl, nodeId) {
-      nats = await connectNats(natsUrl, `tidemark history ${nodeId}`);
+    async open(access, nodeId) {
+      nats = await connectNats(access, `tidemark history ${nodeId}`);
       const { catalogue } = await openCatalogue(nats, setup.snapshots);
       states = new HistoricStates({ app, settings: setup.settings, guard }, nats, catalogue, resultPlace(nats, setup.snapshots));
     },

@@ -7,11 +7,19 @@ import type { FoldSettings } from "../../actors/model/job.ts";
 import { durationMs } from "../../actors/model/time.ts";
 import { SECRET_NAME } from "../../inference/secrets/secret.ts";
 import { TidemarkError } from "../errors.ts";
+import { readNatsUrl } from "../nats-url.ts";
 import { readSnapshotPlace, type SnapshotPlace } from "../snapshots/blobs/snapshot-place.ts";
 
 export interface Config {
   /** Undefined: start a server of one's own. */
   readonly natsUrl: string | undefined;
+  /** Files with the certificates of those who vouch for the servers, our own certificate and its key. */
+  readonly natsCa: string | undefined;
+  readonly natsCert: string | undefined;
+  readonly natsKey: string | undefined;
+  /** Files with a JWT and its seed, or the seed of an NKey. */
+  readonly natsCreds: string | undefined;
+  readonly natsNkey: string | undefined;
   /** Of every stream and bucket that is created. */
   readonly natsReplicas: number;
   /** Name of the cluster, and tags of its servers, where streams are created; undefined and none: the server chooses. */
@@ -68,12 +76,19 @@ export interface Config {
 
 interface Setting<T> {
   readonly env: string;
+  /** Not shown in a message. */
+  readonly secret?: true;
   readonly fallback: () => T;
   readonly read: (text: string) => T;
 }
 
 const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
-  natsUrl: { env: "TIDEMARK_NATS_URL", fallback: () => undefined, read: natsUrl },
+  natsUrl: { env: "TIDEMARK_NATS_URL", secret: true, fallback: () => undefined, read: natsUrl },
+  natsCa: { env: "TIDEMARK_NATS_CA", fallback: () => undefined, read: (text) => text },
+  natsCert: { env: "TIDEMARK_NATS_CERT", fallback: () => undefined, read: (text) => text },
+  natsKey: { env: "TIDEMARK_NATS_KEY", fallback: () => undefined, read: (text) => text },
+  natsCreds: { env: "TIDEMARK_NATS_CREDS", fallback: () => undefined, read: (text) => text },
+  natsNkey: { env: "TIDEMARK_NATS_NKEY", fallback: () => undefined, read: (text) => text },
   natsReplicas: { env: "TIDEMARK_NATS_REPLICAS", fallback: () => 1, read: whole(1, 5) },
   natsPlacementCluster: { env: "TIDEMARK_NATS_PLACEMENT_CLUSTER", fallback: () => undefined, read: placementName },
   natsPlacementTags: { env: "TIDEMARK_NATS_PLACEMENT_TAGS", fallback: () => [], read: (text) => text.split(",").map(placementName) },
@@ -128,7 +143,18 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       `TIDEMARK_HTTP_HOST="${config.httpHost}" can be reached from other machines and TIDEMARK_API_TOKENS is not set: name a file of tokens, or listen on 127.0.0.1.`,
     );
   }
+  checkNatsLogin(config);
   return config;
+}
+
+function checkNatsLogin({ natsUrl: url, natsCa, natsCert, natsKey, natsCreds, natsNkey }: Config): void {
+  const wrong = (what: string): TidemarkError => new TidemarkError("CONFIG_INVALID", what);
+  if (url === undefined && [natsCa, natsCert, natsKey, natsCreds, natsNkey].some((file) => file !== undefined))
+    throw wrong("TIDEMARK_NATS_CA, _CERT, _KEY, _CREDS and _NKEY are of the servers that TIDEMARK_NATS_URL names, and it names none.");
+  if ((natsCert === undefined) !== (natsKey === undefined)) throw wrong("TIDEMARK_NATS_CERT and TIDEMARK_NATS_KEY belong together.");
+  const logins = [natsCreds, natsNkey, url === undefined ? undefined : readNatsUrl(url).user];
+  if (logins.filter((login) => login !== undefined).length > 1)
+    throw wrong("TIDEMARK_NATS_CREDS, TIDEMARK_NATS_NKEY and a user in TIDEMARK_NATS_URL are three ways to say who connects: take one.");
 }
 
 /** Those that every fold sees, and with them an epoch. */
@@ -142,7 +168,8 @@ function readSetting(setting: Setting<unknown>, env: Readonly<Record<string, str
   try {
     return setting.read(text);
   } catch (error) {
-    throw new TidemarkError("CONFIG_INVALID", `${setting.env}="${text}": ${error instanceof Error ? error.message : String(error)}.`);
+    const value = setting.secret === true ? "" : `="${text}"`;
+    throw new TidemarkError("CONFIG_INVALID", `${setting.env}${value}: ${error instanceof Error ? error.message : String(error)}.`);
   }
 }
 
@@ -190,8 +217,8 @@ function whole(min: number, max: number): (text: string) => number {
 }
 
 function natsUrl(text: string): string {
-  if (/^(nats|tls|ws|wss):\/\/\S+$/.test(text) || /^[\w.-]+:\d+$/.test(text)) return text;
-  throw new TypeError("write nats://host:port");
+  readNatsUrl(text);
+  return text;
 }
 
 function httpUrl(text: string): string {

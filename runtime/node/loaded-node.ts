@@ -20,7 +20,7 @@ import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { ModelBucket } from "../models/model-bucket.ts";
 import { ModelContents } from "../models/model-contents.ts";
 import { Models } from "../models/models.ts";
-import { connectNats } from "../nats-connect.ts";
+import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import type { KeeperSetup, KeeperThread, SnapshotKeeper } from "../snapshots/keeper.ts";
@@ -51,7 +51,7 @@ export interface NodeOptions {
 }
 
 interface Prepared {
-  readonly natsUrl: string;
+  readonly nats: NatsAccess;
   readonly nc: NatsConnection;
   readonly jobs: readonly RunningJob[];
 }
@@ -102,34 +102,34 @@ export class LoadedNode {
   }
 
   /** Connects, and creates or checks the streams of all jobs. */
-  async prepare(natsUrl: string): Promise<void> {
+  async prepare(nats: NatsAccess): Promise<void> {
     const { config, notice } = this.#options;
-    const nc = await connectNats(natsUrl, "tidemark main");
+    const nc = await connectNats(nats, "tidemark main");
     const jobs = await ensureStreams(nc, this.#app, config, notice);
-    this.#prepared = { natsUrl, nc, jobs };
+    this.#prepared = { nats, nc, jobs };
   }
 
   /** Takes the data directory and starts the shards; what becomes of each shows in `shards`. Call it behind `prepare`. */
   async open(): Promise<Node> {
     if (this.#prepared === undefined) throw new Error("a node is opened before it is prepared");
-    const { natsUrl, nc, jobs } = this.#prepared;
+    const { nats, nc, jobs } = this.#prepared;
     const { config } = this.#options;
     const workers = this.#workers;
     const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
     const models = this.#openModels(nc, dataDir, jobs);
     const inference = models.address;
-    await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(natsUrl, dataDir.nodeId, inference))));
+    await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(nats, dataDir.nodeId, inference))));
     const shards = new HostedShards(workers, dataDir);
     const bucket = await GenerationBucket.open(nc, replicationOf(config));
     await clearDropped(bucket, dataDir, jobs);
     await shards.follow(await bucket.active());
     for (const running of jobs) await shards.assign(running, jobs);
     const begun: RunningJob[] = [];
-    const { snapshots, keeper } = this.#openSnapshots(natsUrl, dataDir, () => [...jobs, ...begun], shards);
+    const { snapshots, keeper } = this.#openSnapshots(nats, dataDir, () => [...jobs, ...begun], shards);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
     const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
     const { notice } = this.#options;
-    const history = this.#historyOf(dataDir, natsUrl, nc, kept);
+    const history = this.#historyOf(dataDir, nats, nc, kept);
     const storing = { bucket, keeper, snapshots, history, notice };
     const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, ...storing };
     const node: Node = new Node({
@@ -147,7 +147,7 @@ export class LoadedNode {
       jsm,
       reader: this.#reader,
       history,
-      verification: this.#verificationOf(dataDir, natsUrl, kept, () => [...jobs, ...begun]),
+      verification: this.#verificationOf(dataDir, nats, kept, () => [...jobs, ...begun]),
       workers,
       drainMs: config.drainMs,
       streamSizes: streamSizes(config),
@@ -163,14 +163,14 @@ export class LoadedNode {
 
   /** In a thread of their own, on a schedule from now on. */
   #openSnapshots(
-    natsUrl: string,
+    nats: NatsAccess,
     dataDir: DataDir,
     jobs: () => readonly RunningJob[],
     shards: HostedShards,
   ): { readonly snapshots: Snapshots; readonly keeper: KeeperThread } {
     const { config, notice } = this.#options;
     const setup: KeeperSetup = {
-      natsUrl,
+      nats,
       nodeId: dataDir.nodeId,
       settings: snapshotSettings(config),
       scratch: dataDir.scratchFolder("snapshots"),
@@ -191,7 +191,7 @@ export class LoadedNode {
     return { snapshots, keeper };
   }
 
-  #historyOf(dataDir: DataDir, natsUrl: string, nc: NatsConnection, kept: NodeBuilds): History {
+  #historyOf(dataDir: DataDir, nats: NatsAccess, nc: NatsConnection, kept: NodeBuilds): History {
     const folderOf = ({ job, partition }: PastShard): ShardFolder => {
       return { job: job.name, partition, folder: dataDir.shardFolder(job.name, partition) };
     };
@@ -201,7 +201,7 @@ export class LoadedNode {
       codeHash: this.#app.codeHash,
       clock: systemClock,
       appOf: (epoch) => kept.appOf(epoch),
-      startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, natsUrl, dataDir.nodeId),
+      startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, nats, dataDir.nodeId),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
       committed: (shard) => this.#reader.ask("committed", (reader) => reader.committed(folderOf(shard))),
       touches: async (shard, token, from, max) =>
@@ -239,7 +239,7 @@ export class LoadedNode {
     });
   }
 
-  #verificationOf(dataDir: DataDir, natsUrl: string, kept: NodeBuilds, jobs: () => readonly RunningJob[]): Verification {
+  #verificationOf(dataDir: DataDir, nats: NatsAccess, kept: NodeBuilds, jobs: () => readonly RunningJob[]): Verification {
     const { app, config, notice } = this.#options;
     const verification = new Verification({
       app,
@@ -247,7 +247,7 @@ export class LoadedNode {
       appOf: (epoch) => kept.appOf(epoch),
       settings: foldSettingsOf(config),
       snapshots: snapshotSettings(config),
-      natsUrl,
+      nats,
       clock: systemClock,
       scratch: dataDir.scratchFolder("verify"),
       shards: () =>
@@ -266,10 +266,10 @@ export class LoadedNode {
     return verification;
   }
 
-  #startHistory(codeHash: string, app: string, natsUrl: string, nodeId: string): Promise<HistoryThread> {
+  #startHistory(codeHash: string, app: string, nats: NatsAccess, nodeId: string): Promise<HistoryThread> {
     const { config } = this.#options;
     const setup = { app, settings: foldSettingsOf(config), snapshots: snapshotSettings(config) };
-    return startHistoryThread({ setup, codeHash, natsUrl, nodeId, life: this.#life });
+    return startHistoryThread({ setup, codeHash, nats, nodeId, life: this.#life });
   }
 
   async #finishHandOver(node: Node): Promise<void> {

@@ -9,14 +9,14 @@ import { InferenceProcess } from "../inference/inference-process.ts";
 import { ModelBucket } from "../models/model-bucket.ts";
 import { ModelContents } from "../models/model-contents.ts";
 import { Models } from "../models/models.ts";
-import { connectNats } from "../nats-connect.ts";
+import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import { openCatalogue, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import type { ReplayedModel } from "./replay-task.ts";
 
 export interface ReplayModelsOptions {
   /** `version`: in place of the one that was in force. */
   readonly wanted: readonly { readonly name: string; readonly version: number | undefined }[];
-  readonly natsUrl: string;
+  readonly nats: NatsAccess;
   readonly snapshots: SnapshotSettings;
   readonly settings: ServiceSettings;
   readonly dataDir: string;
@@ -31,8 +31,8 @@ export interface OpenedReplayModels {
 
 /** Throws MODEL_MISSING for a version that is not registered, NATS_UNREACHABLE. */
 export async function openReplayModels(options: ReplayModelsOptions): Promise<OpenedReplayModels> {
-  const { wanted, natsUrl, snapshots, settings, dataDir, notice } = options;
-  const nc = await connectNats(natsUrl, "tidemark replay models");
+  const { wanted, nats, snapshots, settings, dataDir, notice } = options;
+  const nc = await connectNats(nats, "tidemark replay models");
   const bucket = new ModelBucket(nc, snapshots);
   // The node of the data directory may have models open from files there: it alone knows which, and deletes.
   const limits = { filesMaxBytes: Number.POSITIVE_INFINITY };

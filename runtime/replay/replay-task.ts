@@ -3,6 +3,7 @@ import type { ActivatedVersion } from "../../actors/fold/activated-models.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
 import type { ErrorRecord } from "../errors.ts";
+import type { NatsAccess } from "../nats-connect.ts";
 import type { OutputStreamSizes } from "../outputs/output-layout.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import type { DifferenceClass } from "./output-diff.ts";
@@ -12,7 +13,7 @@ export interface ThreadSetup {
   readonly app: string;
   readonly settings: Partial<FoldSettings>;
   /** `undefined`: an archive is folded, nothing is published and nothing compared. */
-  readonly natsUrl: string | undefined;
+  readonly nats: NatsAccess | undefined;
   readonly snapshots: SnapshotSettings;
   /** Of the process that runs models; `undefined`: none is asked. */
   readonly inference: ServiceAddress | undefined;

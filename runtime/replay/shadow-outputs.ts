@@ -3,7 +3,7 @@ import { isName } from "../../actors/model/actor.ts";
 import { SLOTS } from "../../actors/model/key.ts";
 import { TidemarkError } from "../errors.ts";
 import { askApi, SERVER_ERROR } from "../log/jetstream-api.ts";
-import { connectNats } from "../nats-connect.ts";
+import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
 
 interface StreamNames {
@@ -15,10 +15,10 @@ interface StreamNames {
  * Gives how many were deleted. Throws SHADOW_TAKEN when the name is that of a generation that was begun: that one is
  * dropped as such.
  */
-export async function dropShadow(natsUrl: string, job: string, generation: string): Promise<number> {
+export async function dropShadow(nats: NatsAccess, job: string, generation: string): Promise<number> {
   const shadow = `${job}-${generation}`;
   if (!isName(shadow)) throw new TidemarkError("USAGE_INVALID", `${shadow} is the name of no job.`);
-  const nc = await connectNats(natsUrl, "tidemark replay");
+  const nc = await connectNats(nats, "tidemark replay");
   try {
     // The log is not known without the app; epochs of a job stand under its name, whatever the log.
     const journals = await askApi<StreamNames>(nc, "STREAM.NAMES", { subject: `*.*.j.${shadow}.epoch` });

@@ -16,7 +16,7 @@ import { systemClock } from "../clock.ts";
 import { TidemarkError } from "../errors.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { readSlotMap } from "../log/slot-map.ts";
-import { connectNats } from "../nats-connect.ts";
+import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import { lockDataDir } from "../store/data-dir-lock.ts";
 import { moduleUrl, startThread, type Thread } from "../threads/thread-call.ts";
 import type { Answer, PartitionProgress, PartitionReplayed, PartitionTask, ReplayedJob, ReplayThread, ThreadSetup } from "./replay-task.ts";
@@ -25,7 +25,7 @@ export interface ReplayRequest
   extends Pick<PartitionTask, "job" | "generation" | "from" | "to" | "snapshot" | "archive" | "publish" | "diffFile" | "models"> {
   readonly app: string;
   readonly settings: Partial<FoldSettings>;
-  readonly natsUrl: string | undefined;
+  readonly nats: NatsAccess | undefined;
   readonly snapshots: ThreadSetup["snapshots"];
   readonly compare: boolean;
   /** Of an archive for a log that there is not. */
@@ -75,7 +75,7 @@ export async function replayShadow(
   const from = systemClock.monotonic();
   const first = startReplayThread(request);
   const threads = [first];
-  const nc = request.natsUrl === undefined ? undefined : await connectNats(request.natsUrl, "tidemark replay");
+  const nc = request.nats === undefined ? undefined : await connectNats(request.nats, "tidemark replay");
   try {
     const job = await opened(first, request);
     const partitions = await partitionsOf(nc, job.log, request);
@@ -103,10 +103,10 @@ export async function replayShadow(
   }
 }
 
-function startReplayThread({ app, settings, natsUrl, snapshots, inference }: ReplayRequest): Thread<ReplayThread> {
+function startReplayThread({ app, settings, nats, snapshots, inference }: ReplayRequest): Thread<ReplayThread> {
   // As nodes run: what a handler makes of a date or a text must not depend on where it is folded.
   const env = { ...process.env, TZ: "UTC", LC_ALL: "C", LANG: "C" };
-  const setup: ThreadSetup = { app, settings, natsUrl, snapshots, inference };
+  const setup: ThreadSetup = { app, settings, nats, snapshots, inference };
   return startThread<ReplayThread>(moduleUrl("./shadow-worker.ts", import.meta.url), { name: "replay", workerData: setup, env }, () => {});
 }
 

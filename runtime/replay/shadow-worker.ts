@@ -46,7 +46,7 @@ const thread: ReplayThread = {
       app = await loadApp(setup.app);
       const job = jobNamed(app, name);
       generationOf(job, generation);
-      if (setup.natsUrl !== undefined) nc = await connectNats(setup.natsUrl, "tidemark replay");
+      if (setup.nats !== undefined) nc = await connectNats(setup.nats, "tidemark replay");
       return { log: job.log, version: job.version, codeHash: app.codeHash, jobs: app.jobs.map((one) => one.name) };
     }),
   replay: (task) =>

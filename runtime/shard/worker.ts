@@ -12,7 +12,7 @@ import type { ServiceAddress } from "../../inference/service/messages.ts";
 import { loadApp } from "../app.ts";
 import { jobNamed } from "../generations/generation-record.ts";
 import type { Replication } from "../log/replication.ts";
-import { connectNats } from "../nats-connect.ts";
+import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import type { PumpPlace } from "../pump/pump-places.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import { openCatalogue, resultPlace, type SnapshotSettings, whenAsked } from "../snapshots/open-catalogue.ts";
@@ -45,7 +45,7 @@ export interface ShardWorker {
   /** Of the app as this thread has loaded it. */
   codeHash(): string;
   /** Connects; before it nothing is hosted. `inference`: see {@link HostOptions}. */
-  open(natsUrl: string, nodeId: string, inference: ServiceAddress | undefined): Promise<void>;
+  open(nats: NatsAccess, nodeId: string, inference: ServiceAddress | undefined): Promise<void>;
   /** Starts shards of a job. */
   host(job: string, places: readonly HostedPlace[]): void;
   reports(): ShardReport[];
@@ -85,8 +85,8 @@ async function main(setup: WorkerSetup): Promise<void> {
   let opened: { readonly nc: NatsConnection; readonly host: ShardHost } | undefined;
   const worker: ShardWorker = {
     codeHash: () => app.codeHash,
-    async open(natsUrl, nodeId, inference) {
-      const nc = await connectNats(natsUrl, `tidemark ${nodeId}`);
+    async open(nats, nodeId, inference) {
+      const nc = await connectNats(nats, `tidemark ${nodeId}`);
       const options = { ...hostOptions(setup, nc), nodeId, codeHash: app.codeHash, inference };
       const host = new ShardHost(nc, options, beat, (message) => {
         process.stderr.write(`tidemark: ${message}\n`);

@@ -10,7 +10,7 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { systemClock } from "../clock.ts";
 import { writeGenerationBase } from "../generations/generation-base.ts";
 import type { BaseRequest } from "../generations/generation-begin.ts";
-import { connectNats } from "../nats-connect.ts";
+import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import { openLmdbStore } from "../store/lmdb-store.ts";
 import { type Outcome, outcomeOf } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
@@ -21,7 +21,7 @@ import { putManifest } from "./shard-snapshot.ts";
 import { type ChangedSince, SnapshotTaker, type Taken, type TakeRequest } from "./snapshot-taker.ts";
 
 export interface KeeperSetup {
-  readonly natsUrl: string;
+  readonly nats: NatsAccess;
   readonly nodeId: string;
   readonly settings: SnapshotSettings;
   /** A folder of its own, for copies; what it holds is of no worth to anyone. */
@@ -67,7 +67,7 @@ const heartbeat = new Int32Array(setup.heartbeat);
 setInterval(() => Atomics.add(heartbeat, 0, 1), BEAT_MS);
 rmSync(setup.scratch, { recursive: true, force: true });
 mkdirSync(setup.scratch, { recursive: true });
-const nc = await connectNats(setup.natsUrl, `tidemark ${setup.nodeId} snapshots`);
+const nc = await connectNats(setup.nats, `tidemark ${setup.nodeId} snapshots`);
 const opened = openCatalogue(nc, setup.settings);
 // Whoever asks first is told of its failure.
 opened.catch(() => {});

@@ -7,6 +7,7 @@ import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import type { Clock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
+import type { NatsAccess } from "../nats-connect.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { findingText } from "./finding.ts";
 import { runApart } from "./process-apart.ts";
@@ -21,7 +22,7 @@ export interface VerificationParts {
   readonly appOf: (epoch: CodeIdentity) => Promise<string>;
   readonly settings: Partial<FoldSettings>;
   readonly snapshots: SnapshotSettings;
-  readonly natsUrl: string;
+  readonly nats: NatsAccess;
   readonly clock: Clock;
   /** Folder of the scratch environments. */
   readonly scratch: string;
@@ -111,11 +112,11 @@ export class Verification {
     signal: AbortSignal,
     report: (done: number, total: number) => void,
   ): Promise<ShardVerdict> {
-    const { app, codeHash, settings, snapshots, natsUrl } = this.#parts;
+    const { app, codeHash, settings, snapshots, nats } = this.#parts;
     const scratch = `${this.#parts.scratch}/${++this.#number}`;
     mkdirSync(scratch, { recursive: true });
     try {
-      const own: VerifyTask = { app, codeHash, settings, snapshots, natsUrl, ...place, scratch, from };
+      const own: VerifyTask = { app, codeHash, settings, snapshots, nats, ...place, scratch, from };
       let proven = await this.#proveApart(own, signal, report);
       for (let task = own; proven.next !== undefined; ) {
         const { next, ...before } = proven;

@@ -148,7 +148,7 @@ try {
   else {
     const app = await loadApp(task.app);
     if (app.codeHash !== task.codeHash) throw new TidemarkError("APP_INVALID", `${task.app} changed while the node ran.`);
-    const nc = await connectNats(task.natsUrl, "tidemark verify");
+    const nc = await connectNats(task.nats, "tidemark verify");
     await tell({ kind: "verdict", verdict: await verify(task, app, nc) } satisfies FromVerify);
     await nc.close();
   }

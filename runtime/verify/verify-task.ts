@@ -2,6 +2,7 @@
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { FoldSettings } from "../../actors/model/job.ts";
 import type { ErrorRecord } from "../errors.ts";
+import type { NatsAccess } from "../nats-connect.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 
 export interface VerifyTask {
@@ -9,7 +10,7 @@ export interface VerifyTask {
   readonly codeHash: string;
   readonly settings: Partial<FoldSettings>;
   readonly snapshots: SnapshotSettings;
-  readonly natsUrl: string;
+  readonly nats: NatsAccess;
   readonly job: string;
   readonly shard: number;
   readonly partitions: number;

@@ -22,7 +22,7 @@ const LIMIT = { timeout: 60_000 };
 
 async function start(t: TestContext) {
   const nats = await startTestNats(t, { logs: ["rides"] });
-  const nc = await connectNats(nats.url, "test");
+  const nc = await connectNats({ url: nats.url }, "test");
   t.after(() => nc.close());
   const bucket = await GenerationBucket.open(nc, SINGLE);
   const { map } = await openSlotMap(nc, "rides", 1);

@@ -63,7 +63,7 @@ function world(makeIdle: () => Promise<boolean> = async () => false) {
     makeIdle,
     async start(codeHash, app = own.app) {
       const setup = { app, settings: {}, snapshots };
-      const thread = await startHistoryThread({ setup, codeHash, natsUrl: nats.url, nodeId: "n", life });
+      const thread = await startHistoryThread({ setup, codeHash, nats: { url: nats.url }, nodeId: "n", life });
       running.add(thread);
       void once(thread.worker, "exit").then(([code]) => {
         running.delete(thread);

@@ -47,7 +47,7 @@ suite("a node whose streams would have one replica", async () => {
   test("is refused in production, before anything is created, and told what to say", async () => {
     const log = await run({ TIDEMARK_PROFILE: "production" });
     assert.match(log, /NATS_UNSAFE: .*TIDEMARK_NATS_REPLICAS is 1\..* TIDEMARK_ALLOW_SINGLE_REPLICA=on /);
-    const nc = await connectNats(nats.url, "test");
+    const nc = await connectNats({ url: nats.url }, "test");
     const { streams } = (await nc.request("$JS.API.STREAM.NAMES")).json<{ streams: unknown }>();
     await nc.close();
     assert.equal(streams, null);
@@ -88,7 +88,7 @@ suite("a server whose account may ask for its settings", () => {
         imports: [ { service: { account: SYS, subject: "$SYS.REQ.SERVER.PING.JSZ" } } ] }
     }`;
   const connected = async (host: string, work: (nc: NatsConnection) => Promise<void>): Promise<void> => {
-    const nc = await connectNats(`nats://u:p@${host}`, "test");
+    const nc = await connectNats({ url: `nats://u:p@${host}` }, "test");
     await work(nc).finally(() => nc.close());
   };
   const silent = (message: string): void => assert.fail(message);

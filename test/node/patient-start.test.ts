@@ -18,7 +18,7 @@ import { memoryResults } from "../support/result-places.ts";
 test("a shard that starts while NATS or the place of the snapshots is away waits for it", async (t) => {
   const nats = await startTestNats(t, { logs: ["meter"] });
   const folder = mkdtempSync(join(tmpdir(), "tidemark-patient-"));
-  const nc = await connectNats(nats.url, "test");
+  const nc = await connectNats({ url: nats.url }, "test");
   const { map } = await openSlotMap(nc, "meter", 1);
   await ensureLogStreams(nc, "meter", map, { maxBytes: 1 << 30 });
   await SkipList.ensure(nc, "meter", SINGLE);

@@ -25,7 +25,7 @@ const SNAPSHOT = { id: "s1", job: "meter", shard: 0 } as ShardManifest;
 async function start(t: TestContext) {
   const nats = await startTestNats(t, { logs: ["meter"] });
   const folder = mkdtempSync(join(tmpdir(), "tidemark-put-back-"));
-  const nc = await connectNats(nats.url, "test");
+  const nc = await connectNats({ url: nats.url }, "test");
   const { map } = await openSlotMap(nc, "meter", 2);
   await ensureLogStreams(nc, "meter", map, { maxBytes: 1 << 30 });
   await SkipList.ensure(nc, "meter", SINGLE);

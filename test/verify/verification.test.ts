@@ -23,7 +23,7 @@ function verification(at: string, natsUrl: string, silentMs?: number): Verificat
     appOf: async () => APP,
     settings: {},
     snapshots: { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 },
-    natsUrl,
+    nats: { url: natsUrl },
     clock: systemClock,
     scratch: join(at, "scratch"),
     shards: () => [place],

@@ -1,6 +1,5 @@
 /** `tidemark doctor`: what is wrong here, and how to mend it. */
-import { join } from "node:path";
-import { readConfig } from "../../../runtime/node/config.ts";
+import { type Config, readConfig } from "../../../runtime/node/config.ts";
 import type { Check } from "../doctor/check.ts";
 import { command } from "../framework/command.ts";
 import { printable } from "../terminal/printable.ts";
@@ -29,7 +28,7 @@ export const doctor = command({
     await tell([checkNode(process.versions.node), ...checkDataDir(config.dataDir)]);
     if (tokenFile !== undefined) await tell([checkSecretFile("token file", tokenFile, "tokens")]);
     if (config.apiTokens !== undefined) await tell([checkSecretFile("API tokens", config.apiTokens, "hashes")]);
-    await tell(await natsChecks(config.natsUrl, config.dataDir));
+    await tell(await natsChecks(config));
     const { checkApi } = await import("../doctor/api-checks.ts");
     await tell(await checkApi(api()));
     const failed = checks.filter(({ status }) => status === "fail").length;
@@ -41,12 +40,11 @@ export const doctor = command({
   },
 });
 
-async function natsChecks(natsUrl: string | undefined, dataDir: string): Promise<readonly Check[]> {
+async function natsChecks(config: Config): Promise<readonly Check[]> {
   const { checkNats, checkBinary } = await import("../doctor/nats-checks.ts");
-  if (natsUrl !== undefined) return await checkNats(natsUrl);
-  const { runningServerUrl } = await import("../../../runtime/node/nats-server.ts");
-  const running = runningServerUrl(join(dataDir, "nats"));
-  return running === undefined ? [checkBinary()] : await checkNats(running);
+  const { foundNatsAccess } = await import("../../../runtime/node/nats-access.ts");
+  const nats = foundNatsAccess(config);
+  return nats === undefined ? [checkBinary()] : await checkNats(nats);
 }
 
 async function write(terminal: Terminal, check: Check): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseInstant } from "../../../actors/model/time.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { TidemarkError } from "../../../runtime/errors.ts";
+import type { NatsAccess } from "../../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../../runtime/node/config.ts";
 import { snapshotSettings, streamSizes } from "../../../runtime/node/snapshot-settings.ts";
 import type { ReplayRequest, ShadowReplayed } from "../../../runtime/replay/shadow-replay.ts";
@@ -55,17 +56,18 @@ export const replay = command({
   async run({ args, options, env, terminal, signal }) {
     const config = readConfig(env);
     const generation = options.generation ?? "shadow";
-    const natsUrl = await natsUrlOf(config);
+    const { foundNatsAccess } = await import("../../../runtime/node/nats-access.ts");
+    const nats = foundNatsAccess(config);
     const shadow = await import("../../../runtime/replay/shadow-replay.ts");
     if (options.drop) {
-      if (natsUrl === undefined) throw noServer();
+      if (nats === undefined) throw noServer();
       const { dropShadow } = await import("../../../runtime/replay/shadow-outputs.ts");
-      const dropped = await dropShadow(natsUrl, args.job, generation);
+      const dropped = await dropShadow(nats, args.job, generation);
       if (terminal.json) await terminal.record({ shadow: `${args.job}-${generation}`, dropped });
       else await terminal.line(`${args.job}-${generation}: ${dropped} output streams deleted`);
       return 0;
     }
-    const asked = await requestOf(args, options, config, generation, natsUrl);
+    const asked = await requestOf(args, options, config, generation, nats);
     const models =
       options.model === undefined ? undefined : await openedModels(options.model, config, asked, (text) => terminal.notice(text));
     const request = models === undefined ? asked : { ...asked, models: models.models, inference: models.inference };
@@ -96,7 +98,7 @@ async function requestOf(
   options: ReplayOptions,
   config: Config,
   generation: string,
-  natsUrl: string | undefined,
+  nats: NatsAccess | undefined,
 ): Promise<ReplayRequest> {
   const archived = options.file !== undefined;
   if (archived && (options.from ?? options.to ?? options.snapshot) !== undefined)
@@ -106,7 +108,7 @@ async function requestOf(
   const publish = !options["no-publish"];
   // An archive is compared only where that is asked for: mostly nothing of it was ever published.
   const compare = archived ? options.diff !== undefined : !options["no-diff"];
-  if (natsUrl === undefined && (!archived || publish || compare)) throw noServer();
+  if (nats === undefined && (!archived || publish || compare)) throw noServer();
   if (options.diff !== undefined) startDiff(options.diff);
   return {
     job,
@@ -114,7 +116,7 @@ async function requestOf(
     app: await appOf(app),
     settings: config.maxAheadMs === undefined ? {} : { maxAheadMs: config.maxAheadMs },
     snapshots: snapshotSettings(config),
-    natsUrl: archived && !publish && !compare ? undefined : natsUrl,
+    nats: archived && !publish && !compare ? undefined : nats,
     from: options.from ?? { kind: "start" },
     to: options.to ?? { kind: "end" },
     snapshot: options.snapshot,
@@ -144,18 +146,12 @@ async function openedModels(wanted: WantedModels, config: Config, request: Repla
   const { serviceSettings } = await import("../../../runtime/node/service-settings.ts");
   const { dataDir } = config;
   const settings = serviceSettings(config);
-  return await openReplayModels({ wanted, natsUrl: request.natsUrl!, snapshots: request.snapshots, settings, dataDir, notice });
+  return await openReplayModels({ wanted, nats: request.nats!, snapshots: request.snapshots, settings, dataDir, notice });
 }
 
 function exitCode(replayed: ShadowReplayed): number {
   if (replayed.partitions.some(({ stopped }) => stopped)) return INTERRUPTED;
   return differs(replayed) || isEmpty(replayed) ? 1 : 0;
-}
-
-async function natsUrlOf({ natsUrl, dataDir }: Config): Promise<string | undefined> {
-  if (natsUrl !== undefined) return natsUrl;
-  const { runningServerUrl } = await import("../../../runtime/node/nats-server.ts");
-  return runningServerUrl(join(dataDir, "nats"));
 }
 
 function noServer(): TidemarkError {

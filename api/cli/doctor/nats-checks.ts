@@ -1,11 +1,11 @@
 /** Checks of the NATS server and of what lies on it. They only ask; the probe of a mapping is a message that no stream stores. */
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { systemClock } from "../../../runtime/clock.ts";
 import { docPage } from "../../../runtime/doc-page.ts";
 import { isTidemarkError } from "../../../runtime/errors.ts";
 import { askApi, type StreamInfo } from "../../../runtime/log/jetstream-api.ts";
 import { probeMapping } from "../../../runtime/log/log-streams.ts";
-import { readNatsUrl } from "../../../runtime/nats-connect.ts";
+import { connectNats, type NatsAccess } from "../../../runtime/nats-connect.ts";
 import { findNatsServer } from "../../../runtime/node/nats-binary.ts";
 import { isAtLeast, MIN_NATS_VERSION } from "../../../runtime/node/nats-config.ts";
 import { bytesText, type Check, fail, ok, warn } from "./check.ts";
@@ -23,18 +23,16 @@ interface StreamPage {
   readonly streams: readonly (StreamInfo & { readonly ts?: string })[] | null;
 }
 
-export async function checkNats(url: string): Promise<Check[]> {
-  const { server, user, pass } = readNatsUrl(url);
+export async function checkNats(access: NatsAccess): Promise<Check[]> {
   let nc: NatsConnection;
   try {
-    const login = user === undefined ? {} : { user, ...(pass === undefined ? {} : { pass }) };
-    nc = await connect({ servers: server, name: "tidemark doctor", reconnect: false, timeout: CONNECT_TIMEOUT_MS, ...login });
+    nc = await connectNats(access, "tidemark doctor", { reconnect: false, timeout: CONNECT_TIMEOUT_MS });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return [fail("nats-server", `${server}: ${why}`, "Start it, or correct TIDEMARK_NATS_URL; a user and password stand in the URL.")];
+    if (!isTidemarkError(error)) throw error;
+    return [fail("nats-server", error.detail, `Start it, or correct TIDEMARK_NATS_URL and how to log in (${docPage("nats.md")}).`)];
   }
   try {
-    return [...checkServer(server, nc), ...(await checkJetStream(nc))];
+    return [...checkServer(nc), ...(await checkJetStream(nc))];
   } finally {
     await nc.close();
   }
@@ -51,9 +49,9 @@ export function checkBinary(): Check {
   }
 }
 
-function checkServer(server: string, nc: NatsConnection): Check[] {
+function checkServer(nc: NatsConnection): Check[] {
   const { version = "unknown", max_payload: payload = 0 } = nc.info ?? {};
-  return [checkVersion(`nats-server ${version} at ${server}`, version), checkPayload(payload)];
+  return [checkVersion(`nats-server ${version} at ${nc.getServer()}`, version), checkPayload(payload)];
 }
 
 export function checkVersion(what: string, version: string): Check {
