@@ -14,6 +14,7 @@ import { init } from "./commands/init.ts";
 import { jobs } from "./commands/jobs.ts";
 import { migrate } from "./commands/migrate.ts";
 import { modelsActivate, modelsCheck, modelsList, modelsPut } from "./commands/models.ts";
+import { natsConfig } from "./commands/nats-config.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { outputs } from "./commands/outputs.ts";
@@ -76,5 +77,6 @@ export const COMMANDS: readonly Command[] = [
   nodes,
   topology,
   doctor,
+  natsConfig,
   completion,
 ];

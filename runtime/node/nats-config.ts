@@ -79,11 +79,15 @@ export function natsConfig(paths: NatsPaths, settings: NatsConfigSettings): Nats
  */
 export function mappingsOf(logs: readonly string[]): Record<string, string> {
   const sorted = [...new Set(logs)].sort();
-  const mappings: Record<string, string> = {};
-  for (const log of sorted) mappings[`${log}.*`] = `${log}.{{partition(${SLOTS},1)}}.e.{{wildcard(1)}}`;
+  const mappings = slotMappings(sorted);
   const probe = mappingsProbe(sorted);
   mappings[probe.subject] = probe.target;
   return mappings;
+}
+
+/** For a plain publish on `<log>.<key>`: its slot and place in the log. */
+export function slotMappings(logs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(logs.map((log) => [`${log}.*`, `${log}.{{partition(${SLOTS},1)}}.e.{{wildcard(1)}}`]));
 }
 
 export interface MappingsProbe {

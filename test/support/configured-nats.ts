@@ -15,14 +15,14 @@ export interface ConfiguredNats {
   reload(text: string): Promise<void>;
 }
 
-/** `text`: without `listen`; in it `FOLDER` is the folder, where the streams of a server with JetStream belong. */
-export async function startConfiguredNats(t: Cleanup, text: string): Promise<ConfiguredNats> {
+/** `text`: without `listen`, or with a free port of its own there; in it `FOLDER` is the folder, where the streams of a server with JetStream belong. */
+export async function startConfiguredNats(t: Cleanup, text: string, env: Readonly<Record<string, string>> = {}): Promise<ConfiguredNats> {
   const folder = mkdtempSync(join(tmpdir(), "tidemark-conf-"));
   const config = join(folder, "server.conf");
   const write = (port: string, words: string): void =>
     writeFileSync(config, `listen: "127.0.0.1:${port}"\n${words.replaceAll("FOLDER", folder)}\n`, { mode: 0o600 });
   write("-1", text);
-  const server = spawn(findNatsServer().binary, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+  const server = spawn(findNatsServer().binary, ["-c", config], { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
   const exited = once(server, "exit");
   t.after(async () => {
     server.kill("SIGKILL");
