@@ -64,7 +64,7 @@ function stateOf(node: Node): Static<typeof NodeState> {
     tidemark: TIDEMARK_VERSION,
     nodejs: process.versions.node,
     startedAt: formatInstant(Math.floor(performance.timeOrigin)),
-    connected: node.connected,
+    connected: node.natsAway === undefined,
     jobs: node.jobs.map(({ job }) => job.name),
     workers: node.workers,
     rssBytes: process.memoryUsage.rss(),
@@ -74,7 +74,7 @@ function stateOf(node: Node): Static<typeof NodeState> {
 async function readiness(node: Node): Promise<Static<typeof Readiness>> {
   const reasons = node.stopping ? ["the node is stopping"] : (await node.shards()).flatMap(whyNotReady);
   if (node.models.waitsFor !== undefined) reasons.push(node.models.waitsFor);
-  if (!node.connected) reasons.push("NATS does not answer");
+  if (node.natsAway !== undefined) reasons.push(`NATS does not answer: ${node.natsAway}`);
   return { ready: reasons.length === 0, reasons };
 }
 

@@ -117,6 +117,11 @@ export interface StreamInfo {
   readonly config: StreamConfig;
   /** Tells a stream from another of the same name that took its place. */
   readonly created: string;
+  /** Of one in a cluster; without a leader it takes nothing. */
+  readonly cluster?: {
+    readonly leader?: string;
+    readonly replicas?: readonly { readonly name: string; readonly current: boolean; readonly offline?: boolean }[];
+  };
   /** The server's clock when it answered. */
   readonly ts?: string;
   readonly state: { readonly messages: number; readonly bytes: number; readonly first_seq: number; readonly last_seq: number };

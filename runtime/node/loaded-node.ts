@@ -32,6 +32,7 @@ import { Verification } from "../verify/verification.ts";
 import { type AppBuild, buildOf } from "./app-build.ts";
 import { type Config, foldSettingsOf } from "./config.ts";
 import { HostedShards } from "./hosted-shards.ts";
+import { NatsWatch } from "./nats-watch.ts";
 import { ensureStreams, Node, type RunningJob } from "./node.ts";
 import { NodeLife } from "./node-life.ts";
 import { NodeModels } from "./node-models.ts";
@@ -144,6 +145,7 @@ export class LoadedNode {
       begun,
       generations: (operations, reports) => openedGenerations(setup, operations, reports),
       nc,
+      natsWatch: new NatsWatch(nc, systemClock, notice),
       jsm,
       reader: this.#reader,
       history,

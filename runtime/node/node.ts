@@ -33,6 +33,7 @@ import type { Config } from "./config.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
 import { checkReplicas, checkServers } from "./nats-safety.ts";
+import type { NatsWatch } from "./nats-watch.ts";
 import type { NodeModels } from "./node-models.ts";
 import type { OpenedGenerations } from "./opened-generations.ts";
 import { Operations } from "./operations.ts";
@@ -55,6 +56,7 @@ export interface NodeParts {
   readonly builds: readonly JobBuild[];
   readonly kept: NodeBuilds;
   readonly nc: NatsConnection;
+  readonly natsWatch: NatsWatch;
   readonly jsm: JetStreamManager;
   readonly reader: Thread<StateReader>;
   readonly workers: readonly Thread<ShardWorker>[];
@@ -91,8 +93,7 @@ export class Node {
   readonly models: NodeModels;
   readonly results: () => Promise<BlobPlace>;
   readonly resultsIfThere: () => Promise<BlobPlace | undefined>;
-  /** False while the main thread's connection to NATS is down. */
-  connected = true;
+  readonly #natsWatch: NatsWatch;
   readonly generations: Generations;
   readonly restores: Restores;
   readonly #jobs: readonly RunningJob[];
@@ -147,15 +148,12 @@ export class Node {
       reports: () => this.#handOverReports(),
       snapshot: (jobs) => this.#takeEpochSnapshots(jobs),
     });
-    void this.#followConnection();
+    this.#natsWatch = parts.natsWatch;
   }
 
-  async #followConnection(): Promise<void> {
-    for await (const { type } of this.nc.status()) {
-      if (type === "disconnect" || type === "staleConnection") this.connected = false;
-      else if (type === "reconnect") this.connected = true;
-    }
-    this.connected = false;
+  /** Why NATS does not serve; `undefined` while it does. */
+  get natsAway(): string | undefined {
+    return this.#natsWatch.away;
   }
 
   /** What every shard says of itself. However many ask, the workers are asked once at a time; nobody gets an answer older than his question. */

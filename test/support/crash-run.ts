@@ -107,7 +107,9 @@ export async function crashRun<L>(t: TestContext, scenario: CrashScenario<L>, op
     Array.from({ length: options.brokerRestarts }, (_, i) => Math.floor(((i + 1) * options.kills) / (options.brokerRestarts + 1))),
   );
   for (const [i, slice] of slices.entries()) {
-    const publishing = publish(slice, (line) => publishers.get(logOf(line))!.publish(scenario.keyOf(line), scenario.payloadOf(line)));
+    const publishing = publishInWaves(slice, (line) =>
+      publishers.get(logOf(line))!.publish(scenario.keyOf(line), scenario.payloadOf(line)),
+    );
     if (i < options.kills) {
       // Sometimes before it is ready, sometimes long after: no moment is safe.
       // One that loses its data directory is killed when there is something to begin from, every second time.
@@ -211,7 +213,7 @@ function rowsOf(store: ShardStore): string[] {
     .map(({ key, value }) => `${Buffer.from(key, "latin1").toString("hex")} ${Buffer.from(value).toString("hex")}`);
 }
 
-async function endLog(nc: NatsConnection, name: string, endMs: number): Promise<number[]> {
+export async function endLog(nc: NatsConnection, name: string, endMs: number): Promise<number[]> {
   const ends: number[] = [];
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const log = new NatsPartitionLog(nc, name, partition);
@@ -220,7 +222,7 @@ async function endLog(nc: NatsConnection, name: string, endMs: number): Promise<
   return ends;
 }
 
-async function publish<L>(lines: readonly L[], one: (line: L) => Promise<unknown>): Promise<void> {
+export async function publishInWaves<L>(lines: readonly L[], one: (line: L) => Promise<unknown>): Promise<void> {
   for (let i = 0; i < lines.length; i += WAVE) await Promise.all(lines.slice(i, i + WAVE).map(one));
 }
 

@@ -63,7 +63,7 @@ export async function startTestNats(t: Cleanup, options: TestNatsOptions = {}): 
  * A shell that waits for the end of this process, which closes its input however it comes, and then kills the server of `storeDir`
  * and deletes that. The process is asked for its command line first: its number may be another's by then.
  */
-function startReaper(storeDir: string): () => void {
+export function startReaper(storeDir: string): () => void {
   const script = `
     cat >/dev/null
     pid=$(cat "$0/nats-server.pid" 2>/dev/null) &&
