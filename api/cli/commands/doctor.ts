@@ -11,8 +11,8 @@ export const doctor = command({
   name: "doctor",
   summary: "Checks this machine, the NATS server and the node, and says how to mend what is wrong",
   details: [
-    "It looks at Node's version, the data directory and its disk, files of tokens, the NATS server (version, JetStream, max_payload, account mappings, limits and fill of the streams), the API, and the clocks of both. It changes nothing. It ends with 1 when a check failed; a warning is no failure.",
-    "The server is the one of TIDEMARK_NATS_URL, else the one that `tidemark start` runs on the data directory.",
+    "It looks at Node's version, the data directory and its disk, files of tokens, the NATS servers (version, clock, flushing and disk of each, max_payload, JetStream and the account's limits, what the user may do, account mappings, replicas, limits and fill of the streams), the API and its clock. It changes nothing. It ends with 1 when a check failed; a warning is no failure.",
+    "The servers are those of TIDEMARK_NATS_URL, else the one that `tidemark start` runs on the data directory.",
   ],
   arguments: {},
   options: {},
@@ -44,7 +44,7 @@ async function natsChecks(config: Config): Promise<readonly Check[]> {
   const { checkNats, checkBinary } = await import("../doctor/nats-checks.ts");
   const { foundNatsAccess } = await import("../../../runtime/node/nats-access.ts");
   const nats = foundNatsAccess(config);
-  return nats === undefined ? [checkBinary()] : await checkNats(nats);
+  return nats === undefined ? [checkBinary()] : await checkNats(nats, config);
 }
 
 async function write(terminal: Terminal, check: Check): Promise<void> {

@@ -10,8 +10,8 @@ export interface ClockReading {
   readonly resolutionMs: number;
 }
 
-const WARN_MS = 1_000;
-const FAIL_MS = 60_000;
+const WARN_MS = 500;
+const FAIL_MS = 5_000;
 
 /** Least skew that explains the reading: 0 as long as both clocks may agree. Positive: theirs is ahead. */
 export function leastSkewMs({ before, after, theirs, resolutionMs }: ClockReading): number {
