@@ -10,6 +10,7 @@ import { OPERATOR_JOBS } from "./apps/operators.ts";
 import { asked } from "./asked.ts";
 import { batching } from "./batching.ts";
 import { caseExtremes } from "./cases.ts";
+import { failover } from "./failover.ts";
 import { foldAlone } from "./fold-alone.ts";
 import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
@@ -137,6 +138,15 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
     ];
   },
   snapshots: async () => await largeShard({ rows: full ? 1_000_000 : 100_000 }),
+  failover: async () => {
+    const load = { rate: 5_000, trials: full ? 30 : 3 } as const;
+    return [
+      await failover({ ...load, name: "the owner is killed, with standbys", fault: "kill", standbys: true }),
+      await failover({ ...load, name: "the owner is killed, without", fault: "kill", standbys: false }),
+      await failover({ ...load, name: "the owner is frozen for 6 s, with standbys", fault: "freeze", standbys: true }),
+      await failover({ ...load, name: "the owner is told to end, with standbys", fault: "stop", standbys: true }),
+    ];
+  },
   "snapshot-latency": async () => {
     // Every event changes another of many keys; a snapshot is always being taken, or none ever.
     const load = { app: "one-in-100", rate: 5_000, seconds: full ? 60 : 20, keys: million } as const;

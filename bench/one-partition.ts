@@ -63,7 +63,7 @@ export async function onePartition(options: OnePartitionOptions): Promise<Row> {
     );
     const cpu = process.cpuUsage();
     const from = performance.now();
-    host.host(job, { partition: 0, partitions: 1, folder: join(folder, "shard") });
+    host.host(job, { partition: 0, partitions: 1, folder: join(folder, "shard") }, [], "owner");
     for (;;) {
       const [report] = host.reports();
       if (report !== undefined && (report.counts.in ?? 0) >= events && report.outputsStored >= report.outputs) break;

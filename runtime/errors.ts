@@ -54,6 +54,9 @@ export const ERRORS = {
     "The NATS account cannot reserve the streams' max_bytes. Lower TIDEMARK_STREAM_MAX_BYTES, or raise the server's max_file_store or the account's limit.",
   NATS_TOO_OLD: "The NATS server is older than 2.12. Use 2.15 or newer.",
   NATS_UNREACHABLE: "The NATS server does not answer. Check TIDEMARK_NATS_URL and that JetStream is enabled.",
+  NODE_ID_TAKEN: "Another process runs as this node. Give each node a data directory, or a TIDEMARK_NODE_ID, of its own.",
+  NODE_UNREACHABLE:
+    "The node that owns the shard does not answer. Ask again in a moment: if it is gone, its lease is over within seconds and another takes the shard.",
   NATS_UNSAFE:
     "What is acknowledged could be lost with one server or its power. Do what the message says, or say that it is wanted, with TIDEMARK_ALLOW_SINGLE_REPLICA=on or TIDEMARK_ALLOW_LAZY_SYNC=on.",
   NOT_REDRIVABLE: "The dead letter cannot be put back: what it was made of is not there as a whole any more. Publish the event anew.",
@@ -78,6 +81,7 @@ export const ERRORS = {
   RESULT_CONTENT:
     "A large result that an entry of the log names is not where it was stored, or is damaged there. Put it back from a copy of that place, or name the place where it lies.",
   RESTORE_BUSY: "A restore of this job is under way. Wait for its end, or cancel it.",
+  SHARD_UNBEGUN: "No node has begun this shard with this build yet. Wait for its owner, or start the build that the owner runs.",
   SHADOW_DIVERGED:
     "The shadow's output stream holds the outputs of another replay. Delete them with `tidemark replay … --drop`, or take another name.",
   SHADOW_TAKEN: "A generation of that name was begun, and its outputs are its own. Take another name with --generation.",

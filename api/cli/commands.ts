@@ -16,7 +16,7 @@ import { migrate } from "./commands/migrate.ts";
 import { modelsActivate, modelsCheck, modelsList, modelsPut } from "./commands/models.ts";
 import { natsConfig } from "./commands/nats-config.ts";
 import { node } from "./commands/node.ts";
-import { nodes } from "./commands/nodes.ts";
+import { nodes, nodesDrain, nodesResume } from "./commands/nodes.ts";
 import { outputs } from "./commands/outputs.ts";
 import { publish } from "./commands/publish.ts";
 import { referenceGet, referencePut } from "./commands/reference.ts";
@@ -75,6 +75,8 @@ export const COMMANDS: readonly Command[] = [
   replay,
   jobs,
   nodes,
+  nodesDrain,
+  nodesResume,
   topology,
   doctor,
   natsConfig,

@@ -3,7 +3,7 @@ import { Type } from "typebox";
 import { slotOf, writeKey } from "../../actors/model/key.ts";
 import { partitionOf } from "../../runtime/log/slot-map.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
-import type { ShardFolder } from "../../runtime/node/state-reader.ts";
+import type { ShardPlace } from "../../runtime/node/shard-reads.ts";
 import { isCount } from "./cursor.ts";
 import { badRequest, notFound } from "./problem.ts";
 
@@ -50,9 +50,9 @@ export function readPrefix(prefix: string): string {
 }
 
 /** Throws 400 for a text that is no key. */
-export function readPlace(node: Node, { job, map }: RunningJob, key: string): { readonly place: ShardFolder; readonly token: string } {
+export function readPlace({ job, map }: RunningJob, key: string): { readonly place: ShardPlace; readonly token: string } {
   const token = writeKey(key);
   if (token === undefined) throw badRequest("key: 1 to 256 bytes as written, well-formed Unicode.");
   const partition = partitionOf(map, slotOf(token));
-  return { place: { job: job.name, partition, folder: node.shardFolder(job.name, partition) }, token };
+  return { place: { job: job.name, partition }, token };
 }

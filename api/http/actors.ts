@@ -4,6 +4,7 @@ import type { ActorReport } from "../../runtime/node/actor-report.ts";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import { isKeyCursor, JOB_QUERY, jobOf, type KeyCursor, readPlace, readPrefix } from "./actor-place.ts";
 import { awaitPosition } from "./await-position.ts";
+import { CONSISTENCY, readConsistency } from "./consistency.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { OperationBody } from "./operations.ts";
 import { answerPast, PAST_QUERY, type PastQuery, pastShard, readTarget } from "./past.ts";
@@ -53,6 +54,7 @@ const ActorState = Type.Object({
 });
 
 const AFTER_QUERY = {
+  consistency: CONSISTENCY,
   after: Type.Optional(Type.String({ description: "Wait until the state covers this position, as an append was answered with." })),
   wait: Type.Optional(Type.String({ description: "How long at most: seconds, or a duration like 500ms. Default 10s, at most 30s." })),
   ...PAST_QUERY,
@@ -103,12 +105,13 @@ export function actorRoutes(node: Node): readonly Route[] {
 interface ReadWhen extends PastQuery {
   readonly after?: string | undefined;
   readonly wait?: string | undefined;
+  readonly consistency?: string | undefined;
   readonly who: string;
   readonly signal: AbortSignal;
 }
 
 async function answerActor(node: Node, running: RunningJob, type: string, key: string, when: ReadWhen): Promise<RouteAnswer> {
-  const { place, token } = readPlace(node, running, key);
+  const { place, token } = readPlace(running, key);
   const target = readTarget(when, place.partition);
   if (target === undefined) return { status: 200, body: await readActor(node, running, type, key, when) };
   if (when.after !== undefined) throw badRequest("after: not together with at or atEventTime.");
@@ -122,10 +125,11 @@ async function answerActor(node: Node, running: RunningJob, type: string, key: s
 }
 
 async function readActor(node: Node, running: RunningJob, type: string, key: string, when: ReadWhen) {
-  const { place, token } = readPlace(node, running, key);
+  const { place, token } = readPlace(running, key);
   const { after, wait, signal } = when;
-  if (after !== undefined) await awaitPosition(node, place, { after, wait, signal });
-  const actor = await node.reader.ask("actor", (reader) => reader.actor(place, type, token));
+  const consistency = readConsistency(when.consistency, after);
+  if (after !== undefined) await awaitPosition(node, place, { after, wait, consistency, signal });
+  const actor = await node.reads.read("actor", place, [type, token], consistency);
   if (actor === undefined) throw notFound(`There is no actor "${type}" with the key "${key}".`);
   return { ...actor, pending: await withAttempts(node, actor) };
 }
@@ -146,8 +150,8 @@ async function listKeys(node: Node, { job, map }: RunningJob, type: string, pref
   const items: string[] = [];
   let from = { slot: cursor?.slot ?? 0, after: cursor?.after ?? "" };
   for (let partition = cursor?.partition ?? 0; partition < map.partitions; partition++) {
-    const place = { job: job.name, partition, partitions: map.partitions, folder: node.shardFolder(job.name, partition) };
-    const page = await node.reader.ask("keys", (reader) => reader.keys(place, type, prefixToken, from, limit - items.length));
+    const place = { job: job.name, partition, partitions: map.partitions };
+    const page = await node.reads.read("keys", place, [type, prefixToken, from, limit - items.length]);
     items.push(...page.keys);
     if (page.next !== undefined) return { items, next: writeCursor({ partition, ...page.next } satisfies KeyCursor) };
     from = { slot: 0, after: "" };

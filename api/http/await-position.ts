@@ -8,7 +8,8 @@ import { comparePositions, type Position, parsePosition } from "../../actors/mod
 import { durationMs } from "../../actors/model/time.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import type { Node } from "../../runtime/node/node.ts";
-import type { CommittedPlace, ShardFolder } from "../../runtime/node/state-reader.ts";
+import type { Consistency, ShardPlace } from "../../runtime/node/shard-reads.ts";
+import type { CommittedPlace } from "../../runtime/node/state-reader.ts";
 import { badRequest, HttpProblem } from "./problem.ts";
 
 export interface AwaitOptions {
@@ -16,6 +17,8 @@ export interface AwaitOptions {
   readonly after: string;
   /** `wait` of the request: seconds, or a duration like `500ms`. Default 10 s, at most 30 s. */
   readonly wait: string | undefined;
+  /** Whose commit it is that has to cover it. */
+  readonly consistency: Consistency;
   readonly signal: AbortSignal;
 }
 
@@ -36,14 +39,14 @@ const POLL_MS = 20;
 const WAITERS_MAX = 32;
 const SECONDS = /^\d{1,2}$/;
 
-/** By folder of the shard; only those that somebody waits for. */
+/** By shard and who may answer; only those that somebody waits for. */
 const watches = new WeakMap<Node, Map<string, Watch>>();
 
 /**
  * Resolves when the rows of the shard at `place` cover `after`, or the caller is gone. Throws 400 for a position of another partition
  * or a malformed `wait`, 429 `TOO_MANY_WAITERS` beyond 32 waiting readers of a node, 504 `NOT_YET` with the position reached.
  */
-export async function awaitPosition(node: Node, place: ShardFolder, options: AwaitOptions): Promise<void> {
+export async function awaitPosition(node: Node, place: ShardPlace, options: AwaitOptions): Promise<void> {
   const after = readAfter(options.after, place.partition);
   const waitMs = readWait(options.wait);
   const ofNode = watchesOf(node);
@@ -52,7 +55,8 @@ export async function awaitPosition(node: Node, place: ShardFolder, options: Awa
   if (waiting >= WAITERS_MAX) {
     throw new HttpProblem(429, "TOO_MANY_WAITERS", `${WAITERS_MAX} readers wait for positions already.`, { "retry-after": "1" });
   }
-  const watch = ofNode.get(place.folder) ?? follow(node, place, ofNode);
+  const { consistency } = options;
+  const watch = ofNode.get(nameOf(place, consistency)) ?? follow(node, place, consistency, ofNode);
   if (await covers(watch, after, waitMs, options.signal)) return;
   const reached = watch.reached === undefined ? "nothing yet" : watch.reached.position;
   throw new HttpProblem(
@@ -108,11 +112,12 @@ function covers({ waiters }: Watch, after: Position, waitMs: number, signal: Abo
 }
 
 /** Asks for the shard's place for as long as somebody waits for it. */
-function follow(node: Node, place: ShardFolder, ofNode: Map<string, Watch>): Watch {
+function follow(node: Node, place: ShardPlace, consistency: Consistency, ofNode: Map<string, Watch>): Watch {
   const watch: Watch = { waiters: new Set(), reached: undefined };
-  ofNode.set(place.folder, watch);
+  const name = nameOf(place, consistency);
+  ofNode.set(name, watch);
   const ask = async (): Promise<void> => {
-    watch.reached = await node.reader.ask("committed", (reader) => reader.committed(place));
+    watch.reached = await node.reads.read("committed", place, [], consistency);
     for (const waiter of [...watch.waiters]) if (isCovered(waiter.after, watch.reached)) waiter.covered();
   };
   const turn = async (): Promise<void> => {
@@ -122,7 +127,7 @@ function follow(node: Node, place: ShardFolder, ofNode: Map<string, Watch>): Wat
       // The reader thread is gone, and the process with it: whoever waits has a bound of time.
       if (!isTidemarkError(error)) process.stderr.write(`${String(error)}\n`);
     }
-    if (watch.waiters.size === 0) ofNode.delete(place.folder);
+    if (watch.waiters.size === 0) ofNode.delete(name);
     else setTimeout(() => void turn(), POLL_MS);
   };
   // Behind the caller's own entry into the set.
@@ -133,4 +138,8 @@ function follow(node: Node, place: ShardFolder, ofNode: Map<string, Watch>): Wat
 /** `reached` is the first place that is not committed. */
 function isCovered(after: Position, reached: CommittedPlace | undefined): boolean {
   return reached !== undefined && comparePositions(after, { ...after, sequence: reached.sequence, index: reached.index }) < 0;
+}
+
+function nameOf({ job, partition }: ShardPlace, consistency: Consistency): string {
+  return `${job}/${partition} ${consistency}`;
 }

@@ -76,11 +76,11 @@ async function budgetsOf(node: Node, log: string): Promise<Static<typeof Budget>
 
 /** Every partition holds the same records; the first answers for all. */
 async function recordsOf(node: Node, { job }: RunningJob): Promise<ReadonlyMap<string, Static<typeof InForce>>> {
-  const place = { job: job.name, partition: 0, folder: node.shardFolder(job.name, 0) };
+  const place = { job: job.name, partition: 0 };
   const found = new Map<string, Static<typeof InForce>>();
   for (let after: string | undefined = ""; after !== undefined; ) {
     const wanted = { table: BUDGET_TABLE.name, prefix: "", after, limit: RECORDS_AT_ONCE, asOf: systemClock.now() };
-    const page: ReferencePage = await node.reader.ask("reference", (reader) => reader.reference(place, wanted));
+    const page: ReferencePage = await node.reads.read("reference", place, [wanted]);
     for (const { id, version, effectiveFrom, data } of page.items) {
       const { units, per, reserve, shares } = data as BudgetRecord;
       found.set(id, { version, effectiveFrom, units, per, reserve, shares: shares ?? null });
@@ -93,8 +93,8 @@ async function recordsOf(node: Node, { job }: RunningJob): Promise<ReadonlyMap<s
 async function spentOf(node: Node, { job, map }: RunningJob): Promise<{ readonly id: string; readonly shard: Static<typeof OfShard> }[]> {
   const spent: { readonly id: string; readonly shard: Static<typeof OfShard> }[] = [];
   for (let shard = 0; shard < map.partitions; shard++) {
-    const place = { job: job.name, partition: shard, folder: node.shardFolder(job.name, shard) };
-    for (const { id, from, until, units, used, reserved } of await node.reader.ask("budgets", (reader) => reader.budgets(place))) {
+    const place = { job: job.name, partition: shard };
+    for (const { id, from, until, units, used, reserved } of await node.reads.read("budgets", place, [])) {
       const challenger = id.startsWith(CHALLENGER);
       const window = { from: formatInstant(from), until: formatInstant(until), units, used, reserved };
       spent.push({

@@ -41,7 +41,7 @@ export function givenRoutes(node: Node): readonly Route[] {
       answers: { 200: GivenBody, 202: OperationBody },
       handle: async ({ params, query, who, signal }) => {
         const running = jobOf(node, params.type!);
-        const { place, token } = readPlace(node, running, params.key!);
+        const { place, token } = readPlace(running, params.key!);
         const shard = pastShard(running, place.partition);
         const position = query.at === undefined ? undefined : readAt(query.at, place.partition);
         const question = position === undefined ? await wholeHistory(node.history, shard, token) : { shard, token, position };

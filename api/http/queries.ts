@@ -3,6 +3,7 @@ import { type Static, Type } from "typebox";
 import type { Node, RunningJob } from "../../runtime/node/node.ts";
 import { isKeyCursor, jobOf, type KeyCursor, readPlace, readPrefix } from "./actor-place.ts";
 import { awaitPosition } from "./await-position.ts";
+import { CONSISTENCY, readConsistency } from "./consistency.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { HttpProblem, notFound } from "./problem.ts";
 import { listOf } from "./query.ts";
@@ -14,6 +15,7 @@ const Question = Type.Object({
   input: Type.Optional(Type.Unknown({ description: "What the query asks for: any JSON." })),
   after: Type.Optional(Type.String({ description: "Wait until the state covers this position." })),
   wait: Type.Optional(Type.String({ description: "How long at most. Default 10s, at most 30s." })),
+  consistency: CONSISTENCY,
 });
 
 const Answer = Type.Object({
@@ -72,12 +74,13 @@ export function queryRoutes(node: Node): readonly Route[] {
       answers: { 200: Answer },
       handle: async ({ params, body, signal }) => {
         const { type, name } = params as { readonly type: string; readonly name: string };
-        const question = body as { readonly key: string; readonly input?: unknown; readonly after?: string; readonly wait?: string };
+        const question = body as Static<typeof Question>;
         const running = declaredQuery(node, type, name);
-        const { place, token } = readPlace(node, running, question.key);
+        const { place, token } = readPlace(running, question.key);
         const { after, wait } = question;
-        if (after !== undefined) await awaitPosition(node, place, { after, wait, signal });
-        const given = await node.reader.ask("query", (reader) => reader.query(place, type, token, name, question.input ?? null));
+        const consistency = readConsistency(question.consistency, after);
+        if (after !== undefined) await awaitPosition(node, place, { after, wait, consistency, signal });
+        const given = await node.reads.read("query", place, [type, token, name, question.input ?? null], consistency);
         if (given === undefined) throw notFound(`There is no actor "${type}" with the key "${question.key}".`);
         const { position, watermark, result } = given;
         if (!result.ok) throw new HttpProblem(result.code === "STATE_OLD_SHAPE" ? 409 : 422, result.code, result.message);
@@ -105,9 +108,9 @@ async function askEach(node: Node, running: RunningJob, type: string, name: stri
   for (let left = ASKED_MAX; at.partition < map.partitions; ) {
     if (left <= 0 || items.length >= limit || chars > ANSWER_CHARS_MAX || signal.aborted) return { items, next: writeCursor(at) };
     const { partition, slot, after } = at;
-    const place = { job: job.name, partition, partitions: map.partitions, folder: node.shardFolder(job.name, partition) };
+    const place = { job: job.name, partition, partitions: map.partitions };
     const each = { name, input, asked: Math.min(ASKED_AT_ONCE, left), answers: limit - items.length };
-    const page = await node.reader.ask("askEach", (reader) => reader.askEach(place, type, prefixToken, { slot, after }, each));
+    const page = await node.reads.read("askEach", place, [type, prefixToken, { slot, after }, each]);
     for (const { key, result } of page.answers) {
       if (result.ok) chars += result.json.length;
       items.push(

@@ -138,9 +138,9 @@ async function listRecords(node: Node, { params, query }: RouteRequest): Promise
   const after = readCursor(query.cursor, isToken) ?? "";
   const { job } = running;
   // Every partition holds the same records; the first answers for all.
-  const place = { job: job.name, partition: 0, folder: node.shardFolder(job.name, 0) };
+  const place = { job: job.name, partition: 0 };
   const wanted = { table, prefix, after, limit: readLimit(query.limit), asOf };
-  const page = await node.reader.ask("reference", (reader) => reader.reference(place, wanted));
+  const page = await node.reads.read("reference", place, [wanted]);
   return { status: 200, body: { items: page.items, next: page.next === undefined ? null : writeCursor(page.next) } };
 }
 

@@ -25,7 +25,10 @@ const Shard = Type.Object({
   job: Text,
   shard: Count,
   owner: Type.String({ description: "Id of the node that owns it." }),
-  role: Type.Literal("owner"),
+  node: Type.String({ description: "Id of the node where this copy of it runs." }),
+  role: Type.Union([Type.Literal("owner"), Type.Literal("standby")], {
+    description: "A standby folds the same, publishes nothing, and takes over when the owner is gone.",
+  }),
   status: Type.Union(["starting", "running", "stopping", "stopped", "halted"].map((status) => Type.Literal(status))),
   contested: Type.Boolean({ description: "Another owner has taken it over since: two nodes write the same bytes." }),
   position: Position,
@@ -86,16 +89,19 @@ export function shardRoutes(node: Node): readonly Route[] {
       method: "GET",
       path: "/v1/shards",
       role: "viewer",
-      summary: "Where each shard is",
-      query: Type.Object(WHOLE_QUERY),
+      summary: "Where each shard is: its owner, and the standbys, on the nodes that answer",
+      query: Type.Object({ node: Type.Optional(Type.String({ description: "Only what runs there." })), ...WHOLE_QUERY }),
       answers: { 200: listOf(Shard) },
-      handle: async ({ query }) => ({ status: 200, body: pageOf((await node.shards()).map(shown), query) }),
+      handle: async ({ query }) => {
+        const shards = (await node.shards()).filter((report) => query.node === undefined || report.node === query.node);
+        return { status: 200, body: pageOf(shards.map(shown), query) };
+      },
     },
     {
       method: "GET",
       path: "/v1/shards/{job}/{shard}",
       role: "viewer",
-      summary: "Where one shard is",
+      summary: "Where one shard is, as its owner says",
       params: Type.Object({ job: Text, shard: Text }),
       answers: { 200: Shard },
       handle: async ({ params: { job, shard } }) => {

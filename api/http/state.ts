@@ -96,7 +96,7 @@ async function sizes(node: Node, job: string | undefined, sample: number, cursor
   const sums = new Map<string, PartSize & { readonly job: string }>();
   const next = await walk(node, { job, start: { slot: 0, table: 0, after: "" }, cursor, signal }, async (shard, at) => {
     const { taken, of } = sampleOf(shard.partition, shard.partitions, sample);
-    const piece = await node.reader.ask("sizes", (reader) => reader.sizes(shard, taken, at, ROWS_AT_ONCE));
+    const piece = await node.reads.read("sizes", shard, [taken, at, ROWS_AT_ONCE]);
     for (const part of piece.sums) {
       const known = sums.get(nameOf(shard.job, part)) ?? { ...part, job: shard.job, actors: 0, entries: 0, bytes: 0 };
       for (const count of ["actors", "entries", "bytes"] as const) known[count] += Math.round((part[count] * of) / taken);
@@ -119,7 +119,7 @@ async function expiries(
   const next = await walk(node, { job, start: "", cursor, signal }, async (shard, after) => {
     // A row makes one sum at the most.
     const rows = Math.min(ROWS_AT_ONCE, limit - sums.size);
-    const piece = await node.reader.ask("expiries", (reader) => reader.expiries(shard, stepMs, after, rows));
+    const piece = await node.reads.read("expiries", shard, [stepMs, after, rows]);
     for (const { count, ...span } of piece.sums) {
       const name = `${span.from} ${nameOf(shard.job, span)}`;
       const known = sums.get(name) ?? { ...span, job: shard.job, count: 0 };
@@ -138,7 +138,7 @@ interface Walk<P> {
   readonly signal: AbortSignal;
 }
 
-type Shard = { readonly job: string; readonly partition: number; readonly partitions: number; readonly folder: string };
+type Shard = { readonly job: string; readonly partition: number; readonly partitions: number };
 
 /** Piece after piece of every shard, up to the bound of a request; gives the cursor of what is left. */
 async function walk<P>(
@@ -161,7 +161,7 @@ async function walk<P>(
     for (; partition < map.partitions; partition++) {
       for (;;) {
         if (left <= 0 || signal.aborted) return writeCursor({ job: of.name, partition, at } satisfies Cursor<P>);
-        const shard = { job: of.name, partition, partitions: map.partitions, folder: node.shardFolder(of.name, partition) };
+        const shard = { job: of.name, partition, partitions: map.partitions };
         const piece = await take(shard, at);
         // An empty piece is work too.
         left -= Math.max(1, piece.rows);

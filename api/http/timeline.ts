@@ -92,7 +92,7 @@ export function timelineRoutes(node: Node): readonly Route[] {
       answers: { 200: TimelineBody, 202: OperationBody },
       handle: async ({ params, query, who, signal }) => {
         const running = jobOf(node, params.type!);
-        const { place, token } = readPlace(node, running, params.key!);
+        const { place, token } = readPlace(running, params.key!);
         const shard = pastShard(running, place.partition);
         const question: TimelineQuestion = {
           shard,

@@ -67,7 +67,7 @@ export function trimRoutes(node: Node): readonly Route[] {
     nc: node.nc,
     jobs: node.jobs,
     snapshots: node.snapshots,
-    shards: () => node.shards(),
+    shards: () => node.owners(),
     now: () => systemClock.now(),
     results: node.resultsIfThere,
   };

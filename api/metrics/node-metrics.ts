@@ -38,7 +38,7 @@ export class NodeMetrics implements MetricProducer {
   }
 
   async collect(): Promise<CollectionResult> {
-    const reports = await this.#node.shards();
+    const reports = await this.#node.shardsHere();
     const now = Date.now();
     const resource = resourceOf(this.#node);
     const all = [

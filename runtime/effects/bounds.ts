@@ -18,6 +18,8 @@ export const INFER_IN_FLIGHT_MAX = 1_024;
 export const INFER_MODEL_IN_FLIGHT_MAX = 512;
 /** Calls of one shard to challengers, apart from those that somebody waits for. */
 export const CHALLENGERS_IN_FLIGHT_MAX = 64;
+/** Calls of one shard that no answer was appended for: with so many its log is read no further, until a tenth of them is answered. */
+export const UNANSWERED_MAX = 100_000;
 /** Calls that wait in memory to be made. Those behind them wait in their rows. */
 export const FRESH_MAX = 1_000;
 /** Characters of their inputs; what is read in one go may go over it. */

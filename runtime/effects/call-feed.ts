@@ -93,6 +93,13 @@ export class CallFeed implements CallWatch {
     return first;
   }
 
+  /** Nobody takes what is noted any more; who begins again looks at all rows. */
+  leave(): void {
+    this.#open = false;
+    this.#closed = [];
+    this.rewind();
+  }
+
   #add(row: string, call: CallRecord): void {
     this.#fresh.set(row, call);
     const rows = this.#groups.get(groupOf(call));

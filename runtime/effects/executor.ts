@@ -13,9 +13,10 @@ import { type CallRecord, callId } from "../../actors/fold/call-row.ts";
 import { jobAt } from "../../actors/fold/lineage.ts";
 import type { Outcome } from "../../actors/fold/result-entry.ts";
 import type { DeclaredEffect } from "../../actors/model/effect.ts";
+import type { OwnerEntry } from "../shard/owner-entry.ts";
 import type { Shard } from "../shard/shard.ts";
 import { AttemptWriter } from "./attempt-writer.ts";
-import { APPENDED_MAX, CHALLENGERS_IN_FLIGHT_MAX, CLAIM_EVERY_MS, LARGE_MAX, TRIALS_BEGUN_MAX } from "./bounds.ts";
+import { APPENDED_MAX, CHALLENGERS_IN_FLIGHT_MAX, CLAIM_EVERY_MS, LARGE_MAX, TRIALS_BEGUN_MAX, UNANSWERED_MAX } from "./bounds.ts";
 import { failedCall } from "./call-failures.ts";
 import type { CallFeed, FreshCall } from "./call-feed.ts";
 import { type Caller, type Callers, kindOf } from "./caller.ts";
@@ -23,7 +24,7 @@ import { type EffectMeasures, EffectsMeter } from "./effects-meter.ts";
 import { LargeAnswers } from "./large-answers.ts";
 import { ResultWriter } from "./result-writer.ts";
 
-type ExecutorShard = Pick<Shard, "parts" | "fold" | "owner" | "status">;
+type ExecutorShard = Pick<Shard, "parts" | "fold" | "status">;
 
 /** Why a call is called off: nobody reads it, and one that is made each time would have a stack. */
 const OVER = new Error("the call is over");
@@ -46,6 +47,7 @@ function boundedBy({ target, model }: CallRecord, caller: Caller): readonly [str
 
 export class EffectExecutor {
   readonly #shard: ExecutorShard;
+  readonly #owner: OwnerEntry;
   readonly #feed: CallFeed;
   readonly #callers: Callers;
   readonly #declared = new Map<string, DeclaredEffect>();
@@ -59,12 +61,17 @@ export class EffectExecutor {
   /** Calls in flight of each kind, and to each origin. */
   readonly #inFlightOf = new Map<string, number>();
   readonly #stop = new AbortController();
+  readonly #unansweredMax: number;
+  #overloaded = false;
   /** The newest own one that the fold has reached. */
   #term = 0;
   #claiming = false;
 
-  constructor(shard: ExecutorShard, feed: CallFeed, callers: Callers) {
+  /** `owner`: in whose name it makes calls. Another one needs another executor. */
+  constructor(shard: ExecutorShard, owner: OwnerEntry, feed: CallFeed, callers: Callers, unansweredMax = UNANSWERED_MAX) {
+    this.#unansweredMax = unansweredMax;
     this.#shard = shard;
+    this.#owner = owner;
     this.#feed = feed;
     this.#callers = callers;
     const { job, partition, log, clock, notice } = shard.parts;
@@ -89,7 +96,8 @@ export class EffectExecutor {
     for (const row of this.#feed.takeClosed()) this.#forget(row);
     this.#attempts.turn(this.#shard.fold.meta.cursor.sequence);
     if (this.#stop.signal.aborted) return;
-    const { owner, fold } = this.#shard;
+    const { fold } = this.#shard;
+    const owner = this.#owner;
     if (!owner.claimed) this.#claim();
     else if (owner.isOver(fold.meta)) this.#writer.dropFailures();
     else if (owner.isCurrent(fold.meta)) {
@@ -97,6 +105,18 @@ export class EffectExecutor {
       this.#lookAgain();
       this.#begin();
     }
+  }
+
+  /**
+   * Handlers ask for more than is answered: the shard does better to read no further. Answers come to the log behind what waits there
+   * to be read, so what counts is what was appended, not what was folded: it falls while nothing is read.
+   */
+  get overloaded(): boolean {
+    const { meta } = this.#shard.fold;
+    const unanswered = meta.calls - this.#appended.size;
+    const makesCalls = this.#owner.isCurrent(meta) && !this.#stop.signal.aborted;
+    this.#overloaded = makesCalls && unanswered >= (this.#overloaded ? this.#unansweredMax * 0.9 : this.#unansweredMax);
+    return this.#overloaded;
   }
 
   measures(): EffectMeasures {
@@ -113,13 +133,14 @@ export class EffectExecutor {
     this.#stop.abort();
     for (const row of this.#inFlight.keys()) this.#end(row);
     await this.#writer.close();
+    this.#feed.leave();
   }
 
   #begin(): void {
     while (!this.#stop.signal.aborted && this.#writer.room && this.#appended.size < APPENDED_MAX && !this.#feed.empty) {
-      const { owner, fold, status, parts } = this.#shard;
+      const { fold, status, parts } = this.#shard;
       const now = parts.clock.now();
-      if (!owner.isCurrent(fold.meta) || status !== "running") return;
+      if (!this.#owner.isCurrent(fold.meta) || status !== "running") return;
       const fresh = this.#feed.take(
         (call) => this.#mayBegin(call, now),
         (row) => this.#inFlight.has(row) || this.#writer.has(row) || this.#appended.has(row),
@@ -199,11 +220,11 @@ export class EffectExecutor {
   }
 
   #settle(row: string, call: CallRecord, outcome: Outcome): void {
-    const { owner, fold } = this.#shard;
+    const { fold } = this.#shard;
     if ("failed" in outcome) {
       this.#meter.failed(outcome.failed.code);
       this.#large.leave(row);
-      if (!owner.isCurrent(fold.meta)) return;
+      if (!this.#owner.isCurrent(fold.meta)) return;
     }
     this.#writer.add(row, { call: this.#idOf(call), input: call.hash, ...outcome });
   }
@@ -246,8 +267,8 @@ export class EffectExecutor {
   #claim(): void {
     if (this.#claiming) return;
     this.#claiming = true;
-    const { owner, parts } = this.#shard;
-    void owner
+    const { parts } = this.#shard;
+    void this.#owner
       .claim()
       .catch(() => parts.clock.sleep(CLAIM_EVERY_MS, this.#stop.signal))
       .finally(() => {

@@ -70,10 +70,11 @@ export class RecordBucket {
     return await appendAcknowledged(this.#nc, this.#prefix + key, Buffer.from(JSON.stringify(record)), request);
   }
 
-  async delete(key: string, revision: number): Promise<void> {
+  /** Gives the revision of the marker. Fails as `write` does. */
+  async delete(key: string, revision: number): Promise<number> {
     const headers = new Map([["KV-Operation", "DEL"]]);
     const request = { stream: this.#stream, headers, expectedLastSubjectSequence: revision };
-    await appendAcknowledged(this.#nc, this.#prefix + key, new Uint8Array(0), request);
+    return await appendAcknowledged(this.#nc, this.#prefix + key, new Uint8Array(0), request);
   }
 
   /** Keys behind `prefix` and a dot, all for an empty one, sorted, those of deleted records among them. */

@@ -24,6 +24,8 @@ export interface Permissions {
 export const READER_API = "OUTPUTS.API";
 const API = "$JS.API";
 const INBOX = ["_INBOX.>"];
+/** On which nodes ask each other. */
+const NODE_SUBJECTS = ["tidemark-nodes.>", "tidemark-owners.>"];
 
 /** A subject that answers whoever asks it from another account. `stream`: with several messages. */
 export interface Shared {
@@ -48,9 +50,12 @@ export function runtimePermissions({ logs, logStreams }: RoleScope): Permissions
       "$JS.FC.>",
       SERVERS_SUBJECT,
       "$SYS.REQ.USER.INFO",
+      ...NODE_SUBJECTS,
+      // Nodes answer each other.
+      ...INBOX,
     ],
     deny: [...logStreams, "KV_tidemark-logs"].map((stream) => `${API}.STREAM.DELETE.${stream}`),
-    subscribe: INBOX,
+    subscribe: [...INBOX, ...NODE_SUBJECTS],
   };
 }
 

@@ -41,6 +41,12 @@ export interface Config {
   readonly otlpIntervalMs: number;
   readonly dataDir: string;
   readonly nodeId: string | undefined;
+  /** Where the node is; a standby is in another zone than its owner. Empty: not said. */
+  readonly zone: string;
+  /** How long the lease of a shard counts that is not renewed. */
+  readonly leaseMs: number;
+  /** Whether another node stands by for each shard. */
+  readonly standbys: boolean;
   readonly partitions: number;
   readonly workers: number;
   readonly maxAheadMs: number | undefined;
@@ -103,6 +109,9 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   otlpIntervalMs: { env: "OTEL_METRIC_EXPORT_INTERVAL", fallback: () => 60_000, read: whole(100, 86_400_000) },
   dataDir: { env: "TIDEMARK_DATA_DIR", fallback: () => ".tidemark", read: (text) => text },
   nodeId: { env: "TIDEMARK_NODE_ID", fallback: () => undefined, read: nodeId },
+  zone: { env: "TIDEMARK_ZONE", fallback: () => "", read: nodeId },
+  leaseMs: { env: "TIDEMARK_LEASE", fallback: () => 2_000, read: between(durationMs, 500, 60_000) },
+  standbys: { env: "TIDEMARK_STANDBYS", fallback: () => true, read: onOrOff },
   partitions: { env: "TIDEMARK_PARTITIONS", fallback: () => 4, read: whole(1, 1024) },
   workers: { env: "TIDEMARK_WORKERS", fallback: availableParallelism, read: whole(1, 256) },
   maxAheadMs: { env: "TIDEMARK_MAX_AHEAD", fallback: () => undefined, read: (text) => durationMs(text) },
@@ -201,6 +210,14 @@ function origin(text: string): string {
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)
     throw new TypeError(`"${text}" is no origin: write https://host or https://host:port`);
   return url.origin;
+}
+
+function between(read: (text: string) => number, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = read(text);
+    if (value >= min && value <= max) return value;
+    throw new TypeError(`write a duration from ${min} to ${max} ms`);
+  };
 }
 
 function placementName(text: string): string {

@@ -1,11 +1,14 @@
 /**
  * Which worker thread has which shard of a node: shards go round the workers, partition by partition, so that those of
- * one job are spread.
+ * one job are spread. Every shard has its place here, whether it runs on this node or not: that the cluster says.
  */
 import * as Comlink from "comlink";
+import type { ClusterShards } from "../cluster/cluster.ts";
+import type { Standing } from "../cluster/decide.ts";
 import { TidemarkError } from "../errors.ts";
 import { pumpsBeside } from "../pump/pump-places.ts";
-import type { ShardWorker } from "../shard/worker.ts";
+import type { ShardRole } from "../shard/shard-parts.ts";
+import type { HostedPlace, ShardWorker } from "../shard/worker.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import type { SnapshotShards } from "../snapshots/snapshots.ts";
 import type { DataDir } from "../store/data-dir.ts";
@@ -21,11 +24,19 @@ type Worker = Thread<ShardWorker>;
 /** A shard that waits for its outputs to be stored for so long has other cares than a snapshot. */
 const SETTLE_MS = 60_000;
 
-export class HostedShards implements SnapshotShards {
+/** One that is asked what its shards do has to answer so soon, or its thread counts as one that hangs. */
+const STANDING_MS = 1_000;
+
+interface Place {
+  readonly worker: Worker;
+  readonly at: Omit<HostedPlace, "role">;
+}
+
+export class HostedShards implements SnapshotShards, ClusterShards {
   readonly #workers: readonly Worker[];
   readonly #dataDir: DataDir;
   readonly #jobs = new Map<string, RunningJob>();
-  readonly #places = new Map<string, Worker>();
+  readonly #places = new Map<string, Place>();
   #next = 0;
 
   constructor(workers: readonly Worker[], dataDir: DataDir) {
@@ -33,17 +44,34 @@ export class HostedShards implements SnapshotShards {
     this.#dataDir = dataDir;
   }
 
-  /** Starts the shards of a job. `all`: the jobs that run, whose pumps may run beside it. */
-  async assign(running: RunningJob, all: readonly RunningJob[]): Promise<void> {
+  /** The shards of a job may run here. `all`: the jobs whose pumps may run beside it. */
+  add(running: RunningJob, all: readonly RunningJob[]): void {
     const { job, map } = running;
     this.#jobs.set(job.name, running);
     for (let partition = 0; partition < map.partitions; partition++) {
       const pumps = pumpsBeside({ job, partition }, all);
-      const place = { partition, partitions: map.partitions, folder: this.#dataDir.shardFolder(job.name, partition), pumps };
-      const worker = this.#workers[this.#next++ % this.#workers.length]!;
-      this.#places.set(`${job.name}/${partition}`, worker);
-      await worker.call("host", (remote) => remote.host(job.name, [place]));
+      const at = { partition, partitions: map.partitions, folder: this.#dataDir.shardFolder(job.name, partition), pumps };
+      this.#places.set(`${job.name}/${partition}`, { worker: this.#workers[this.#next++ % this.#workers.length]!, at });
     }
+  }
+
+  async host(job: string, shard: number, role: ShardRole): Promise<void> {
+    const place = this.#places.get(`${job}/${shard}`);
+    if (place === undefined) return;
+    await place.worker.call("host", (remote) => remote.host(job, [{ ...place.at, role }]));
+  }
+
+  async setRole(job: string, shard: number, role: ShardRole): Promise<void> {
+    await this.#workerOf(job, shard).call("set role", (remote) => remote.setRole(job, shard, role));
+  }
+
+  async end(job: string, shard: number): Promise<void> {
+    await this.#workerOf(job, shard).call("end", (remote) => remote.end(job, shard), END_MS);
+  }
+
+  async standings(): Promise<readonly Standing[]> {
+    const asked = this.#workers.map((worker) => worker.call("standings", (remote) => remote.standings(), STANDING_MS).catch(() => []));
+    return (await Promise.all(asked)).flat();
   }
 
   /** The shards of a job end here, and their state with them. */
@@ -61,7 +89,7 @@ export class HostedShards implements SnapshotShards {
   /** Puts a shard back to a snapshot. Throws as {@link SnapshotSource.restore} does. */
   async restore(manifest: ShardManifest, progress: (doneBytes: number) => void, signal: AbortSignal): Promise<void> {
     const { job, shard } = manifest;
-    const worker = this.#places.get(`${job}/${shard}`);
+    const worker = this.#places.get(`${job}/${shard}`)?.worker;
     if (worker === undefined) throw new TidemarkError("GENERATION_MISSING", `${job} does not run here any more.`);
     signal.throwIfAborted();
     const told = Comlink.proxy(progress);
@@ -110,8 +138,8 @@ export class HostedShards implements SnapshotShards {
   }
 
   #workerOf(job: string, shard: number): Worker {
-    const worker = this.#places.get(`${job}/${shard}`);
-    if (worker === undefined) throw new RangeError(`no worker has ${job}/${shard}`);
-    return worker;
+    const place = this.#places.get(`${job}/${shard}`);
+    if (place === undefined) throw new RangeError(`no worker has ${job}/${shard}`);
+    return place.worker;
   }
 }

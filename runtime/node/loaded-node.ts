@@ -11,6 +11,7 @@ import { type App, loadApp } from "../app.ts";
 import { BuildStore } from "../builds/build-store.ts";
 import { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
+import { Cluster } from "../cluster/cluster.ts";
 import { TidemarkError } from "../errors.ts";
 import { clearDropped } from "../generations/dropped-folders.ts";
 import { GenerationBucket } from "../generations/generation-bucket.ts";
@@ -37,10 +38,12 @@ import { ensureStreams, Node, type RunningJob } from "./node.ts";
 import { NodeLife } from "./node-life.ts";
 import { NodeModels } from "./node-models.ts";
 import { startedWhenCalled, startNodeThread } from "./node-thread.ts";
-import { openedGenerations } from "./opened-generations.ts";
+import { type GenerationSetup, openedGenerations } from "./opened-generations.ts";
+import { otherOwners, snapshotMethods } from "./other-owners.ts";
 import { secretOriginsOf, serviceSettings } from "./service-settings.ts";
+import { type ShardPlace, ShardReads } from "./shard-reads.ts";
 import { replicationOf, snapshotSettings, streamSizes } from "./snapshot-settings.ts";
-import type { ReaderSetup, ShardFolder, StateReader } from "./state-reader.ts";
+import type { ReaderSetup, StateReader } from "./state-reader.ts";
 
 export interface NodeOptions {
   readonly config: Config;
@@ -124,17 +127,23 @@ export class LoadedNode {
     const bucket = await GenerationBucket.open(nc, replicationOf(config));
     await clearDropped(bucket, dataDir, jobs);
     await shards.follow(await bucket.active());
-    for (const running of jobs) await shards.assign(running, jobs);
+    const cluster = await this.#join(nc, dataDir.nodeId, shards, () => node.natsAway === undefined);
+    const host = this.#hostIn(cluster, shards, jobs);
+    for (const running of jobs) host.start(running);
     const begun: RunningJob[] = [];
-    const { snapshots, keeper } = this.#openSnapshots(nats, dataDir, () => [...jobs, ...begun], shards);
+    const { snapshots, keeper } = this.#openSnapshots(nats, dataDir, () => [...jobs, ...begun], shards, cluster, nc);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
     const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
     const { notice } = this.#options;
-    const history = this.#historyOf(dataDir, nats, nc, kept);
+    const folderOf = (job: string, partition: number): string => dataDir.shardFolder(job, partition);
+    const isHere = (job: string, partition: number): boolean => cluster.isHere(job, partition);
+    const reads = new ShardReads({ nc, cluster, reader: this.#reader, folderOf, isHere });
+    const history = this.#historyOf(dataDir, nats, nc, kept, reads);
     const storing = { bucket, keeper, snapshots, history, notice };
-    const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, ...storing };
+    const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, host, ...storing };
     const node: Node = new Node({
       dataDir,
+      cluster,
       kept,
       models,
       results: resultPlace(nc, snapshotSettings(config)),
@@ -148,6 +157,7 @@ export class LoadedNode {
       natsWatch: new NatsWatch(nc, systemClock, notice),
       jsm,
       reader: this.#reader,
+      reads,
       history,
       verification: this.#verificationOf(dataDir, nats, kept, () => [...jobs, ...begun]),
       workers,
@@ -155,6 +165,8 @@ export class LoadedNode {
       streamSizes: streamSizes(config),
       onDrained: this.#life.drained,
     });
+    node.answerOthers({ ...reads.methods, ...snapshotMethods(snapshots, shards, cluster) });
+    await cluster.start();
     await node.generations.open();
     models.ship();
     void kept.keep();
@@ -163,12 +175,48 @@ export class LoadedNode {
     return node;
   }
 
+  #join(nc: NatsConnection, node: string, shards: HostedShards, connected: () => boolean): Promise<Cluster> {
+    const { zone, leaseMs, standbys } = this.#options.config;
+    const { notice } = this.#options;
+    const onTaken = ({ message }: TidemarkError): void => this.#life.lost(new TidemarkError("NODE_ID_TAKEN", message));
+    return Cluster.join({
+      nc,
+      node,
+      zone,
+      leaseMs,
+      standbys,
+      replication: replicationOf(this.#options.config),
+      shards,
+      clock: systemClock,
+      connected,
+      notice,
+      onTaken,
+    });
+  }
+
+  #hostIn(cluster: Cluster, shards: HostedShards, jobs: readonly RunningJob[]): GenerationSetup["host"] {
+    const { codeHash } = this.#app;
+    return {
+      start(running) {
+        const { job, map } = running;
+        shards.add(running, jobs);
+        cluster.add({ name: job.name, partitions: map.partitions, version: job.version, codeHash });
+      },
+      async end(name) {
+        await cluster.remove(name);
+        await shards.release(name);
+      },
+    };
+  }
+
   /** In a thread of their own, on a schedule from now on. */
   #openSnapshots(
     nats: NatsAccess,
     dataDir: DataDir,
     jobs: () => readonly RunningJob[],
     shards: HostedShards,
+    cluster: Cluster,
+    nc: NatsConnection,
   ): { readonly snapshots: Snapshots; readonly keeper: KeeperThread } {
     const { config, notice } = this.#options;
     const setup: KeeperSetup = {
@@ -183,6 +231,7 @@ export class LoadedNode {
     const snapshots = new Snapshots({
       keeper,
       shards,
+      others: otherOwners(nc, cluster, systemClock),
       jobs: () => jobs().map(({ job }) => job.name),
       clock: systemClock,
       everyMs: config.snapshotEveryMs,
@@ -193,10 +242,8 @@ export class LoadedNode {
     return { snapshots, keeper };
   }
 
-  #historyOf(dataDir: DataDir, nats: NatsAccess, nc: NatsConnection, kept: NodeBuilds): History {
-    const folderOf = ({ job, partition }: PastShard): ShardFolder => {
-      return { job: job.name, partition, folder: dataDir.shardFolder(job.name, partition) };
-    };
+  #historyOf(dataDir: DataDir, nats: NatsAccess, nc: NatsConnection, kept: NodeBuilds, reads: ShardReads): History {
+    const placeOf = ({ job, partition }: PastShard): ShardPlace => ({ job: job.name, partition });
     return new History({
       folder: dataDir.scratchFolder("history"),
       entriesMax: this.#options.config.historyEntries,
@@ -205,9 +252,8 @@ export class LoadedNode {
       appOf: (epoch) => kept.appOf(epoch),
       startThread: (codeHash, app) => this.#startHistory(codeHash, app ?? this.#options.app, nats, dataDir.nodeId),
       logOf: ({ job, partition }) => new NatsPartitionLog(nc, job.log, partition),
-      committed: (shard) => this.#reader.ask("committed", (reader) => reader.committed(folderOf(shard))),
-      touches: async (shard, token, from, max) =>
-        await this.#reader.ask("touches", (reader) => reader.touches(folderOf(shard), token, from, max)),
+      committed: (shard) => reads.read("committed", placeOf(shard), []),
+      touches: async (shard, token, from, max) => await reads.read("touches", placeOf(shard), [token, from, max]),
     });
   }
 

@@ -9,6 +9,8 @@ import type { Job } from "../../actors/model/job.ts";
 import type { App } from "../app.ts";
 import type { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { answerNodes, askNode, type NodeMethods } from "../cluster/node-calls.ts";
 import { docPage } from "../doc-page.ts";
 import type { Generations } from "../generations/generations.ts";
 import type { Restores } from "../generations/restores.ts";
@@ -35,8 +37,11 @@ import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
 import { checkReplicas, checkServers } from "./nats-safety.ts";
 import type { NatsWatch } from "./nats-watch.ts";
 import type { NodeModels } from "./node-models.ts";
+import { type NodeState, nodeState, silentNode } from "./node-state.ts";
 import type { OpenedGenerations } from "./opened-generations.ts";
 import { Operations } from "./operations.ts";
+import type { ShardReads } from "./shard-reads.ts";
+import { byShard, ownersEverywhere, shardsEverywhere } from "./shards-everywhere.ts";
 import { streamSizes } from "./snapshot-settings.ts";
 import type { StateReader } from "./state-reader.ts";
 import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
@@ -52,6 +57,7 @@ export interface RunningJob {
 /** What a node is made of; `LoadedNode` puts it together. */
 export interface NodeParts {
   readonly dataDir: DataDir;
+  readonly cluster: Cluster;
   readonly jobs: readonly RunningJob[];
   readonly builds: readonly JobBuild[];
   readonly kept: NodeBuilds;
@@ -59,6 +65,7 @@ export interface NodeParts {
   readonly natsWatch: NatsWatch;
   readonly jsm: JetStreamManager;
   readonly reader: Thread<StateReader>;
+  readonly reads: ShardReads;
   readonly workers: readonly Thread<ShardWorker>[];
   readonly snapshots: Snapshots;
   readonly models: NodeModels;
@@ -78,17 +85,20 @@ export interface NodeParts {
 
 const HAND_OVER_POLL_MS = 10;
 const BESIDE_END_MS = 5_000;
+/** Where NATS is away, the leases are over by themselves. */
+const DEPART_MS = 2_000;
 
 export class Node {
   readonly id: string;
   readonly nc: NatsConnection;
   readonly outputs: OutputReader;
-  readonly reader: Thread<StateReader>;
+  readonly reads: ShardReads;
   readonly history: History;
   readonly operations = new Operations(systemClock);
   readonly verification: Verification;
   readonly snapshots: Snapshots;
   readonly handOvers: HandOvers;
+  readonly cluster: Cluster;
   readonly kept: NodeBuilds;
   readonly models: NodeModels;
   readonly results: () => Promise<BlobPlace>;
@@ -107,20 +117,24 @@ export class Node {
   readonly #streamSizes: OutputStreamSizes;
   readonly #onDrained: () => void;
   #stopping = false;
+  #silence: () => void = () => {};
 
   constructor(parts: NodeParts) {
     this.id = parts.dataDir.nodeId;
     this.#jobs = parts.jobs;
     this.nc = parts.nc;
+    this.cluster = parts.cluster;
     this.outputs = new OutputReader(parts.jsm);
-    this.reader = parts.reader;
+    this.reads = parts.reads;
     this.snapshots = parts.snapshots;
     this.models = parts.models;
     this.results = parts.results;
     this.resultsIfThere = parts.resultsIfThere;
     this.history = parts.history;
     this.#begun = parts.begun;
-    const { generations, restores } = parts.generations(this.operations, () => this.shards());
+    const { generations, restores } = parts.generations(this.operations, async () =>
+      (await this.shards()).filter(({ role }) => role === "owner"),
+    );
     this.generations = generations;
     this.restores = restores;
     this.verification = parts.verification;
@@ -156,8 +170,43 @@ export class Node {
     return this.#natsWatch.away;
   }
 
-  /** What every shard says of itself. However many ask, the workers are asked once at a time; nobody gets an answer older than his question. */
-  shards(): Promise<ShardReport[]> {
+  /** All nodes, this one first. */
+  async nodes(): Promise<readonly NodeState[]> {
+    const others = this.cluster.members.others().map(async (record) => {
+      return await askNode<NodeState>(this.nc, record.node, "node", []).catch(() => silentNode(record));
+    });
+    return await Promise.all([nodeState(this), ...others]);
+  }
+
+  /** Lets a node give its shards away, or take its share again. Throws NODE_UNREACHABLE. */
+  async setDraining(node: string, draining: boolean): Promise<NodeState> {
+    if (node !== this.id) return await askNode(this.nc, node, "setDraining", [draining]);
+    await this.cluster.setDraining(draining);
+    return await nodeState(this);
+  }
+
+  /** Every copy of every shard on the nodes that answer, of a shard the owner's first; a stand-in where there is none. */
+  async shards(): Promise<readonly ShardReport[]> {
+    return await shardsEverywhere(this);
+  }
+
+  /** What the owner of each shard says of it. Throws NODE_UNREACHABLE where one has none, or it does not answer. */
+  async owners(): Promise<readonly ShardReport[]> {
+    return await ownersEverywhere(this);
+  }
+
+  /** Answers the other nodes from now on. */
+  answerOthers(methods: NodeMethods): void {
+    this.#silence = answerNodes(this.nc, this.id, {
+      ...methods,
+      shards: () => this.shardsHere(),
+      node: () => nodeState(this),
+      setDraining: (draining: boolean) => this.setDraining(this.id, draining),
+    });
+  }
+
+  /** What this node's shards say of themselves. However many ask, the workers are asked once at a time; nobody gets an answer older than his question. */
+  shardsHere(): Promise<ShardReport[]> {
     if (this.#asked === undefined) return this.#askShards();
     const again = (): Promise<ShardReport[]> => {
       this.#askedNext = undefined;
@@ -178,7 +227,9 @@ export class Node {
     return asked;
   }
 
-  #withSnapshots(report: ShardReport): ShardReport {
+  #withSnapshots(said: ShardReport): ShardReport {
+    const owner = said.role === "owner" ? this.id : this.cluster.ownerOf(said.job, said.shard);
+    const report = owner === undefined ? said : { ...said, owner };
     const known = this.snapshots.measuresOf(report.job, report.shard);
     return known === undefined ? report : { ...report, lastSnapshot: known.last, snapshots: known.measures };
   }
@@ -196,10 +247,6 @@ export class Node {
   /** How busy the threads were since the last call. */
   load(): ThreadLoad {
     return this.#loadMeter.read();
-  }
-
-  shardFolder(job: string, partition: number): string {
-    return this.#dataDir.shardFolder(job, partition);
   }
 
   /** Creates the stream `<log>-reference` when it is missing. */
@@ -251,7 +298,7 @@ export class Node {
     const { nc, jobs } = this;
     await this.handOvers.resumed();
     const handOvers = (): Promise<readonly HandOverReport[]> => this.#handOverReports();
-    const shards = (): Promise<ShardReport[]> => this.shards();
+    const shards = (): Promise<readonly ShardReport[]> => this.owners();
     const folded = await foldToLogEnd({ nc, jobs, clock: systemClock, shards, handOvers, stopped: () => this.#stopping });
     // One that has handed over has its snapshot.
     const kept = new Set(folded.filter(({ handedOver, error }) => !handedOver && error === undefined).map(({ job }) => job));
@@ -270,18 +317,18 @@ export class Node {
     this.#stopping = true;
     // None of these holds up the shards: what does not end in time, as with a place of snapshots that hangs, ends with the process.
     const beside = [this.snapshots, this.operations, this.generations, this.history, this.verification].map((each) => each.stop());
-    await Promise.race([Promise.allSettled(beside), systemClock.sleep(BESIDE_END_MS)]);
+    const leaving = this.cluster.leave(this.#drainMs / 2);
+    await Promise.race([Promise.allSettled([...beside, leaving]), systemClock.sleep(Math.max(BESIDE_END_MS, this.#drainMs / 2))]);
+    await this.cluster.stop();
+    this.#silence();
     await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
     await this.models.stop();
     this.#onDrained();
+    await Promise.race([this.cluster.depart(), systemClock.sleep(DEPART_MS)]);
     await this.kept.close();
     await this.nc.close();
     await this.#dataDir.release();
   }
-}
-
-function byShard(a: { readonly job: string; readonly shard: number }, b: { readonly job: string; readonly shard: number }): number {
-  return a.job < b.job ? -1 : a.job > b.job ? 1 : a.shard - b.shard;
 }
 
 /** Creates or checks what a job has beside its log. */

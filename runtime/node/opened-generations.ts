@@ -36,6 +36,8 @@ export interface GenerationSetup {
   /** Filled with the generations that run. */
   readonly begun: RunningJob[];
   readonly shards: HostedShards;
+  /** What a job's shards need to run in the cluster, and to end. */
+  readonly host: { start(running: RunningJob): void; end(job: string): Promise<void> };
   readonly bucket: GenerationBucket;
   readonly keeper: KeeperThread;
   readonly snapshots: Snapshots;
@@ -63,12 +65,12 @@ export function openedGenerations(
         const generation: RunningJob = { job, map, sources: new Map() };
         for (const { folder } of shards.placesOf(generation)) markFolder(folder);
         begun.push(generation);
-        await shards.assign(generation, jobs);
+        setup.host.start(generation);
       },
       end: async (name) => {
         const at = begun.findIndex(({ job }) => job.name === name);
         if (at !== -1) begun.splice(at, 1);
-        await shards.release(name);
+        await setup.host.end(name);
       },
       follow: (active) => shards.follow(active),
     },

@@ -86,7 +86,7 @@ export interface EachQuestion {
 }
 
 /** Any of it throws STATE_DAMAGED for a row that cannot be read. */
-interface Reads {
+export interface Reads {
   /** `undefined` when the shard has committed nothing yet. */
   committed(place: ShardFolder): CommittedPlace | undefined;
   /** Of the app as this thread has loaded it. */

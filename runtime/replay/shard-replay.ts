@@ -207,6 +207,7 @@ export class ShardReplay {
       guard,
       ...(models === undefined ? {} : { champions: models.champions }),
       clock: systemClock,
+      role: "owner",
       ownerToken: randomBytes(16).toString("hex"),
       notice,
       onOutputs: taken,

@@ -48,6 +48,8 @@ export interface EpochSetting extends EpochPlace {
   readonly generation?: boolean;
   /** The epoch of the committed state, in force also when the log was trimmed past every epoch entry. */
   readonly committed?: CommittedEpoch;
+  /** Nothing is appended: what its owner has not begun yet is waited for, with SHARD_UNBEGUN. */
+  readonly standby?: boolean;
   /** Asked before a history is made void: throws when that must not be, as while another node folds it. */
   readonly mayBeginAnew?: () => Promise<void>;
 }
@@ -68,7 +70,8 @@ const HAND_OVER_TRIES = 8;
 
 /**
  * Reads the epochs, and appends the first one, or in development a new root, where that is needed.
- * Throws CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED when this build must not fold here, LOG_TRIMMED when nobody can tell.
+ * Throws CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED when this build must not fold here, LOG_TRIMMED when nobody can tell,
+ * and for a standby SHARD_UNBEGUN.
  */
 export async function openEpochs(log: PartitionLog, setting: EpochSetting): Promise<{ readonly plan: EpochPlan }> {
   for (;;) {
@@ -77,6 +80,8 @@ export async function openEpochs(log: PartitionLog, setting: EpochSetting): Prom
     const decision = decideEpoch(epochs, setting, firstSequence);
     if (decision.do === "refuse") throw decision.error;
     if (decision.do === "go") return { plan: plan! };
+    if (setting.standby === true)
+      throw new TidemarkError("SHARD_UNBEGUN", `${nameOf(setting)}: its owner has not begun it with this build.`);
     if (epochs.length > 0) await setting.mayBeginAnew?.();
     const text = writeEpoch(setting.identity, epochs.at(-1)?.sequence ?? 0, decision.from);
     try {

@@ -5,15 +5,15 @@
 import type { Epoch } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { CallFeed } from "../effects/call-feed.ts";
-import type { EffectExecutor } from "../effects/executor.ts";
 import type { TidemarkError } from "../errors.ts";
-import type { FollowedFeatures } from "../features/followed-features.ts";
-import type { PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
+import type { PumpSetup } from "../pump/shard-pumps.ts";
 import type { ChangedRows } from "../snapshots/changed-rows.ts";
 import type { RestoreProgress, RestoreReport } from "../snapshots/restore-newest.ts";
 import type { HandedOver, HandOver } from "./hand-over.ts";
+import type { OwnerWork } from "./owner-work.ts";
 import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
 import type { Shard } from "./shard.ts";
+import type { ShardRole } from "./shard-parts.ts";
 
 export interface ShardPlace {
   readonly partition: number;
@@ -34,16 +34,22 @@ export class HostedShard implements HandedOver {
   /** It is to end, started or not. */
   ending = false;
   shard: Shard | undefined;
-  /** Of a job that puts out features. */
-  features: FollowedFeatures | undefined;
-  pumps: ShardPumps | undefined;
+  /** What it is to be. */
+  role: ShardRole;
+  /** What is done beside it as long as it is the owner. */
+  work: OwnerWork | undefined;
+  /** Units that its fold leaves out, by name. */
+  skips = new Map<string, string>();
+  /** It has folded a unit that its owner skipped: its state is built anew. */
+  outdated = false;
+  /** It was, once. */
+  rebuilt = false;
   /** Which rows changed since its last snapshot; from when on its state is known. */
   changed: ChangedRows | undefined;
   restoring: RestoreProgress | undefined;
   restored: RestoreReport | undefined;
   /** Calls that its handlers ask for, and what makes them. */
   readonly calls = new CallFeed();
-  effects: EffectExecutor | undefined;
   error: TidemarkError | undefined;
   /** What keeps it from starting, and may pass. */
   waitsFor: TidemarkError | undefined;
@@ -59,7 +65,8 @@ export class HostedShard implements HandedOver {
   released: Promise<void> | undefined;
   readonly #open: (() => void | Promise<void>)[] = [];
 
-  constructor(declared: Job, place: ShardPlace, setups: readonly PumpSetup[]) {
+  constructor(declared: Job, place: ShardPlace, setups: readonly PumpSetup[], role: ShardRole) {
+    this.role = role;
     this.declared = declared;
     this.place = place;
     this.setups = setups;
@@ -90,20 +97,17 @@ export class HostedShard implements HandedOver {
   async close(): Promise<void> {
     this.shard = undefined;
     this.waitsFor = undefined;
-    this.features = undefined;
-    this.pumps = undefined;
     this.changed = undefined;
-    this.effects = undefined;
     this.stateEpoch = () => undefined;
     for (let close = this.#open.pop(); close !== undefined; close = this.#open.pop()) await close();
   }
 
   report(nodeId: string): ShardReport {
-    const { job, partition, shard, features, pumps, effects, restoring, restored, error, waitsFor } = this;
+    const { job, partition, shard, role, work, restoring, restored, error, waitsFor } = this;
     if (shard === undefined) {
-      const start = { restoring, error: error?.toRecord(), waitsFor: waitsFor?.toRecord() };
+      const start = { role, restoring, error: error?.toRecord(), waitsFor: waitsFor?.toRecord() };
       return unstartedReport(job, partition, nodeId, start);
     }
-    return reportOf(shard, { features: features?.report(), pumps: pumps?.reports(), effects: effects?.measures(), restored });
+    return reportOf(shard, { ...work?.report(), restored });
   }
 }

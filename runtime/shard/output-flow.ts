@@ -7,6 +7,9 @@
  *
  * While comparing nothing is published: what the fold makes again is there already. Nothing leaves memory before the
  * stream is known to have it, and what waits is bounded: the shard stops reading when `full`.
+ *
+ * The flow of a standby follows: it publishes nothing, and what another owner has published counts as stored when its last
+ * message is the own. `publish` turns it into an owner's, `follow` back.
  */
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Clock } from "../clock.ts";
@@ -38,6 +41,8 @@ export interface OutputFlowOptions {
   /** Told of everything that the fold gives, what the stream has already included. */
   readonly onOffered?: (outputs: readonly NumberedOutput[]) => void;
   readonly doubtMs?: number;
+  /** Publishes nothing until told to. Default false. */
+  readonly following?: boolean;
 }
 
 export class OutputFlow {
@@ -61,6 +66,9 @@ export class OutputFlow {
   /** The next window's first message does not name the one before it, which was just read. */
   #unnamed = false;
   #stopped = false;
+  #following: boolean;
+  /** Since when the stream has been found to have less than is stored; `undefined` while it has not. */
+  #doubtedFrom: number | undefined;
   /** Highest k that this flow ever sent. */
   #sentUpTo = 0;
   /** The stream was found ahead of what was sent from here: another owner writes the same outputs. */
@@ -69,6 +77,7 @@ export class OutputFlow {
   private constructor(options: OutputFlowOptions, count: number, chain: string) {
     this.#options = options;
     this.#doubtMs = options.doubtMs ?? DOUBT_MS;
+    this.#following = options.following ?? false;
     this.#stored = { k: count, chain };
     this.#count = count;
   }
@@ -172,28 +181,57 @@ export class OutputFlow {
     this.#window = undefined;
   }
 
+  /** From now on what waits is published, behind what the stream has. Throws OUTPUTS_TRUNCATED or OUTPUT_DIVERGED. */
+  async publish(): Promise<void> {
+    this.#following = false;
+    this.#sentUpTo = 0;
+    this.othersWrote = false;
+    await this.#settle();
+    this.pump();
+  }
+
+  /** From now on another owner publishes. What was sent and is not acknowledged waits until the stream has it. */
+  follow(): void {
+    this.#following = true;
+    this.#window?.close();
+    this.#window = undefined;
+    this.#sent = 0;
+  }
+
+  /**
+   * While following: compares with what the stream has now, which then counts as stored. A stream that does not answer is looked at the
+   * next time. Throws OUTPUTS_TRUNCATED or OUTPUT_DIVERGED.
+   */
+  async look(): Promise<void> {
+    const last = await this.#last();
+    // It may have been told to publish meanwhile: then that finds out what the stream has.
+    if (this.#following && last !== undefined) this.#judge(last);
+  }
+
   async #settle(): Promise<void> {
-    let doubtedFrom: number | undefined;
     for (let wait = RETRY_MS; !this.#stopped; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
       const last = await this.#last();
-      if (last !== undefined && last !== GONE && last.sequence >= this.#stored.k) {
-        this.#join(last);
-        return;
-      }
-      if (last !== undefined && doubtedFrom === undefined) {
-        // Only from the first such answer on: while nobody answered there was nothing to doubt.
-        doubtedFrom = this.#options.clock.monotonic();
-        this.#options.notice(
-          `${this.#options.stream.stream} ${endOf(last)}, the state has ${this.#stored.k} outputs; waiting ${this.#doubtMs} ms before believing it`,
-        );
-      } else if (last !== undefined && this.#options.clock.monotonic() - doubtedFrom! >= this.#doubtMs) {
-        throw new TidemarkError(
-          "OUTPUTS_TRUNCATED",
-          `${this.#options.stream.stream} ${endOf(last)}, the state has ${this.#stored.k} outputs.`,
-        );
-      }
+      if (last !== undefined && this.#judge(last)) return;
       await this.#options.clock.sleep(wait);
     }
+  }
+
+  /** Goes on from the stream's last message, if it is not behind what is stored. Throws OUTPUTS_TRUNCATED when it stays so. */
+  #judge(last: LastOutput): boolean {
+    if (last !== GONE && last.sequence >= this.#stored.k) {
+      this.#doubtedFrom = undefined;
+      this.#join(last);
+      return true;
+    }
+    const { clock, notice, stream } = this.#options;
+    if (this.#doubtedFrom === undefined) {
+      // Only from the first such answer on: while nobody answered there was nothing to doubt.
+      this.#doubtedFrom = clock.monotonic();
+      notice(`${stream.stream} ${endOf(last)}, the state has ${this.#stored.k} outputs; waiting ${this.#doubtMs} ms before believing it`);
+    } else if (clock.monotonic() - this.#doubtedFrom >= this.#doubtMs) {
+      throw new TidemarkError("OUTPUTS_TRUNCATED", `${stream.stream} ${endOf(last)}, the state has ${this.#stored.k} outputs.`);
+    }
+    return false;
   }
 
   /** `undefined` when nobody answers. A stream that is gone counts as empty: that too is believed only when it stays so. */
@@ -242,6 +280,7 @@ export class OutputFlow {
   #publishBehind(at: { readonly k: number; readonly chain: string }): void {
     this.#acknowledge(at.k);
     this.#sent = 0;
+    if (this.#following) return;
     this.#window = this.#options.stream.open(at.k, at.chain, this.#unnamed);
     this.#window.onAcknowledged = this.#options.onStored;
   }

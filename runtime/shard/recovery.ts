@@ -35,7 +35,8 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
   const committed = stored === undefined ? {} : { committed: { epoch: stored.epoch, root: stored.epochRoot } };
   const mayBeginAnew = (): Promise<void> => refuseBesideAnother(parts);
   const generation = job.origin !== undefined;
-  const setting = { log: job.log, partition, job: job.name, identity, profile, mayBeginAnew, generation, ...committed };
+  const standby = parts.role === "standby";
+  const setting = { log: job.log, partition, job: job.name, identity, profile, mayBeginAnew, generation, standby, ...committed };
   const { plan } = await openEpochs(log, setting);
   const voidState = stored !== undefined && stored.epochRoot !== plan.root.sequence;
   if (voidState && profile === "production") {
@@ -65,9 +66,10 @@ export async function recoverMeta(parts: ShardParts): Promise<Meta> {
  * start, and a stream that another node has begun to fill with this history is left alone.
  */
 async function clearVoid(parts: ShardParts, plan: EpochPlan, voidState: boolean, otherLog: string | undefined): Promise<void> {
-  const { job, partition, outputs } = parts;
-  const older = plan.begunAt !== undefined && (await outputs.createdAt()) < plan.begunAt;
-  const voidOutputs = older || otherLog !== undefined;
+  const { job, partition, outputs, role } = parts;
+  // The stream is its owner's to clear.
+  const older = role === "owner" && plan.begunAt !== undefined && (await outputs.createdAt()) < plan.begunAt;
+  const voidOutputs = older || (role === "owner" && otherLog !== undefined);
   if (!voidState && !voidOutputs) return;
   if (voidOutputs) await refuseBesideAnother(parts);
   const why = otherLog === undefined ? "the code changed" : `it reads the log ${job.log} now, not ${otherLog}`;

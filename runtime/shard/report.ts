@@ -9,12 +9,16 @@ import type { PumpReport } from "../pump/shard-pumps.ts";
 import type { RestoreProgress, RestoreReport } from "../snapshots/restore-newest.ts";
 import type { Shard } from "./shard.ts";
 import type { ShardMeasures } from "./shard-meter.ts";
+import type { ShardRole } from "./shard-parts.ts";
 
 export interface ShardReport {
   readonly job: string;
   readonly shard: number;
+  /** The node that owns it, as far as the node where this copy runs knows. */
   readonly owner: string;
-  readonly role: "owner";
+  /** Where this copy runs. */
+  readonly node: string;
+  readonly role: ShardRole;
   readonly status: string;
   /** Another owner writes the same outputs. */
   readonly contested: boolean;
@@ -70,7 +74,7 @@ export interface SnapshotMeasures {
 }
 
 /** What runs beside a shard, as far as something does. */
-interface Beside {
+export interface Beside {
   readonly features?: SinkReport | undefined;
   readonly pumps?: readonly PumpReport[] | undefined;
   readonly effects?: EffectMeasures | undefined;
@@ -84,9 +88,10 @@ export function reportOf(shard: Shard, { features, pumps = [], effects, restored
     job: job.name,
     shard: partition,
     owner: node,
-    role: "owner",
+    node,
+    role: shard.role,
     status: shard.status,
-    contested: shard.contested,
+    contested: shard.ownership.contested,
     position: formatPosition(partition, meta.last.sequence, meta.last.index),
     logEnd: meta.last.sequence + shard.lag,
     lag: shard.lag,
@@ -115,6 +120,7 @@ function withLag({ place, ...report }: SinkReport, stored: number): NonNullable<
 
 /** How a shard starts. */
 interface Start {
+  readonly role: ShardRole;
   readonly restoring: RestoreProgress | undefined;
   /** It could not start. */
   readonly error: ErrorRecord | undefined;
@@ -122,12 +128,13 @@ interface Start {
   readonly waitsFor: ErrorRecord | undefined;
 }
 
-export function unstartedReport(job: string, shard: number, owner: string, { restoring, error, waitsFor }: Start): ShardReport {
+export function unstartedReport(job: string, shard: number, node: string, { role, restoring, error, waitsFor }: Start): ShardReport {
   return {
     job,
     shard,
-    owner,
-    role: "owner",
+    owner: node,
+    node,
+    role,
     status: error === undefined ? "starting" : "halted",
     contested: false,
     position: formatPosition(shard, 0, 0),

@@ -1,70 +1,39 @@
 /**
  * Builds and runs the shards of one worker thread: real log, LMDB, output stream, skips and crash marks for each.
  */
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { META_ROW } from "../../actors/fold/keys.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
-import { committedStateHash } from "../../actors/fold/shard-state.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
-import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
+import type { Standing } from "../cluster/decide.ts";
 import { messageWithPage } from "../doc-page.ts";
 import { ThreadCallers } from "../effects/callers.ts";
-import { EffectExecutor } from "../effects/executor.ts";
-import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { type ErrorCode, isTidemarkError, TidemarkError } from "../errors.ts";
 import { LineageFeatures } from "../features/lineage-features.ts";
-import { askApi } from "../log/jetstream-api.ts";
-import { NatsPartitionLog } from "../log/nats-partition-log.ts";
-import type { Replication } from "../log/replication.ts";
-import { type NatsOutputStream, openNatsOutputStream } from "../outputs/nats-output-stream.ts";
-import { primitives } from "../primitives.ts";
-import { type PumpSetup, ShardPumps } from "../pump/shard-pumps.ts";
+import type { PumpSetup } from "../pump/shard-pumps.ts";
 import { LogCopiers } from "../reference/log-copiers.ts";
-import { wholeLogOf } from "../results/whole-log.ts";
-import { ChangedRows } from "../snapshots/changed-rows.ts";
+import type { ChangedRows } from "../snapshots/changed-rows.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
-import type { BlobPlace } from "../snapshots/open-catalogue.ts";
-import { restoreNewest } from "../snapshots/restore-newest.ts";
-import type { ReadOptions, SnapshotSource } from "../snapshots/snapshot-source.ts";
-import { openLmdbStore } from "../store/lmdb-store.ts";
-import type { ShardStore } from "../store/shard-store.ts";
+import type { ReadOptions } from "../snapshots/snapshot-source.ts";
 import { stateDamage } from "../store/state-damage.ts";
-import { refuseDamaged } from "../verify/refusal.ts";
-import { clearState } from "./clear-state.ts";
-import { FileCrashMarks } from "./crash-marks.ts";
-import { CRASH_MARK, epochOfState, forgetFolder, restoreFolder } from "./folder-state.ts";
-import { installGuards } from "./guards.ts";
+import { forgetFolder, restoreFolder } from "./folder-state.ts";
 import { HandOver, type HandOverReport } from "./hand-over.ts";
+import { HostedRole } from "./hosted-role.ts";
 import { HostedShard, type ShardPlace } from "./hosted-shard.ts";
 import { LogFloor } from "./log-floor.ts";
-import { announceOwner, findOwner } from "./owner-presence.ts";
 import type { ShardReport } from "./report.ts";
 import { settled } from "./settled.ts";
-import { Shard } from "./shard.ts";
-import { SkipList } from "./skips.ts";
+import { type BuilderOptions, ShardBuilder } from "./shard-builder.ts";
+import type { ShardRole } from "./shard-parts.ts";
 
-export interface HostOptions {
-  readonly nodeId: string;
-  readonly profile: "development" | "production";
-  readonly codeHash: string;
-  readonly streamMaxBytes: number;
-  readonly replication: Replication;
-  /** Default true. */
-  readonly timelineIndex?: boolean;
+export interface HostOptions extends BuilderOptions {
   /** Of the process that runs models; undefined: no job of the app calls any. */
   readonly inference?: ServiceAddress | undefined;
-  /** Opened when the first shard without state asks. Throws SNAPSHOT_STORE or CONFIG_INVALID. */
-  readonly snapshots: () => Promise<SnapshotSource>;
-  /** Where large results lie; see {@link resultPlace}. */
-  readonly results: () => Promise<BlobPlace>;
 }
 
-const START_RETRY_MS = 1_000;
-const START_RETRY_MAX_MS = 15_000;
-const PAUSE_STEP_MS = 250;
+/** With which a standby begins from a snapshot once more. */
+const REBUILT_FOR: ReadonlySet<ErrorCode> = new Set(["OUTPUT_DIVERGED", "STATE_DAMAGED"]);
 
 export class ShardHost {
   readonly #nc: NatsConnection;
@@ -75,12 +44,14 @@ export class ShardHost {
   readonly #features: LineageFeatures;
   readonly #copiers: LogCopiers;
   readonly #callers: ThreadCallers;
+  readonly #builder: ShardBuilder;
   #draining = false;
 
   constructor(nc: NatsConnection, options: HostOptions, beat: () => void, notice: (message: string) => void) {
     this.#nc = nc;
     this.#options = options;
     this.#callers = new ThreadCallers(options.inference);
+    this.#builder = new ShardBuilder(nc, options, notice);
     this.#beat = beat;
     this.#notice = notice;
     const sizes = { maxBytes: options.streamMaxBytes, ...options.replication };
@@ -88,16 +59,42 @@ export class ShardHost {
     this.#copiers = new LogCopiers(nc, notice);
   }
 
-  /** Starts a shard and the pumps beside it in the background; what becomes of them shows in `reports`. */
-  host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[] = []): void {
-    this.#host(job, place, pumps);
+  /**
+   * Starts a shard and the pumps beside it in the background; what becomes of them shows in `reports`. One that is here already, or is
+   * just ending, stays as it is: two folds would write into one store.
+   */
+  host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[], role: ShardRole): void {
+    if (this.#hostedOf(job.name, place.partition) === undefined) this.#host(job, place, pumps, role);
   }
 
-  #host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[]): HostedShard {
-    const hosted = new HostedShard(job, place, pumps);
+  /** Makes a shard that is hosted here the owner, or a standby; that is done in the background, and shows in `reports`. */
+  setRole(job: string, partition: number, role: ShardRole): void {
+    const hosted = this.#hostedOf(job, partition);
+    if (hosted !== undefined) hosted.role = role;
+  }
+
+  /** Ends a shard, whose state stays. */
+  async end(job: string, partition: number): Promise<void> {
+    const hosted = this.#hostedOf(job, partition);
+    if (hosted === undefined || hosted.leaving) return;
+    await hosted.putBack?.ended;
+    await hosted.end();
+    this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
+  }
+
+  #host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[], role: ShardRole): HostedShard {
+    const hosted = new HostedShard(job, place, pumps, role);
     this.#hosted.push(hosted);
-    hosted.finished = this.#run(hosted, job, place, pumps);
+    hosted.finished = this.#run(hosted);
     return hosted;
+  }
+
+  standings(): Standing[] {
+    return this.#hosted.map(({ job, partition, role, shard, error }) => {
+      const status = shard?.status ?? (error === undefined ? "starting" : "halted");
+      const ready = shard?.status === "running" && shard.ownership.ready;
+      return { job, shard: partition, role: shard?.role ?? role, status, ready };
+    });
   }
 
   reports(): ShardReport[] {
@@ -107,7 +104,7 @@ export class ShardHost {
   /** Sinks follow the outputs of these from now on, by job. */
   follow(active: Readonly<Record<string, string>>): void {
     this.#features.active = active;
-    for (const { declared, features } of this.#hosted) features?.follow(this.#features.isFollowed(declared));
+    for (const { declared, work } of this.#hosted) work?.features?.follow(this.#features.isFollowed(declared));
   }
 
   /** The shards of a job end here, and their state with them. One that is being put back is given up. */
@@ -170,7 +167,7 @@ export class ShardHost {
     } finally {
       if (!this.#draining && !hosted.leaving) {
         this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
-        const again = this.#host(declared, place, setups);
+        const again = this.#host(declared, place, setups, hosted.role);
         // Whoever asked for the hand-over waits for every shard of the job.
         if (hosted.handOver !== undefined) this.#ask(again, hosted.handOver.next);
       }
@@ -214,6 +211,7 @@ export class ShardHost {
   /** Stops all shards: what was folded is published and committed. */
   async drain(): Promise<void> {
     this.#draining = true;
+    this.#builder.drain();
     this.#copiers.stop();
     for (const { shard, putBack } of this.#hosted) {
       putBack?.abort.abort();
@@ -224,170 +222,53 @@ export class ShardHost {
     for (const hosted of this.#hosted) await hosted.close();
   }
 
-  async #run(hosted: HostedShard, job: Job, place: ShardPlace, setups: readonly PumpSetup[]): Promise<void> {
+  async #run(hosted: HostedShard): Promise<void> {
+    const { job, partition } = hosted;
     try {
-      hosted.built = this.#buildPatiently(hosted, job, place);
-      const shard = await hosted.built;
-      if (shard === undefined) return;
-      hosted.shard = shard;
-      if (hosted.ending) shard.stop();
-      const copier = this.#copiers.start(shard);
-      hosted.features = this.#features.of(job, place.partition);
-      const pumps = new ShardPumps(this.#nc, setups, shard, () => this.#features.isFollowed(job), this.#notice);
-      hosted.pumps = pumps;
-      pumps.start();
-      const hide = announceOwner(this.#nc, job.name, place.partition, this.#options.nodeId);
-      const effects = this.#executorOf(hosted, shard);
-      hosted.effects = effects;
-      const floor = new LogFloor(shard, systemClock);
-      const turn = (): void => {
-        this.#beat();
-        floor.turn();
-        effects?.turn();
-      };
-      await shard.run(turn).finally(() => {
-        copier.stop();
-        hosted.features?.stop();
-        pumps.stop();
-        hide();
-      });
-      await effects?.stop();
-      await hosted.features?.ended();
-      if (shard.error !== undefined) this.#notice(`${job.name}/${place.partition} halted: ${messageWithPage(shard.error)}`);
+      do {
+        await this.#runOnce(hosted);
+      } while (await this.#isBuiltAnew(hosted));
+      const error = hosted.shard?.error;
+      if (error !== undefined) this.#notice(`${job}/${partition} halted: ${messageWithPage(error)}`);
     } catch (thrown) {
       const error = stateDamage(thrown) ?? thrown;
       if (!isTidemarkError(error)) throw error;
       hosted.error = error;
-      this.#notice(`${job.name}/${place.partition} did not start: ${messageWithPage(error)}`);
+      this.#notice(`${job}/${partition} did not start: ${messageWithPage(error)}`);
     }
   }
 
-  /** `undefined` when there is nothing to call for. */
-  #executorOf({ calls }: HostedShard, shard: Shard): EffectExecutor | undefined {
-    const asks = shard.parts.job.actors.some(({ effects }) => effects.length > 0);
-    // A build without effects still has to close what an earlier one asked for.
-    return asks || shard.fold.meta.calls > 0 ? new EffectExecutor(shard, calls, this.#callers.byKind) : undefined;
+  async #runOnce(hosted: HostedShard): Promise<void> {
+    const { declared: job, place, setups, calls } = hosted;
+    hosted.built = this.#builder.build(hosted, job, place);
+    const shard = await hosted.built;
+    if (shard === undefined) return;
+    hosted.shard = shard;
+    if (hosted.ending) shard.stop();
+    const beside = { nc: this.#nc, copiers: this.#copiers, features: this.#features, callers: this.#callers.byKind, notice: this.#notice };
+    const role = new HostedRole(hosted, shard, { job, setups, calls, ...beside });
+    const floor = new LogFloor(shard, systemClock);
+    const turn = (): void => {
+      this.#beat();
+      floor.turn();
+      role.turn();
+    };
+    await shard.run(turn).finally(() => role.stop());
   }
 
-  /** NATS, or the place of the snapshots, that is away is waited for, as by a shard that runs. `undefined` when drained meanwhile. */
-  async #buildPatiently(hosted: HostedShard, job: Job, place: ShardPlace): Promise<Shard | undefined> {
-    for (let tries = 0; !this.#draining && !hosted.ending; tries++) {
-      try {
-        return await this.#build(hosted, job, place);
-      } catch (error) {
-        if (!isTidemarkError(error, "NATS_UNREACHABLE") && !isTidemarkError(error, "SNAPSHOT_STORE")) throw error;
-        // Said again when it is another one: the message is long, and it may be a night.
-        const isNews = hosted.waitsFor?.detail !== error.detail;
-        await hosted.close();
-        hosted.waitsFor = error;
-        if (isNews) this.#notice(`${job.name}/${place.partition} waits: ${messageWithPage(error)}`);
-        await this.#pause(hosted, Math.min(START_RETRY_MS * 2 ** tries, START_RETRY_MAX_MS));
-      } finally {
-        hosted.restoring = undefined;
-      }
-    }
-    return undefined;
-  }
-
-  /** Ends early for one that is to end. */
-  async #pause(hosted: HostedShard, ms: number): Promise<void> {
-    for (let left = ms; left > 0 && !this.#draining && !hosted.ending; left -= PAUSE_STEP_MS) {
-      await systemClock.sleep(Math.min(left, PAUSE_STEP_MS));
-    }
-  }
-
-  async #build(hosted: HostedShard, job: Job, place: ShardPlace): Promise<Shard> {
-    const { partition, partitions, folder } = place;
-    const store = openLmdbStore(folder);
-    hosted.opened(() => store.close());
-    hosted.stateEpoch = () => epochOfState(store);
-    const marks = new FileCrashMarks(join(folder, CRASH_MARK));
-    hosted.opened(() => marks.close());
-    const outputs = await this.#openOutputs(job, partition);
-    hosted.opened(() => outputs.close());
-    if (store.get(META_ROW) === undefined) await this.#restore(hosted, job, place, store, (await outputs.last()).sequence);
-    hosted.changed = new ChangedRows(committedStateHash(store, primitives));
-    const skipList = new SkipList(this.#nc, job.name, partition);
-    const { conviction } = marks;
-    if (conviction !== undefined) {
-      const last = await outputs.last();
-      if (last.sequence > conviction.outputs)
-        this.#notice(`${job.name}/${partition}: ${conviction.unit} is not skipped: another owner has passed it`);
-      else {
-        await refuseDamaged(job.name, partition, folder);
-        this.#notice(`${job.name}/${partition}: skipping ${conviction.unit}: it took the process down twice`);
-        await skipList.append(conviction);
-      }
-    }
-    const skips = new Map(await skipList.read());
-    return await Shard.start({
-      job,
-      partition,
-      partitions,
-      identity: identityOf(job, this.#options.codeHash),
-      // Nobody begins a generation anew but an operator.
-      profile: job.origin === undefined ? this.#options.profile : "production",
-      node: this.#options.nodeId,
-      log: wholeLogOf(this.#nc, job, partition, this.#options.results, {
-        clock: systemClock,
-        notice: (message) => this.#notice(`${job.name}/${partition}: ${message}`),
-      }),
-      store,
-      outputs,
-      marks,
-      skips,
-      timelineIndex: this.#options.timelineIndex ?? true,
-      guard: installGuards(),
-      clock: systemClock,
-      ownerToken: randomBytes(16).toString("hex"),
-      calls: hosted.calls,
-      changed: hosted.changed,
-      notice: this.#notice,
-      onFailure: (position, handler, thrown) => {
-        this.#notice(
-          `${job.name}/${partition}: ${handler} failed at ${position}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`,
-        );
-      },
-      otherOwner: () => findOwner(this.#nc, job.name, partition),
-      deleteOutputs: async () => {
-        await this.#deleteOutputs(outputs.stream, job, partition);
-        // What the code before could not survive this one may: its skips go with its history.
-        await skipList.clear();
-        skips.clear();
-      },
-      clearState: () => clearState(store),
-    });
-  }
-
-  /** From the newest snapshot, where there is one to go on from. */
-  async #restore(hosted: HostedShard, job: Job, { partition, partitions }: ShardPlace, store: ShardStore, outputs: number): Promise<void> {
-    hosted.restored = await restoreNewest(await this.#options.snapshots(), {
-      job: job.name,
-      log: job.log,
-      partition,
-      partitions,
-      store,
-      clear: () => clearState(store),
-      outputs,
-      storedAt: async (sequence) => {
-        const entry = await new NatsPartitionLog(this.#nc, job.log, partition).firstOn(">", sequence);
-        return entry?.sequence === sequence ? entry.logTime : undefined;
-      },
-      clock: systemClock,
-      notice: this.#notice,
-      progress: (restoring) => {
-        hosted.restoring = restoring;
-      },
-    });
-  }
-
-  #openOutputs(job: Job, partition: number): Promise<NatsOutputStream> {
-    return openNatsOutputStream(this.#nc, job.name, partition, { maxBytes: this.#options.streamMaxBytes, ...this.#options.replication });
-  }
-
-  async #deleteOutputs(stream: string, job: Job, partition: number): Promise<void> {
-    await askApi(this.#nc, `STREAM.DELETE.${stream}`, undefined);
-    (await this.#openOutputs(job, partition)).close();
+  /** Of a standby whose state leads nowhere: it has folded what its owner skipped, differs from it, or is too old for the log. Once. */
+  async #isBuiltAnew(hosted: HostedShard): Promise<boolean> {
+    const { outdated, ending, job, partition, place, shard, rebuilt } = hosted;
+    const code = shard?.error?.code;
+    const differs = hosted.role === "standby" && !rebuilt && code !== undefined && REBUILT_FOR.has(code);
+    if (!(outdated || differs) || ending || this.#draining) return false;
+    const why = outdated ? "its owner skipped what was folded here" : messageWithPage(shard!.error!);
+    this.#notice(`${job}/${partition}: ${why}; the state of this standby is built anew`);
+    hosted.rebuilt = true;
+    hosted.outdated = false;
+    await hosted.close();
+    await forgetFolder(place.folder);
+    return true;
   }
 }
 

@@ -23,6 +23,9 @@ export interface ShardTuning {
   readonly doubtMs?: number;
 }
 
+/** One owner of a shard publishes; its standbys fold the same. */
+export type ShardRole = "owner" | "standby";
+
 export interface ShardParts {
   readonly job: Job;
   readonly partition: number;
@@ -37,7 +40,9 @@ export interface ShardParts {
   readonly skips: ReadonlyMap<string, string>;
   readonly guard: Guard;
   readonly clock: Clock;
-  /** A fresh random token for the owner entry. */
+  /** A standby folds, and publishes and appends nothing, until it is promoted. */
+  readonly role: ShardRole;
+  /** A fresh random token for the owner entry of one that starts as owner. */
   readonly ownerToken: string;
   readonly notice: (message: string) => void;
   readonly onFailure?: (position: string, handler: string, thrown: unknown) => void;

@@ -6,13 +6,15 @@
  *
  *   starting ──▶ running ──▶ stopping ──▶ stopped
  *       └───────────┴──▶ halted (error)      └ also from running, when an epoch of other code was folded
+ *
+ * An owner publishes; a standby folds the same, and commits what the stream has. A standby is promoted when it is told to; an
+ * owner steps down when it folds the entry of another one behind its own, as it does when it wakes from a long sleep.
  */
 import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
 import type { LogEntry } from "../../actors/fold/entry.ts";
 import { Fold } from "../../actors/fold/fold.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { SealedGroup } from "../../actors/fold/sealed-group.ts";
-import { journalSubject } from "../../actors/fold/subject.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { LogReader } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
@@ -20,7 +22,7 @@ import { stateDamage } from "../store/state-damage.ts";
 import { CommitGroups } from "./commit-groups.ts";
 import { appendHandOver } from "./epochs.ts";
 import { OutputFlow } from "./output-flow.ts";
-import { OwnerEntry } from "./owner-entry.ts";
+import { Ownership } from "./ownership.ts";
 import { recoverMeta } from "./recovery.ts";
 import {
   GROUP_BYTES,
@@ -33,8 +35,8 @@ import {
   STEP_UNITS,
 } from "./shard-bounds.ts";
 import { ShardMeter } from "./shard-meter.ts";
-import type { ShardParts, ShardTuning } from "./shard-parts.ts";
-import { TICK_EVERY_MS, tickDue } from "./ticks.ts";
+import type { ShardParts, ShardRole, ShardTuning } from "./shard-parts.ts";
+import { Ticker } from "./ticks.ts";
 
 export type ShardStatus = "starting" | "running" | "stopping" | "stopped" | "halted";
 
@@ -52,69 +54,59 @@ export type StepResult =
   | "handed-over";
 
 const WAIT_MS = 50;
-const RETRY_MS = 500;
 
 export class Shard {
   status: ShardStatus = "starting";
   error: TidemarkError | undefined;
-  /** Another owner's entry was folded behind ours: two nodes write the same bytes. */
-  contested = false;
   readonly parts: ShardParts;
   readonly fold: Fold;
   readonly meter: ShardMeter;
-  readonly owner: OwnerEntry;
+  readonly ownership: Ownership;
+  /** Asked before more is read: whoever works beside the shard cannot keep up. */
+  isHeldUp: () => boolean = () => false;
   readonly #flow: OutputFlow;
   readonly #groups: CommitGroups;
   readonly #tuning: Required<Omit<ShardTuning, "liveRowsMax" | "doubtMs">>;
   #reader: LogReader;
   #entries: LogEntry[] = [];
   #at = 0;
-  #lastTick = 0;
   #lastMark = 0;
+  readonly #ticker: Ticker;
   /** Entries finished since the last seal. */
   #unsealed = 0;
-  /** While comparing: the log's end, asked after the stream's last message was read. */
-  #endAtCompare: number | undefined;
   #stopping = false;
 
-  private constructor(
-    parts: ShardParts,
-    fold: Fold,
-    meter: ShardMeter,
-    flow: OutputFlow,
-    endAtCompare: number | undefined,
-    owner: OwnerEntry,
-  ) {
+  private constructor(parts: ShardParts, fold: Fold, meter: ShardMeter, flow: OutputFlow, ownership: Ownership) {
     this.parts = parts;
     this.meter = meter;
-    this.owner = owner;
+    this.ownership = ownership;
     this.fold = fold;
     this.#flow = flow;
-    this.#endAtCompare = endAtCompare;
     this.#tuning = {
       stepEntriesMax: parts.tuning?.stepEntriesMax ?? STEP_ENTRIES,
       groupRowsMax: parts.tuning?.groupRowsMax ?? GROUP_ROWS,
       groupMs: parts.tuning?.groupMs ?? GROUP_MS,
     };
     this.#groups = new CommitGroups(parts, fold, flow);
+    this.#ticker = new Ticker(parts, fold);
     this.#reader = parts.log.read(fold.meta.cursor.sequence);
   }
 
   /** Recovery, which is the path of every start. Throws a TidemarkError when the shard must not go on. */
   static async start(parts: ShardParts): Promise<Shard> {
-    const { log, job, partition, clock } = parts;
+    const { job, partition, clock } = parts;
     const meta = await recoverMeta(parts);
     const meter = new ShardMeter(clock, meta.outputs);
     const options = {
       stream: parts.outputs,
       clock,
       notice: parts.notice,
+      following: parts.role === "standby",
       onStored: (k: number) => meter.stored(k),
       ...(parts.tuning?.doubtMs === undefined ? {} : { doubtMs: parts.tuning.doubtMs }),
       ...(parts.onOutputs === undefined ? {} : { onOffered: parts.onOutputs }),
     };
     const flow = await OutputFlow.open(options, meta.outputs, meta.chain);
-    const endAtCompare = flow.comparingUntil === undefined ? undefined : (await log.bounds()).lastSequence;
     const fold = new Fold({
       job,
       partition,
@@ -131,7 +123,7 @@ export class Shard {
       ...(parts.calls === undefined ? {} : { calls: parts.calls }),
       ...(parts.onFailure === undefined ? {} : { onFailure: parts.onFailure }),
     });
-    const shard = new Shard(parts, fold, meter, flow, endAtCompare, await OwnerEntry.append(parts));
+    const shard = new Shard(parts, fold, meter, flow, await Ownership.begin(parts, fold, flow));
     shard.status = "running";
     return shard;
   }
@@ -142,18 +134,24 @@ export class Shard {
     if (this.#flow.refused) return "refused";
     if (this.fold.handedOver) return "handed-over";
     if (this.#at === this.#entries.length && !this.fold.inEntry) {
+      if (this.isHeldUp()) {
+        this.#rest();
+        return "blocked";
+      }
       this.#entries = this.#reader.take(this.#tuning.stepEntriesMax);
       this.#at = 0;
-      if (this.#entries.length === 0) return this.#idle();
+      if (this.#entries.length === 0) {
+        this.#rest();
+        return "idle";
+      }
     }
     const { clock } = this.parts;
     const from = clock.monotonic();
     const blocked = this.#foldBatch();
     this.#publish();
-    this.#checkEnd();
+    this.ownership.check();
     this.#sealWhenDue();
     this.#groups.commit();
-    this.#noteOwner();
     if (!blocked) this.meter.stepped(clock.monotonic() - from);
     return blocked ? "blocked" : "progress";
   }
@@ -165,10 +163,11 @@ export class Shard {
         onBeat();
         const result = this.step();
         if (result === "handed-over") break;
+        await this.ownership.look();
         await this.#waitFor(result);
       }
       this.status = "stopping";
-      await this.#drain();
+      await this.#drain(onBeat);
       this.status = "stopped";
     } catch (error) {
       this.error =
@@ -184,6 +183,7 @@ export class Shard {
   /** Asks `run` to finish: what was folded is published and committed, nothing more is read. */
   stop(): void {
     this.#stopping = true;
+    this.ownership.stop();
   }
 
   /** Entries that wait in the log behind what was folded. */
@@ -214,38 +214,13 @@ export class Shard {
     await appendHandOver(log, { log: job.log, partition, job: job.name }, identity, next);
   }
 
-  async recover(): Promise<void> {
-    await this.#flow.recover();
-    this.#endAtCompare = this.#flow.comparingUntil === undefined ? undefined : await this.#logEnd();
-  }
-
-  /** A broker that is away for a while is waited for. */
-  async #logEnd(): Promise<number> {
-    for (;;) {
-      try {
-        return (await this.parts.log.bounds()).lastSequence;
-      } catch (error) {
-        if (this.#stopping || !isTidemarkError(error, "NATS_UNREACHABLE")) throw error;
-        this.parts.notice(error.message);
-        await this.parts.clock.sleep(RETRY_MS);
-      }
-    }
+  get role(): ShardRole {
+    return this.ownership.role;
   }
 
   /** Appends a tick when a timer waits for log time and nothing else brings it. */
   async tick(): Promise<void> {
-    const { clock, job, partition, log } = this.parts;
-    if (this.lag > 0 || clock.monotonic() - this.#lastTick < TICK_EVERY_MS) return;
-    const { fold } = this;
-    const due = tickDue(fold.meta, job.settings, fold.nextTimer("event"), fold.nextTimer("processing"));
-    if (due === undefined || clock.now() < due) return;
-    this.#lastTick = clock.monotonic();
-    try {
-      await log.append(journalSubject(job.log, partition, job.name), new Uint8Array(0));
-    } catch (error) {
-      // A tick is only a push; when the log is full or away the shard folds on, and the next one tries again.
-      this.parts.notice(`${job.name}/${partition}: no tick could be appended: ${error instanceof Error ? error.message : String(error)}`);
-    }
+    if (this.lag === 0 && this.role === "owner") await this.#ticker.tick();
   }
 
   #foldBatch(): boolean {
@@ -270,7 +245,7 @@ export class Shard {
         if (marks.stepping) marks.unit(fold.nextUnit, fold.meta.outputs);
         if (!fold.unit()) {
           this.#unsealed++;
-          this.meter.folded(this.#entries[this.#at - 1]!, fold.meta.outputs, this.#flow.comparingUntil);
+          this.meter.folded(this.#entries[this.#at - 1]!, fold.meta.outputs, this.ownership.madeElsewhere);
           break;
         }
         blocked = this.#mustPause();
@@ -329,29 +304,18 @@ export class Shard {
     this.#unsealed = 0;
   }
 
-  #idle(): StepResult {
+  #rest(): void {
     this.#publish();
-    this.#checkEnd();
+    this.ownership.check();
     // Nothing else would bring the position of entries that changed no row, and a reader may wait for it.
     this.#sealWhenDue(1);
     this.#groups.commit();
-    return "idle";
-  }
-
-  /** What the stream has was made of the log up to its end as asked behind it: folded past that, the own count must be there. */
-  #checkEnd(): void {
-    const end = this.#endAtCompare;
-    if (end === undefined || this.#flow.comparingUntil === undefined || this.fold.meta.cursor.sequence <= end) return;
-    throw new TidemarkError(
-      "LOG_TRUNCATED",
-      `The log ended at ${end}; folded to there it gives at most ${this.fold.meta.outputs} outputs, and ${this.parts.outputs.stream} has ${this.#flow.comparingUntil}.`,
-    );
   }
 
   async #waitFor(result: StepResult): Promise<void> {
     if (result === "progress") await nextTurn();
     else if (result === "blocked") await this.#waitForRoom();
-    else if (result === "refused") await this.recover();
+    else if (result === "refused") await this.ownership.recover();
     else {
       await this.#reader.readable(WAIT_MS);
       await this.tick();
@@ -365,21 +329,17 @@ export class Shard {
     this.meter.blocked(clock.monotonic() - from);
   }
 
-  #noteOwner(): void {
-    const { job, partition } = this.parts;
-    const takenOver = this.owner.isOver(this.fold.meta);
-    if (this.contested || !(takenOver || this.#flow.othersWrote)) return;
-    this.contested = true;
-    const entry = this.fold.meta.owner?.term;
-    const what = takenOver ? `another owner took this shard over at entry ${entry}` : "another owner still writes this shard's outputs";
-    this.parts.notice(`${job.name}/${partition}: ${what}. Both write the same bytes; nothing is doubled.`);
-  }
-
-  async #drain(): Promise<void> {
+  async #drain(onBeat: () => void): Promise<void> {
     const { clock } = this.parts;
     for (;;) {
+      onBeat();
       this.#publish();
-      if (this.#flow.refused) await this.recover();
+      if (this.#flow.refused) await this.ownership.recover();
+      if (this.role === "standby") {
+        // Of one that is stopped, what the stream does not have is folded again.
+        if (this.#stopping && this.#flow.waiting > 0) break;
+        await this.#flow.look();
+      }
       this.#groups.commit();
       if (!this.#groups.pending) {
         if (this.#unsealed === 0 && this.fold.changedRows === 0) break;

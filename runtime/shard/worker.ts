@@ -10,6 +10,7 @@ import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { type FoldSettings, type Job, withSettings } from "../../actors/model/job.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
 import { loadApp } from "../app.ts";
+import type { Standing } from "../cluster/decide.ts";
 import { jobNamed } from "../generations/generation-record.ts";
 import type { Replication } from "../log/replication.ts";
 import { connectNats, type NatsAccess } from "../nats-connect.ts";
@@ -23,6 +24,7 @@ import type { HandOverReport } from "./hand-over.ts";
 import type { ShardPlace } from "./hosted-shard.ts";
 import type { ShardReport } from "./report.ts";
 import { type HostOptions, ShardHost } from "./shard-host.ts";
+import type { ShardRole } from "./shard-parts.ts";
 
 export interface WorkerSetup {
   readonly app: string;
@@ -36,9 +38,10 @@ export interface WorkerSetup {
   readonly heartbeat: SharedArrayBuffer;
 }
 
-/** Where a shard lies, and the pumps that run beside it. */
+/** Where a shard lies, the pumps that run beside it as long as this node owns it, and as what it starts. */
 export interface HostedPlace extends ShardPlace {
   readonly pumps: readonly PumpPlace[];
+  readonly role: ShardRole;
 }
 
 export interface ShardWorker {
@@ -48,6 +51,11 @@ export interface ShardWorker {
   open(nats: NatsAccess, nodeId: string, inference: ServiceAddress | undefined): Promise<void>;
   /** Starts shards of a job. */
   host(job: string, places: readonly HostedPlace[]): void;
+  /** See {@link ShardHost.setRole} and {@link ShardHost.end}. */
+  setRole(job: string, shard: number, role: ShardRole): void;
+  end(job: string, shard: number): Promise<void>;
+  /** What its shards do; that there is an answer is a sign of life of all of them. */
+  standings(): Standing[];
   reports(): ShardReport[];
   /** See {@link ShardHost.release}, {@link ShardHost.restore} and {@link ShardHost.follow}. */
   release(job: string): Promise<void>;
@@ -99,11 +107,14 @@ async function main(setup: WorkerSetup): Promise<void> {
         if (job === undefined) throw new Error(`the app has no job "${wanted}"`);
         return withSettings(job, setup.settings);
       };
-      for (const { pumps, ...place } of places) {
+      for (const { pumps, role, ...place } of places) {
         const setups = pumps.map((pump) => ({ place: pump, job: declared(pump.job) }));
-        opened!.host.host(declared(name), place, setups);
+        opened!.host.host(declared(name), place, setups, role);
       }
     },
+    setRole: (job, shard, role) => opened!.host.setRole(job, shard, role),
+    end: (job, shard) => opened!.host.end(job, shard),
+    standings: () => opened?.host.standings() ?? [],
     reports: () => opened?.host.reports() ?? [],
     release: (job) => opened!.host.release(job),
     restore: (manifest, progress) =>

@@ -2,6 +2,9 @@
  * Snapshots of a node's jobs: on a schedule, on demand, at an epoch. It lives in the main thread and works through two
  * others: the keeper, which reads rows and writes blobs, and the workers, whose shards say which rows changed.
  *
+ * In a cluster the owner of a job's first shard keeps the schedule, and each owner takes its shards' part; whoever is asked for a
+ * snapshot asks the others.
+ *
  * One snapshot is taken at a time. A job's snapshot counts when its manifest does; a death before leaves blobs that
  * nobody names. A snapshot that fails is told, counted and tried again with the next turn of the schedule.
  */
@@ -17,10 +20,19 @@ import { type JobManifest, type ShardManifest, SNAPSHOT_FORMAT, type SnapshotRea
 import type { RowsChanged } from "./row-keys.ts";
 import type { SnapshotShard } from "./shard-snapshot.ts";
 
-/** What a snapshot asks of the shards, wherever they are. */
+/** Shards whose owner is another node: it takes their part of a snapshot. */
+export interface OtherOwners {
+  /** `undefined`: the owner is this node. Throws NODE_UNREACHABLE where nobody owns the shard. */
+  ownerOf(job: string, shard: number): string | undefined;
+  hasChanged(node: string, job: string, shard: number): Promise<boolean>;
+  /** Fails with NODE_UNREACHABLE when the owner is gone meanwhile, and as {@link Snapshots.takeShard} does. */
+  takeShard(node: string, job: string, shard: number, reason: SnapshotReason, signal: AbortSignal): Promise<ShardManifest | undefined>;
+}
+
+/** What a snapshot asks of the shards of this node. */
 export interface SnapshotShards {
   /** Those of a job on this node. */
-  of(job: string): readonly (SnapshotShard & { readonly folder: string })[];
+  of(job: string): readonly ShardPlace[];
   /** Resolves when what the shard has folded now is committed. */
   settled(job: string, shard: number): Promise<void>;
   changedRows(job: string, shard: number, since: string | undefined, at: string): Promise<RowsChanged>;
@@ -28,9 +40,12 @@ export interface SnapshotShards {
   hasChanged(job: string, shard: number): Promise<boolean>;
 }
 
+type ShardPlace = SnapshotShard & { readonly folder: string };
+
 export interface SnapshotsOptions {
   readonly keeper: KeeperThread;
   readonly shards: SnapshotShards;
+  readonly others: OtherOwners;
   readonly jobs: () => readonly string[];
   readonly clock: Clock;
   /** 0: only on demand. */
@@ -68,6 +83,7 @@ export class Snapshots {
   readonly #lastIds = new Map<string, string>();
   readonly #abort = new AbortController();
   #queue: Promise<unknown> = Promise.resolve();
+  #shardQueue: Promise<unknown> = Promise.resolve();
   #schedule: Promise<void> = Promise.resolve();
 
   constructor(options: SnapshotsOptions) {
@@ -149,10 +165,22 @@ export class Snapshots {
     }
   }
 
+  /** Of those of this schedule. */
   async #anyChanged(job: string): Promise<boolean> {
-    const { shards } = this.#options;
-    for (const { shard } of shards.of(job)) if (await shards.hasChanged(job, shard)) return true;
+    const { shards, others } = this.#options;
+    const places = shards.of(job);
+    if (places.length === 0 || others.ownerOf(job, places[0]!.shard) !== undefined) return false;
+    for (const { shard } of places) {
+      const owner = others.ownerOf(job, shard);
+      if (await (owner === undefined ? shards.hasChanged(job, shard) : others.hasChanged(owner, job, shard))) return true;
+    }
     return false;
+  }
+
+  /** The part of one shard that this node owns: it is in no job's snapshot yet. Throws as `take` does. */
+  takeShard(job: string, shard: number, reason: SnapshotReason): Promise<ShardManifest | undefined> {
+    const place = this.#options.shards.of(job).find((each) => each.shard === shard);
+    return place === undefined ? Promise.resolve(undefined) : this.#takeShard(place, reason, () => {}, this.#abort.signal);
   }
 
   async #take(
@@ -161,7 +189,7 @@ export class Snapshots {
     progress: (rows: number) => void,
     signal: AbortSignal,
   ): Promise<JobManifest | undefined> {
-    const { clock, shards } = this.#options;
+    const { clock, shards, others } = this.#options;
     const taken: ShardManifest[] = [];
     let rowsBefore = 0;
     for (const shard of shards.of(job)) {
@@ -170,7 +198,11 @@ export class Snapshots {
         rows = count;
         progress(rowsBefore + count);
       };
-      const manifest = await this.#takeShard(shard, reason, told, signal);
+      const owner = others.ownerOf(job, shard.shard);
+      const manifest = await (owner === undefined
+        ? this.#takeShard(shard, reason, told, signal)
+        : others.takeShard(owner, job, shard.shard, reason, signal));
+      signal.throwIfAborted();
       rowsBefore += rows;
       if (manifest !== undefined) taken.push(manifest);
     }
@@ -202,8 +234,20 @@ export class Snapshots {
     return manifest;
   }
 
-  async #takeShard(
-    { folder, ...shard }: SnapshotShard & { readonly folder: string },
+  /** One shard at a time, and never while another node is waited for: two nodes may ask each other. */
+  #takeShard(
+    shard: ShardPlace,
+    reason: SnapshotReason,
+    progress: (rows: number) => void,
+    signal: AbortSignal,
+  ): Promise<ShardManifest | undefined> {
+    const done = this.#shardQueue.then(() => this.#takeShardNow(shard, reason, progress, signal));
+    this.#shardQueue = done.catch(() => {});
+    return done;
+  }
+
+  async #takeShardNow(
+    { folder, ...shard }: ShardPlace,
     reason: SnapshotReason,
     progress: (rows: number) => void,
     signal: AbortSignal,

@@ -117,6 +117,7 @@ export class TestShard {
       skips: new Map(),
       guard: installGuards(),
       clock,
+      role: "owner",
       ownerToken: `owner-${this.#term ?? this.#starts}`,
       notice: () => {},
       otherOwner: async () => undefined,

@@ -61,18 +61,18 @@ const shown = async (words: readonly string[], env: Readonly<Record<string, stri
 suite("on a terminal", () => {
   test("shards are a table", async () => {
     const [title, ...rows] = await shown(["shards"]);
-    assert.match(title!, /^JOB {3}SHARD {2}STATUS {3}POSITION {2,}LAG {2}WATERMARK {17}OUTPUTS {2}ACTORS {2}TIMERS {2}OWNER$/);
+    assert.match(title!, /^JOB {3}SHARD {2}STATUS {3}POSITION {2,}LAG {2}WATERMARK {17}OUTPUTS {2}ACTORS {2}TIMERS {2}ROLE {3}NODE$/);
     assert.equal(rows.length, 2);
     for (const [i, row] of rows.entries()) {
-      assert.match(row, new RegExp(`^echo {6}${i} {2}running {2}POS {2,}0 {2}2026-01-15T11:59:00.000Z +\\d {7}\\d {7}0 {2}NODE$`));
+      assert.match(row, new RegExp(`^echo {6}${i} {2}running {2}POS {2,}0 {2}2026-01-15T11:59:00.000Z +\\d {7}\\d {7}0 {2}owner {2}NODE$`));
     }
   });
 
   test("jobs and nodes are tables", async () => {
     assert.deepEqual(await shown(["jobs"]), ["JOB   LOG   VERSION  PARTITIONS  ACTORS", "echo  echo        1           2  echo"]);
     const [title, row] = await shown(["nodes"]);
-    assert.match(title!, /^NODE {15}STATUS {3}TIDEMARK {2}NODE\.JS {2}STARTED {19}JOBS$/);
-    assert.match(row!, /^NODE {2}running {2}\S+ +24\.\S+ +\S+Z {2}echo$/);
+    assert.match(title!, /^NODE {15}STATUS {3}ZONE {2}OWNS {2}STANDS BY {2}TIDEMARK {2}NODE\.JS {2}STARTED {19}JOBS$/);
+    assert.match(row!, /^NODE {2}running {2}- {8}2 {10}0 {2}\S+ +24\.\S+ +\S+Z {2}echo$/);
   });
 
   test("keys are lines, and no key reaches the terminal as an escape sequence", async () => {

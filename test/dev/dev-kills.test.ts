@@ -166,7 +166,7 @@ suite("a node that dies under dev", () => {
 });
 
 suite("a second node", () => {
-  test("with other code is refused while the first folds, deletes nothing, and says what to do", TIMEOUT, async (t) => {
+  test("with other code stands by while the first folds, deletes nothing, and says what it waits for", TIMEOUT, async (t) => {
     const world = await DevWorld.start(t);
     world.app.write({ edit: 1 });
     const first = world.dev();
@@ -177,7 +177,7 @@ suite("a second node", () => {
     other.app.write({ edit: 2 });
     const env = { TIDEMARK_NATS_URL: world.nats.url };
     const second = other.dev(env);
-    await second.says(/OWNER_ACTIVE: counts\/[01]: node node-\w+ folds this shard now, with other code/);
+    await second.says(/counts\/[01] waits: SHARD_UNBEGUN: counts, partition [01]: its owner has not begun it with this build/);
     await world.hit(10);
     const each = await world.untilOutputs(30);
     assertExactlyOnce(each, 30);

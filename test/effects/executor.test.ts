@@ -244,7 +244,23 @@ suite("when the log is full", () => {
     executed.log.state = "open";
     await executed.untilAnswered();
     assert.deepEqual([enrichedIn(world).length, server.seen.length], [20, 20]);
-    assert.equal(executed.shard.contested, false);
+    assert.equal(executed.shard.role, "owner");
+    await executed.stop();
+    await world.assertExact();
+  });
+});
+
+suite("more calls than are answered", () => {
+  test("hold up the reading of the log until a tenth of them is answered", BOUNDED, async (t) => {
+    const { world, orders, server } = await setting(t, { path: "/hang" });
+    const executed = await ExecutedShard.start(world, { unansweredMax: 20, tuning: { groupMs: 20, stepEntriesMax: 1 } });
+    for (let i = 0; i < 100; i++) await orders.place("ann");
+    await executed.until(() => server.open === 20, "calls in flight");
+    for (let turns = 0; turns < 200; turns++) await executed.turn();
+    assert.deepEqual([executed.shard.step(), executed.shard.fold.meta.calls, server.open], ["blocked", 20, 20]);
+    server.release();
+    await executed.untilAnswered();
+    assert.deepEqual([enrichedIn(world).length, executed.executor.overloaded], [100, false]);
     await executed.stop();
     await world.assertExact();
   });
@@ -272,7 +288,7 @@ suite("behind another owner's entry", () => {
     await orders.place("other stranger", 3);
     await executed.until(() => executed.log.refused >= 1 && executed.executor.measures().inFlight.length === 1, "failures that wait");
     await orders.own("n2");
-    await executed.until(() => executed.shard.contested, "the other owner");
+    await executed.untilOvertaken();
     executed.log.state = "open";
     server.release();
     await executed.until(() => segmentsIn(world).includes("late"), "the success");
@@ -286,7 +302,7 @@ suite("behind another owner's entry", () => {
     await orders.place("ann", 2);
     await executed.until(() => server.open === 2, "calls in flight");
     await orders.own("n2");
-    await executed.until(() => executed.shard.contested, "the other owner");
+    await executed.untilOvertaken();
     server.release();
     await executed.untilAnswered();
     assert.deepEqual([segmentsIn(world), server.seen.length], [["late", "late"], 2]);
@@ -301,7 +317,7 @@ suite("behind another owner's entry", () => {
     await first.until(() => server.open === 32, "calls in flight");
     const second = await ExecutedShard.start(world, { store: new WatchedStore(world.broker) });
     await second.until(() => server.open === 64, "calls of the second");
-    await first.until(() => first.shard.contested, "the second owner");
+    await first.until(() => first.shard.role === "standby", "the second owner");
     server.release();
     await second.untilAnswered();
     const used = enrichedIn(world).map(({ call }) => call);

@@ -53,7 +53,7 @@ test("a shard that starts while NATS or the place of the snapshots is away waits
     rmSync(folder, { recursive: true, force: true });
   });
   await nats.kill();
-  host.host(meter, { partition: 0, partitions: 1, folder: join(folder, "shard") });
+  host.host(meter, { partition: 0, partitions: 1, folder: join(folder, "shard") }, [], "owner");
   await waiting;
   assert.equal(host.reports()[0]?.status, "starting");
   assert.equal(host.reports()[0]?.waitsFor?.code, "NATS_UNREACHABLE");

@@ -9,7 +9,7 @@ import { aCellHistory, cellJob } from "../support/cell-script.ts";
 import { T0 } from "../support/entries.ts";
 import { everythingJob } from "../support/everything-app.ts";
 import { anEverythingHistory } from "../support/everything-history.ts";
-import { MemoryWorld, turn, WatchedStore } from "../support/memory-world.ts";
+import { fullLog, MemoryWorld, turn, WatchedStore } from "../support/memory-world.ts";
 import { aHistory } from "../support/random-history.ts";
 import { assertRowsHold } from "../support/row-invariants.ts";
 import { runEvent, ScriptLog, type Step, scriptedJob } from "../support/scripted.ts";
@@ -61,7 +61,7 @@ suite("whatever happens to a shard, its stream holds each output once and its st
             for (const act of acts) {
               shard ??= await world.start(tuning);
               if (act === "step") {
-                if (shard.step() === "refused") await shard.recover();
+                if (shard.step() === "refused") await shard.ownership.recover();
               } else if (act === "turn") await turn();
               else if (act === "append") {
                 const entry = left.shift();
@@ -158,32 +158,41 @@ suite("two shards on one log and one stream", () => {
           if (entry !== undefined) world.log.now = entry.logTime;
           if (entry !== undefined) await world.log.append(entry.subject, entry.payload);
           if (shard === undefined) await turn();
-          else if (shard.step() === "refused") await shard.recover();
+          else if (shard.step() === "refused") await shard.ownership.recover();
         }
-        for (const shard of shards) await world.settle(shard);
+        await Promise.all(shards.map((shard) => world.settle(shard, { standsBy: true })));
         const hashes = [await world.drain(shards[0]!), await world.drain(shards[1]!)];
         await world.assertExact();
         assert.equal(hashes[0], hashes[1]);
-        assert.equal(shards[0]?.contested, true);
+        assert.deepEqual(
+          shards.map(({ role }) => role),
+          ["standby", "owner"],
+        );
         assert(world.notices.some((notice) => notice.includes("another owner took this shard over")));
       }),
       { numRuns },
     );
   });
 
-  test("the one that took over says so too, once it meets outputs that it has not sent", async () => {
+  test("that know nothing of each other write each output once, and one says so when it meets outputs that it has not sent", async () => {
     const world = new MemoryWorld(job);
     const first = await world.start();
-    const second = await world.start({ stepEntriesMax: 1 }, { store: new WatchedStore(world.broker), node: "n2" });
+    const second = await world.start({ stepEntriesMax: 1 }, { store: new WatchedStore(world.broker), node: "n2", log: fullLog(world.log) });
     await world.feed(new ScriptLog().run([{ say: "1" }], { id: "1" }));
     await world.settle(second);
-    assert.equal(second.contested, false);
+    assert.equal(second.ownership.contested, false);
     const more = new ScriptLog();
     for (let i = 2; i < 9; i++) more.run([{ say: `${i}` }], { id: `${i}` });
     await world.feed(more);
     await world.settle(first);
     await world.settle(second);
-    assert.deepEqual([first.contested, second.contested], [true, true]);
+    assert.deepEqual(
+      [first, second].map(({ role, ownership }) => [role, ownership.contested]),
+      [
+        ["owner", false],
+        ["owner", true],
+      ],
+    );
     await world.assertExact();
   });
 });

@@ -6,7 +6,7 @@ import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import type { LogBounds, PartitionLog } from "../../runtime/log/partition-log.ts";
 import type { Shard } from "../../runtime/shard/shard.ts";
 import { identityFor } from "../support/entries.ts";
-import { MemoryWorld, turn, WatchedStore } from "../support/memory-world.ts";
+import { fullLog, MemoryWorld, turn, WatchedStore } from "../support/memory-world.ts";
 import { ScriptLog, scriptedJob } from "../support/scripted.ts";
 
 const job = scriptedJob();
@@ -193,13 +193,13 @@ suite("a log whose end gives fewer outputs than the stream has", () => {
       return await world.log.bounds();
     });
     const running = await world.start({ ...TUNING, stepEntriesMax: 1 }, { log });
-    const second = await world.start(TUNING, { node: "n2", store: new WatchedStore(world.broker) });
+    const second = await world.start(TUNING, { node: "n2", store: new WatchedStore(world.broker), log: fullLog(world.log) });
     await world.feed(events(10, 10));
     await world.settle(second);
     // The first has made nothing of that yet: its first publish is refused, for the stream is ahead of it.
     while (running.step() !== "refused") await turn();
     away = 5;
-    await running.recover();
+    await running.ownership.recover();
     await world.settle(running);
     assert.equal(running.stored, 20);
   });
@@ -209,19 +209,13 @@ suite("a full log", () => {
   test("is folded, published and committed; only owner entries and ticks wait", async () => {
     const source = events(0, 10);
     const world = await folded();
-    const full: PartitionLog = {
-      ...wrapped(world.log, () => world.log.bounds()),
-      append: async () => {
-        throw new TidemarkError("LOG_FULL", "full.");
-      },
-    };
     await world.feed(events(10, 5));
-    const shard = await world.start(TUNING, { log: full });
+    const shard = await world.start(TUNING, { log: fullLog(world.log) });
     await world.settle(shard);
     await world.drain(shard);
     await world.assertExact();
     assert.equal(world.broker.lastSequence, source.entries.length + 5);
-    assert.equal(shard.contested, false);
+    assert.equal(shard.ownership.contested, false);
     assert(world.notices.some((notice) => notice.includes("LOG_FULL")));
   });
 });

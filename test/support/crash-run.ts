@@ -187,9 +187,11 @@ export async function assertStateEqualsFreshFold(
   run: Pick<CrashRun<unknown>, "nc" | "dataDir">,
   job: Job,
   partitions = PARTITIONS,
+  only?: number,
 ): Promise<number> {
   let count = 0;
   for (let partition = 0; partition < partitions; partition++) {
+    if (only !== undefined && partition !== only) continue;
     const store = openLmdbStore(join(run.dataDir, "shards", `${job.name}-${partition}`));
     try {
       const { sequence } = readMeta(store.get(META_ROW)!)!.last;
@@ -230,12 +232,12 @@ function textOf(output: Pick<Output, "k" | "subject" | "chain" | "payload">): st
   return `${output.k} ${output.subject} ${output.chain} ${Buffer.from(output.payload).toString()}`;
 }
 
-function sliced<T>(items: readonly T[], count: number): T[][] {
+export function sliced<T>(items: readonly T[], count: number): T[][] {
   const size = Math.ceil(items.length / count);
   return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
-function pause(ms: number): Promise<void> {
+export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });

@@ -74,20 +74,33 @@ export class ExecutedShard {
   readonly feed: CallFeed;
   readonly #connections: HttpConnections;
 
-  private constructor(world: MemoryWorld, log: ProcessLog, shard: Shard, feed: CallFeed, callers: Callers | undefined) {
+  private constructor(
+    world: MemoryWorld,
+    log: ProcessLog,
+    shard: Shard,
+    feed: CallFeed,
+    callers: Callers | undefined,
+    unansweredMax?: number,
+  ) {
     this.world = world;
     this.log = log;
     this.shard = shard;
     this.feed = feed;
     this.#connections = new HttpConnections({ responseMaxBytes: RESPONSE_MAX_BYTES });
     const http = new HttpCaller(this.#connections, systemClock, Math.random);
-    this.executor = new EffectExecutor(shard, feed, callers ?? new Map([["http", http]]));
+    this.executor = new EffectExecutor(shard, shard.ownership.owner!, feed, callers ?? new Map([["http", http]]), unansweredMax);
+    shard.isHeldUp = () => this.executor.overloaded;
   }
 
   /** `state`: of the log, at the start. `callers`: that of HTTP unless given. */
   static async start(
     world: MemoryWorld,
-    { state = "open", callers, ...changes }: Partial<ShardParts> & Partial<Pick<ProcessLog, "state">> & { readonly callers?: Callers } = {},
+    {
+      state = "open",
+      callers,
+      unansweredMax,
+      ...changes
+    }: Partial<ShardParts> & Partial<Pick<ProcessLog, "state">> & { readonly callers?: Callers; readonly unansweredMax?: number } = {},
   ): Promise<ExecutedShard> {
     const feed = new CallFeed();
     const log = new ProcessLog(world.log);
@@ -102,14 +115,14 @@ export class ExecutedShard {
     });
     log.state = state;
     const shard = await world.start({ groupMs: 20 }, { clock: systemClock, log: world.whole(log), calls: feed, ...changes });
-    return new ExecutedShard(world, log, shard, feed, callers);
+    return new ExecutedShard(world, log, shard, feed, callers, unansweredMax);
   }
 
   /** One turn of the shard's loop, as a node does it. */
   async turn(): Promise<void> {
     this.world.log.now = Date.now();
     this.executor.turn();
-    if (this.shard.step() === "refused") await this.shard.recover();
+    if (this.shard.step() === "refused") await this.shard.ownership.recover();
     await turn();
   }
 
@@ -118,6 +131,12 @@ export class ExecutedShard {
       assert(turns < TURNS_MAX, `${what} does not come: ${this.world.notices.join("\n")}`);
       await this.turn();
     }
+  }
+
+  /** The shard has folded the entry of another owner. It publishes again, under a newer one; whoever made calls before is over. */
+  async untilOvertaken(): Promise<void> {
+    await this.until(() => this.shard.ownership.overtaken, "the other owner");
+    await this.world.takeBack(this.shard);
   }
 
   /** Every call is answered, and every output stored. */

@@ -8,6 +8,7 @@ import { META_ROW } from "../../actors/fold/keys.ts";
 import { readMeta } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { TidemarkError } from "../../runtime/errors.ts";
 import { MemoryPartitionLog, type MemoryPartitionLogOptions } from "../../runtime/log/memory-partition-log.ts";
 import type { PartitionLog } from "../../runtime/log/partition-log.ts";
 import { MemoryOutputBroker, MemoryOutputStream, type MemoryStreamBounds } from "../../runtime/outputs/memory-output-stream.ts";
@@ -27,6 +28,9 @@ import { memoryResults } from "./result-places.ts";
 
 /** Far more than any test needs: a broken shard is to fail, not to run for ever. */
 export const STEPS_MAX = 100_000;
+
+/** A standby looks at its stream no sooner. */
+const LOOK_MS = 1_000;
 
 /** Waiting takes no time, and moves the clock. */
 export class SleepClock implements Clock {
@@ -112,6 +116,20 @@ export interface WorldOptions {
   readonly log?: MemoryPartitionLogOptions;
 }
 
+/** The log as somebody sees it who may read it and cannot append: an owner without an entry of its own. */
+export function fullLog(log: PartitionLog): PartitionLog {
+  return {
+    stream: log.stream,
+    bounds: () => log.bounds(),
+    append: async () => {
+      throw new TidemarkError("LOG_FULL", "full.");
+    },
+    firstOn: (...args) => log.firstOn(...args),
+    lastOn: (...args) => log.lastOn(...args),
+    read: (...args) => log.read(...args),
+  };
+}
+
 export class MemoryWorld {
   readonly job: Job;
   readonly log: MemoryPartitionLog;
@@ -166,6 +184,7 @@ export class MemoryWorld {
       skips: new Map(),
       guard: { enter() {}, leave() {} },
       clock,
+      role: "owner",
       ownerToken: `owner-${++this.#starts}`,
       notice: (message) => notices.push(message),
       otherOwner: async () => undefined,
@@ -179,15 +198,28 @@ export class MemoryWorld {
     return Shard.start({ ...this.parts(tuning), ...changes });
   }
 
-  /** Steps until all that is in the log is folded and stored. */
-  async settle(shard: Shard): Promise<void> {
+  /**
+   * Steps until all that is in the log is folded and stored. One that an entry of some other owner overtakes takes the shard back, as a
+   * node does that has the lease, or stands by.
+   */
+  async settle(shard: Shard, { standsBy = false } = {}): Promise<void> {
     for (let steps = 0; ; steps++) {
       assert(steps < STEPS_MAX, "the shard does not come to rest");
       const result = shard.step();
-      if (result === "refused") await shard.recover();
+      if (result === "refused") await shard.ownership.recover();
+      if (shard.ownership.overtaken && !standsBy) await this.takeBack(shard);
+      if (shard.role === "standby") {
+        await shard.parts.clock.sleep(LOOK_MS);
+        await shard.ownership.look();
+      }
       if (result === "idle" && shard.stored >= shard.fold.meta.outputs) return;
       await turn();
     }
+  }
+
+  async takeBack(shard: Shard): Promise<void> {
+    shard.ownership.overtaken = false;
+    await shard.ownership.promote(`owner-${++this.#starts}`);
   }
 
   /** Publishes and commits what was folded, and ends the shard. Gives the state hash of its last commit. */

@@ -18,7 +18,8 @@ const COLUMNS: readonly Column<ShardReport>[] = [
   { title: "OUTPUTS", of: ({ outputs }) => String(outputs), right: true },
   { title: "ACTORS", of: ({ actors }) => String(actors), right: true },
   { title: "TIMERS", of: ({ timers }) => String(timers), right: true },
-  { title: "OWNER", of: ({ owner, error }) => (error === undefined ? owner : `${owner}: ${error.code}`) },
+  { title: "ROLE", of: ({ role }) => role },
+  { title: "NODE", of: ({ node, error }) => (error === undefined ? node : `${node}: ${error.code}`) },
 ];
 
 export const shards = command({

@@ -65,6 +65,9 @@ type Found =
 
 function findCommand(words: readonly string[], commands: readonly Command[]): Found {
   const [first = "", second] = words;
+  // What lists may have commands below it: `nodes` and `nodes drain`.
+  const two = commands.find(({ name }) => name === `${first} ${second}`);
+  if (two !== undefined) return { command: two, words: words.slice(2) };
   const one = commands.find(({ name }) => name === first);
   if (one !== undefined) return { command: one, words: words.slice(1) };
   const members = commands.map(({ name }) => name).filter((name) => name.startsWith(`${first} `));
@@ -72,8 +75,6 @@ function findCommand(words: readonly string[], commands: readonly Command[]): Fo
     const known = [...new Set(commands.map(({ name }) => name.split(" ")[0]!)), "help"];
     throw usageError(unknown(`command "${first}"`, nearest(first, known)));
   }
-  const two = commands.find(({ name }) => name === `${first} ${second}`);
-  if (two !== undefined) return { command: two, words: words.slice(2) };
   if (second === undefined || second.startsWith("-")) return { group: first, members, words: words.slice(1) };
   const near = nearest(
     second,

@@ -1,0 +1,51 @@
+/** Snapshots of shards whose owners are other nodes: each takes its own part, and says what came of it. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Clock } from "../clock.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { askNode, type NodeMethods } from "../cluster/node-calls.ts";
+import { TidemarkError } from "../errors.ts";
+import type { ShardManifest, SnapshotReason } from "../snapshots/manifest.ts";
+import type { OtherOwners, SnapshotShards, Snapshots } from "../snapshots/snapshots.ts";
+
+const TAKE_DEADLINE_MS = 4 * 60 * 60 * 1000;
+/** How often it is looked whether the owner still is one. */
+const LOOK_MS = 1_000;
+
+export function otherOwners(nc: NatsConnection, cluster: Cluster, clock: Clock): OtherOwners {
+  const ownerOf = (job: string, shard: number): string | undefined => {
+    if (cluster.owns(job, shard)) return undefined;
+    const owner = cluster.ownerOf(job, shard);
+    if (owner === undefined) throw new TidemarkError("NODE_UNREACHABLE", `Nobody owns ${job}/${shard} at this moment.`);
+    return owner;
+  };
+  return {
+    ownerOf,
+    hasChanged: (node, job, shard) => askNode(nc, node, "hasChanged", [job, shard]),
+    async takeShard(node, job, shard, reason, signal) {
+      const over = new AbortController();
+      const ends = AbortSignal.any([over.signal, signal]);
+      const holder = cluster.holderOf(job, shard);
+      const lost = async (): Promise<never> => {
+        while (cluster.holderOf(job, shard) === holder && !ends.aborted) await clock.sleep(LOOK_MS, ends);
+        signal.throwIfAborted();
+        throw new TidemarkError("NODE_UNREACHABLE", `${node} does not own ${job}/${shard} any more.`);
+      };
+      const taken = askNode<ShardManifest | undefined>(nc, node, "takeShard", [job, shard, reason], TAKE_DEADLINE_MS);
+      return await Promise.race([taken, lost()]).finally(() => over.abort());
+    },
+  };
+}
+
+/** What this node answers to that, of shards that it owns. */
+export function snapshotMethods(snapshots: Snapshots, shards: SnapshotShards, cluster: Cluster): NodeMethods {
+  return {
+    async hasChanged(job: string, shard: number) {
+      cluster.refuseOthers(job, shard);
+      return await shards.hasChanged(job, shard);
+    },
+    async takeShard(job: string, shard: number, reason: SnapshotReason) {
+      cluster.refuseOthers(job, shard);
+      return await snapshots.takeShard(job, shard, reason);
+    },
+  };
+}
