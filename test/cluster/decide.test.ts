@@ -80,6 +80,46 @@ suite("about a shard", () => {
       { lease: "claim", run: "keep" },
     ],
     [
+      "that my process before this one had, I give to a standby that is ready",
+      { lease: { holder: "my node", given: false }, readyElsewhere: ["n2"] },
+      { lease: { giveTo: "n2" }, run: "keep" },
+    ],
+    [
+      "that was given to me, I claim whoever is ready",
+      { lease: { holder: "my node", given: true }, local: standby, readyElsewhere: ["n2"] },
+      { lease: "claim", run: "keep" },
+    ],
+    [
+      "that is mine and only starts, I give to a standby that is ready",
+      { lease: { holder: "me" }, local: { ...owner, status: "starting", ready: false }, readyElsewhere: ["n3"] },
+      { lease: { giveTo: "n3" }, run: "keep" },
+    ],
+    [
+      "that is mine and only starts, I renew when nobody else is ready",
+      { lease: { holder: "me" }, local: { ...owner, status: "starting", ready: false } },
+      { lease: "renew", run: "owner" },
+    ],
+    [
+      "that is mine and has handed over, I do not renew",
+      { lease: { holder: "me" }, local: { ...owner, status: "stopped" } },
+      { run: "keep" },
+    ],
+    [
+      "that I have given away, I go on with until somebody has it",
+      { lease: { ...others, given: true, forMs: 9_000 }, local: owner },
+      { run: "keep" },
+    ],
+    [
+      "that neither of the assigned two claims, any other does in the end",
+      { lease: { holder: "nobody", forMs: 3_500 }, assigned: { owner: "n2", standby: "n3" } },
+      { lease: "claim", run: "keep" },
+    ],
+    [
+      "that is over, I claim although I drain when nobody is left to have it",
+      { lease: { holder: "nobody", forMs: 0 }, local: standby, draining: true, assigned: { owner: undefined, standby: undefined } },
+      { lease: "claim", run: "keep" },
+    ],
+    [
       "that is over, I claim nothing while I drain",
       { lease: { holder: "nobody", forMs: 9_000 }, local: standby, draining: true },
       { run: "standby" },
