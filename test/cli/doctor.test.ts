@@ -213,7 +213,13 @@ suite("a cluster", () => {
     const { publish: allow, subscribe } = runtimePermissions({ logs: ["meter"], jobs: [], logStreams: [] });
     assert.deepEqual(lackingSubjects({ publish: { allow }, subscribe: { allow: subscribe } }, ["meter"], ["meter"]), []);
     const narrow = { publish: { allow: allow.filter((s) => s !== "meter.>"), deny: ["$KV.>"] }, subscribe: { allow: ["_INBOX.mine.>"] } };
-    assert.deepEqual(lackingSubjects(narrow, ["meter"], ["meter"]), ["meter.>", "$KV.>", "_INBOX.>"]);
+    assert.deepEqual(lackingSubjects(narrow, ["meter"], ["meter"]), [
+      "meter.>",
+      "$KV.>",
+      "_INBOX.>",
+      "tidemark-nodes.>",
+      "tidemark-owners.>",
+    ]);
     assert.equal(permissionCheck("runtime", narrow, ["meter"], ["meter"]).status, "fail");
     const doctor = {
       publish: { allow: doctorPermissions({ logs: ["meter"], jobs: [], logStreams: [] }).publish },

@@ -16,7 +16,7 @@ import { getJson } from "../support/node-process.ts";
 /** What needs another program, serves, or is about something that a sound node does not have. */
 const NOT_RUN: readonly [pattern: RegExp, reason: string][] = [
   [/[|<>]/, "a line of the shell"],
-  [/^(TIDEMARK_\S+ )?tidemark (start|dev|node)\b/, "serves until it is stopped"],
+  [/^(TIDEMARK_\S+ )*tidemark (start|dev|node)\b/, "serves until it is stopped"],
   [/--follow/, "follows until it is stopped"],
   [/^tidemark init\b/, "test/package makes a project"],
   [/^tidemark (restore|generations (switch|drop))\b/, "test/generations has snapshots to restore and generations"],

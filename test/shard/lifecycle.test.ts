@@ -136,6 +136,7 @@ suite("the loop of a running shard", () => {
       job: "script",
       shard: 0,
       owner: "n1",
+      node: "n1",
       role: "owner",
       status: "stopped",
       contested: false,

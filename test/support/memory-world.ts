@@ -212,7 +212,8 @@ export class MemoryWorld {
         await shard.parts.clock.sleep(LOOK_MS);
         await shard.ownership.look();
       }
-      if (result === "idle" && shard.stored >= shard.fold.meta.outputs) return;
+      const { cursor, outputs } = shard.fold.meta;
+      if (result === "idle" && cursor.sequence > this.log.lastSequence && shard.stored >= outputs) return;
       await turn();
     }
   }
@@ -227,7 +228,7 @@ export class MemoryWorld {
     shard.stop();
     await shard.run();
     if (shard.error !== undefined) throw shard.error;
-    return shard.lastSealed?.stateHash;
+    return shard.stateHash;
   }
 
   get entries(): LogEntry[] {

@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { basename, delimiter, join, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { folder, npmCli } from "./clone.ts";
 import type { Cleanup } from "./nats.ts";
@@ -14,7 +14,10 @@ export const ROOT = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 /** Why a test that types on a terminal is skipped; `false` where it can run. */
 export const NO_TERMINAL = process.platform === "linux" ? false : "needs the program `script` of util-linux";
 const STOP_MS = 20_000;
-const LEFT_BEHIND = new Set(["node_modules", "dist", ".git", ".tidemark", "results"]);
+/** Results of benchmarks lie in a folder of theirs, which is as large as they were often run. */
+const LEFT_BEHIND = new Set(
+  ["node_modules", "dist", ".git", ".tidemark"].map((name) => join(ROOT, name)).concat(join(ROOT, "bench", "results")),
+);
 
 export interface Packed {
   readonly tarball: string;
@@ -35,7 +38,7 @@ export interface Ran {
 export async function pack(t: Cleanup): Promise<Packed> {
   const place = folder(t);
   const builtIn = join(place, "sources");
-  cpSync(ROOT, builtIn, { recursive: true, filter: (path) => path === ROOT || !LEFT_BEHIND.has(basename(path)) });
+  cpSync(ROOT, builtIn, { recursive: true, filter: (path) => !LEFT_BEHIND.has(path) });
   symlinkSync(join(ROOT, "node_modules"), join(builtIn, "node_modules"));
   const { stdout } = await npm(builtIn, ["pack", "--json", "--pack-destination", place]);
   const answer = JSON.parse(stdout) as readonly { readonly filename: string }[] | Record<string, { readonly filename: string }>;
