@@ -56,13 +56,21 @@ function sideOf(type: string, data: Readonly<Record<string, unknown>>): Readonly
 }
 
 function textOf({ key, type, time, data }: Expected): string {
-  const told = type === "alert.location-jump" ? { ...data, distanceKm: rounded(data.distanceKm), speedKmh: rounded(data.speedKmh) } : data;
+  const told = { ...data };
+  for (const [name, digits] of DOUBLES) if (name in told) told[name] = rounded(told[name], digits);
   return `${key ?? "%"} ${type} ${time === undefined ? "" : new Date(time).toISOString()} ${canonical(told)}`;
 }
 
-/** Doubles of two ways to the same distance may differ in their last digits. */
-function rounded(value: unknown): unknown {
-  return typeof value === "number" ? value.toPrecision(9) : value;
+/** Doubles of two ways to the same distance, or to the same part of a sum, may differ in their last digits. */
+const DOUBLES = [
+  ["distanceKm", 9],
+  ["speedKmh", 9],
+  ["avg", 14],
+  ["utilisation", 14],
+] as const;
+
+function rounded(value: unknown, digits: number): unknown {
+  return typeof value === "number" ? value.toPrecision(digits) : value;
 }
 
 function count(all: Map<string, number>, text: string, times: number): void {
