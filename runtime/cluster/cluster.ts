@@ -18,7 +18,7 @@ import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { Replication } from "../log/replication.ts";
 import type { ShardRole } from "../shard/shard-parts.ts";
 import { type Assigned, assign, type ShardName } from "./assignment.ts";
-import { decide, type LeaseView, type Standing } from "./decide.ts";
+import { type Decision, decide, type LeaseView, type Standing } from "./decide.ts";
 import { Members } from "./members.ts";
 import { type LeaseRecord, type NodeRecord, newsOfLease, newsOfNode, RECORD_FORMAT, readRecord, shardKey } from "./records.ts";
 import { WatchedBucket } from "./watched-bucket.ts";
@@ -74,7 +74,8 @@ export class Cluster {
   readonly #steppedAt = new Map<string, number>();
   #assignment: { readonly of: string; readonly shards: readonly Assigned[] } | undefined;
   #standings: ReadonlyMap<string, Standing> = new Map();
-  #wake: () => void = () => {};
+  /** Ended by what is news since the last turn began: the next one follows at once. */
+  #news = new AbortController();
   #run: Promise<void> = Promise.resolve();
 
   private constructor(options: ClusterOptions, members: Members, leases: WatchedBucket<LeaseRecord>, session: string) {
@@ -94,7 +95,7 @@ export class Cluster {
     const members = new Members({ bucket: nodes, node, session, zone, clock, leaseMs, onTaken });
     await members.refuseSecond();
     const cluster = new Cluster(options, members, leases, session);
-    const wake = (): void => cluster.#wake();
+    const wake = (): void => cluster.#news.abort();
     nodes.onChange = wake;
     leases.onChange = wake;
     return cluster;
@@ -104,7 +105,7 @@ export class Cluster {
   add(job: ClusterJob): void {
     this.#jobs.set(job.name, job);
     this.members.jobs = [...this.#jobs.values()];
-    this.#wake();
+    this.#news.abort();
   }
 
   /** The job is gone from this node; its shards were ended. */
@@ -161,7 +162,7 @@ export class Cluster {
   async setDraining(draining: boolean): Promise<void> {
     this.members.state = draining ? "draining" : "active";
     await this.members.say();
-    this.#wake();
+    this.#news.abort();
   }
 
   /** Gives the shards away to nodes that are ready for them. Resolves when none is owned here any more, at the latest after `withinMs`. */
@@ -175,7 +176,7 @@ export class Cluster {
   /** Ends the loop. The node's shards are still there. */
   async stop(): Promise<void> {
     this.#abort.abort();
-    this.#wake();
+    this.#news.abort();
     await this.#run;
     await Promise.all(this.#busy.values());
   }
@@ -196,6 +197,7 @@ export class Cluster {
     const { clock, connected, notice } = this.#options;
     const { signal } = this.#abort;
     for (let told = ""; !signal.aborted; ) {
+      this.#news = new AbortController();
       try {
         if (connected()) await this.#turn();
         told = "";
@@ -204,17 +206,9 @@ export class Cluster {
         if (!signal.aborted && message !== told) notice(`the cluster is not looked after: ${message}`);
         told = message;
       }
-      await this.#pause(clock, signal);
+      await clock.sleep(AT_LEAST_MS, signal);
+      await clock.sleep(TURN_MS, AbortSignal.any([signal, this.#news.signal]));
     }
-  }
-
-  /** Until the next turn, or until something has changed. */
-  async #pause(clock: Clock, signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    this.#wake = () => over.abort();
-    await clock.sleep(AT_LEAST_MS, signal);
-    await clock.sleep(TURN_MS, AbortSignal.any([signal, over.signal]));
-    this.#wake = () => {};
   }
 
   async #turn(): Promise<void> {
@@ -241,7 +235,7 @@ export class Cluster {
     if (this.#busy.has(key) || askedAt <= (this.#steppedAt.get(key) ?? -1)) return;
     const local = this.#standings.get(key);
     const { node } = this.#options;
-    const { lease, run } = decide({
+    const decision = decide({
       me: node,
       draining: this.members.state === "draining",
       assigned,
@@ -249,7 +243,7 @@ export class Cluster {
       local,
       readyElsewhere: this.members.readyFor(key),
     });
-    const work = this.#act(assigned, key, lease, run, local)
+    const work = this.#act(assigned, key, decision, local)
       .catch((error: unknown) => {
         // Somebody else was faster: what is true now is seen in a moment.
         if (isTidemarkError(error, "LOG_CONFLICT")) return this.#lookAgain(key);
@@ -262,13 +256,7 @@ export class Cluster {
     this.#busy.set(key, work);
   }
 
-  async #act(
-    name: ShardName,
-    key: string,
-    lease: ReturnType<typeof decide>["lease"],
-    run: ReturnType<typeof decide>["run"],
-    local: Standing | undefined,
-  ): Promise<void> {
+  async #act(name: ShardName, key: string, { lease, run }: Decision, local: Standing | undefined): Promise<void> {
     const { job, shard } = name;
     const { shards, node } = this.#options;
     let as = run;

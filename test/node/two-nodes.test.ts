@@ -71,6 +71,19 @@ suite("two nodes", () => {
   });
 });
 
+test("two nodes with one id: the second is refused while the first lives", { timeout: 60_000 }, async (t) => {
+  const { dataDir, start } = await broker(t);
+  const env = { TIDEMARK_NODE_ID: "one" };
+  const first = start({ dataDir: dataDir(), env });
+  await first.ready;
+  const second = start({ dataDir: dataDir(), env });
+  assert.equal((await second.exited).code, REFUSED_EXIT_CODE, second.log);
+  assert.match(second.log, /NODE_ID_TAKEN: Another process runs as one/);
+  // A dead one's record holds nobody up.
+  await first.kill();
+  await start({ dataDir: dataDir(), env }).ready;
+});
+
 suite("a node that is stopped", () => {
   test("drains on SIGTERM within its bound, ends with 0, and the next one goes on where it was", { timeout: 60_000 }, async (t) => {
     const { nc, dataDir, start, publish } = await broker(t);
