@@ -57,7 +57,12 @@ async function place(t: TestContext, holds: boolean): Promise<Place> {
     nc,
     start(dataDir = "a", env = {}) {
       const folder = join(shared, dataDir);
-      const node = new NodeProcess({ app: APP, natsUrl: nats.url, dataDir: folder, env: { LOOKUP_URL: server.url, ...env } });
+      const node = new NodeProcess({
+        app: APP,
+        natsUrl: nats.url,
+        dataDir: folder,
+        env: { LOOKUP_URL: server.url, TIDEMARK_NODE_ID: dataDir, ...env },
+      });
       t.after(() => node.kill());
       return node;
     },
@@ -71,11 +76,12 @@ async function place(t: TestContext, holds: boolean): Promise<Place> {
   };
 }
 
+/** By the shards' owners, and as far as the copies on `node` know. */
 const untilAnswered = async (node: NodeProcess, outputs: number): Promise<void> => {
   await untilShards(
     await node.ready,
     (shards) =>
-      shards.reduce((sum, { outputsStored }) => sum + outputsStored, 0) >= outputs &&
+      shards.filter(({ role }) => role === "owner").reduce((sum, { outputsStored }) => sum + outputsStored, 0) >= outputs &&
       shards.every(({ pendingCalls }) => pendingCalls === 0),
   );
 };
@@ -171,7 +177,8 @@ suite("a node whose job asks for calls", () => {
     await order("ann", 50);
     await seenBy(server, 32);
     const second = start("b");
-    await second.ready;
+    // Its owner lives on beside it, and has its calls in flight.
+    assert.equal((await fetch(`${await second.ready}/v1/nodes/a/drain`, { method: "POST" })).status, 200);
     await seenBy(server, 64);
     server.release();
     await untilAnswered(second, 50);
