@@ -16,7 +16,7 @@ import { childrenOf } from "../test/support/child-processes.ts";
 import { NodeProcess, sequenceOf, untilShards } from "../test/support/node-process.ts";
 import { type PutModel, putModels } from "../test/support/put-models.ts";
 import { at, entriesOf, WARM_UP_MS } from "./latency.ts";
-import { usageOf } from "./process-usage.ts";
+import { type Usage, usageOf } from "./process-usage.ts";
 import { remoteModel } from "./score-models.ts";
 import type { LoadResult } from "./steady-load.ts";
 import type { Row } from "./table.ts";
@@ -165,18 +165,20 @@ function watchCpu(node: NodeProcess): { spent(events: number): Row } {
   };
 }
 
-/** RSS of the node and of the process with the models, together: at a quarter of the time, a half, and at its end. */
+/** Memory of the node and of the process with the models, together, without pages of files: at each quarter of the time, and RSS at its end. */
 function watchMemory(node: NodeProcess): { stop(): Row } {
-  const seen: number[] = [];
+  const seen: Omit<Usage, "cpuSeconds">[] = [];
   const timer = setInterval(() => {
     const pid = node.child.pid!;
-    seen.push([pid, ...childrenOf(pid, INFERENCE_MODULE)].reduce((sum, each) => sum + usageOf(each).rssMiB, 0));
+    const each = [pid, ...childrenOf(pid, INFERENCE_MODULE)].map(usageOf);
+    const sum = (of: (usage: Usage) => number): number => each.reduce((total, usage) => total + of(usage), 0);
+    seen.push({ rssMiB: sum(({ rssMiB }) => rssMiB), ownMiB: sum(({ ownMiB }) => ownMiB) });
   }, MEMORY_EVERY_MS);
   return {
     stop() {
       clearInterval(timer);
-      const share = (part: number): number => seen[Math.min(seen.length - 1, Math.floor(seen.length * part))] ?? Number.NaN;
-      return { "RSS MiB at 1/4": share(0.25), "1/2": share(0.5), "3/4": share(0.75), end: share(1) };
+      const own = (part: number): number => seen[Math.min(seen.length - 1, Math.floor(seen.length * part))]?.ownMiB ?? Number.NaN;
+      return { "own MiB at 1/4": own(0.25), "1/2": own(0.5), "3/4": own(0.75), end: own(1), "RSS MiB": seen.at(-1)?.rssMiB ?? Number.NaN };
     },
   };
 }

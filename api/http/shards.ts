@@ -30,6 +30,9 @@ const Shard = Type.Object({
     description: "A standby folds the same, publishes nothing, and takes over when the owner is gone.",
   }),
   status: Type.Union(["starting", "running", "stopping", "stopped", "halted"].map((status) => Type.Literal(status))),
+  build: Type.Union([Type.Object({ version: Count, codeHash: Text }), Type.Null()], {
+    description: "The build that folds it.",
+  }),
   contested: Type.Boolean({ description: "Another owner has taken it over since: two nodes write the same bytes." }),
   position: Position,
   logEnd: Count,

@@ -5,6 +5,7 @@
  * A lease that is over is first for a standby that is ready, then for the node that is to own the shard, then for the
  * one that is to stand by, then for any: each waits a little longer, so that mostly one of them tries.
  */
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { ShardRole } from "../shard/shard-parts.ts";
 import type { Assigned } from "./assignment.ts";
 
@@ -16,6 +17,8 @@ export interface Standing {
   readonly status: string;
   /** It has folded nearly all that the log has. */
   readonly ready: boolean;
+  /** It has ended, or does not start, because only this build may fold what comes next. */
+  readonly needs?: CodeIdentity;
 }
 
 export type LeaseView =

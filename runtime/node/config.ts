@@ -47,6 +47,8 @@ export interface Config {
   readonly leaseMs: number;
   /** Whether another node stands by for each shard. */
   readonly standbys: boolean;
+  /** Whether a shard whose epoch names another build is folded by that one, as it is kept. */
+  readonly rolling: boolean;
   readonly partitions: number;
   readonly workers: number;
   readonly maxAheadMs: number | undefined;
@@ -112,6 +114,7 @@ const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   zone: { env: "TIDEMARK_ZONE", fallback: () => "", read: nodeId },
   leaseMs: { env: "TIDEMARK_LEASE", fallback: () => 2_000, read: between(durationMs, 500, 60_000) },
   standbys: { env: "TIDEMARK_STANDBYS", fallback: () => true, read: onOrOff },
+  rolling: { env: "TIDEMARK_ROLLING_UPGRADE", fallback: () => false, read: onOrOff },
   partitions: { env: "TIDEMARK_PARTITIONS", fallback: () => 4, read: whole(1, 1024) },
   workers: { env: "TIDEMARK_WORKERS", fallback: availableParallelism, read: whole(1, 256) },
   maxAheadMs: { env: "TIDEMARK_MAX_AHEAD", fallback: () => undefined, read: (text) => durationMs(text) },

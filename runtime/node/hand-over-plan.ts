@@ -11,6 +11,11 @@ import { codeOf } from "../shard/epochs.ts";
 /** Identities of one partition's epochs from the root on, oldest first. */
 export type EpochList = readonly CodeIdentity[];
 
+/** The build that some partition still ends with; `undefined` when all end with `next`, or have not begun. */
+export function inForce(lists: readonly EpochList[], next: CodeIdentity): CodeIdentity | undefined {
+  return lists.map((list) => list.at(-1)).find((newest) => newest !== undefined && !sameCode(newest, next));
+}
+
 /** Throws CODE_UNAVAILABLE when the log of a partition hands over to a third build, CODE_VERSION_UNCHANGED when `next` hides a change. */
 export function checkHandOver(job: string, lists: readonly EpochList[], own: CodeIdentity, next: CodeIdentity): void {
   if (own.version === next.version && own.codeHash !== next.codeHash)

@@ -1,9 +1,12 @@
 /**
- * Hands the shards of this node over to another build, as an operation: every partition gets the epoch entry, every shard folds
- * up to exactly there, publishes and commits, and what it came to is kept as a snapshot. The node stays up and answers, its shards
- * stopped, until it is ended and the next build takes the data directory.
+ * Hands the shards of a job over to another build, as an operation, wherever their owners are: every partition gets the epoch
+ * entry, every shard folds up to exactly there, publishes and commits.
  *
- *   asked ──▶ checked against every partition ──▶ entries appended ──▶ folded up to them ──▶ snapshot
+ *   asked ──▶ checked against every partition ──▶ entries appended ──▶ folded up to them
+ *
+ * Where the build that follows runs on the node that is asked, each shard goes on with it there and then, and a snapshot was taken
+ * before. Else the nodes stay up and answer, their shards stopped, until the next build takes their place; what the shards came to
+ * is kept as a snapshot.
  *
  * Nothing is appended before every job was found able to hand over. What is cut off behind that is finished when this build is
  * started again, or when the same is asked again.
@@ -15,10 +18,11 @@ import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { codeOf, readEpochs } from "../shard/epochs.ts";
 import { type HandOverReport, isSettled } from "../shard/hand-over.ts";
-import { checkHandOver, cutOffHandOver, type EpochList } from "./hand-over-plan.ts";
+import type { ShardReport } from "../shard/report.ts";
+import { checkHandOver, cutOffHandOver, type EpochList, inForce } from "./hand-over-plan.ts";
 import type { Operation, Operations, Progress } from "./operations.ts";
 
-/** A job of this node, and the build of it that runs. */
+/** A job of this node, and its own build of it. */
 export interface OwnBuild {
   readonly job: string;
   readonly log: string;
@@ -38,9 +42,12 @@ export interface HandOverParts {
   readonly clock: Clock;
   readonly operations: Operations;
   readonly builds: readonly OwnBuild[];
-  /** Asks every shard of the job. */
+  /** Asks every owner of a shard of the job that answers. */
   readonly ask: (job: string, next: CodeIdentity) => Promise<void>;
+  /** Of the shards that were asked, on all nodes that answer. */
   readonly reports: () => Promise<readonly HandOverReport[]>;
+  /** Owners of shards, on all nodes that answer. */
+  readonly shards: () => Promise<readonly Pick<ShardReport, "job" | "shard" | "build">[]>;
   /** Keeps the state of these jobs as it is at the epoch, when every shard is there; gives the snapshots' ids. */
   readonly snapshot: (jobs: readonly string[]) => Promise<readonly string[]>;
 }
@@ -50,12 +57,21 @@ export interface HandOverResult {
   readonly shards: readonly { readonly job: string; readonly shard: number; readonly version: number; readonly codeHash: string }[];
   /** Jobs whose build is the same. */
   readonly unchanged: readonly string[];
+  /** The build that follows has gone on already. */
+  readonly goesOn: boolean;
   readonly snapshots: readonly string[];
 }
 
 const POLL_MS = 20;
+/** An owner that took a shard over meanwhile is asked so soon. */
+const ASK_AGAIN_MS = 1_000;
 const RESUME_RETRY_MS = 1_000;
 const WHO_RESUMES = "cut-off hand-over";
+
+interface Wanted {
+  readonly over: ReadonlyMap<string, CodeIdentity>;
+  readonly unchanged: readonly string[];
+}
 
 export class HandOvers {
   readonly #parts: HandOverParts;
@@ -76,7 +92,8 @@ export class HandOvers {
    * or that reads another log, and what `checkHandOver` throws; nothing was appended then.
    */
   async begin(nexts: readonly NextBuild[], who: string): Promise<Operation> {
-    const { over, unchanged } = this.#wanted(nexts);
+    const over = this.#wanted(nexts);
+    const unchanged: string[] = [];
     // Before anything is waited for: another that is asked meanwhile finds them.
     const claims = [...over].map(([job, next]) => ({ job, next }));
     for (const claim of claims) this.#claims.add(claim);
@@ -86,10 +103,17 @@ export class HandOvers {
     try {
       for (const own of this.#parts.builds) {
         const next = over.get(own.job);
-        if (next !== undefined) checkHandOver(own.job, await this.#epochs(own), own.identity, next);
+        if (next === undefined) continue;
+        const lists = await this.#epochs(own);
+        const before = sameCode(own.identity, next) ? inForce(lists, next) : own.identity;
+        if (before !== undefined) checkHandOver(own.job, lists, before, next);
+        else {
+          over.delete(own.job);
+          unchanged.push(own.job);
+        }
       }
       return this.#parts.operations.start({ kind: "hand-over", unit: "shards", who }, (progress) =>
-        this.#work(over, unchanged, progress).finally(release),
+        this.#work({ over, unchanged }, progress).finally(release),
       );
     } catch (error) {
       release();
@@ -97,24 +121,19 @@ export class HandOvers {
     }
   }
 
-  #wanted(nexts: readonly NextBuild[]): { readonly over: ReadonlyMap<string, CodeIdentity>; readonly unchanged: readonly string[] } {
-    const unchanged: string[] = [];
+  #wanted(nexts: readonly NextBuild[]): Map<string, CodeIdentity> {
     const over = new Map<string, CodeIdentity>();
     for (const { job, log, identity } of nexts) {
       const own = this.#parts.builds.find((build) => build.job === job);
       if (own === undefined) throw new TidemarkError("APP_INVALID", `The job ${job} does not run here.`);
       if (own.log !== log)
         throw new TidemarkError("APP_INVALID", `${job} reads the log ${own.log}; to read ${log} it needs a job of another name.`);
-      if (sameCode(own.identity, identity)) {
-        unchanged.push(job);
-        continue;
-      }
       const other = [...this.#claims].find((claim) => claim.job === job && !sameCode(claim.next, identity))?.next;
       if (other !== undefined)
         throw new TidemarkError("CODE_UNAVAILABLE", `${job} hands over to ${codeOf(other)} now, not to ${codeOf(identity)}.`);
       over.set(job, identity);
     }
-    return { over, unchanged };
+    return over;
   }
 
   /**
@@ -151,8 +170,11 @@ export class HandOvers {
     }
   }
 
-  async #work(over: ReadonlyMap<string, CodeIdentity>, unchanged: readonly string[], progress: Progress): Promise<HandOverResult> {
-    for (const [job, next] of over) await this.#parts.ask(job, next);
+  async #work({ over, unchanged }: Wanted, progress: Progress): Promise<HandOverResult> {
+    const { builds, snapshot } = this.#parts;
+    const goesOn = builds.some(({ job, identity }) => over.has(job) && sameCode(identity, over.get(job)!));
+    // Of shards that go on at once there is no state exactly at the entry for anybody to read.
+    const before = goesOn ? await snapshot([...over.keys()]) : [];
     const shards = await this.#settled(over, progress);
     const failed = shards.filter(({ state }) => state === "failed");
     const [first] = failed;
@@ -167,19 +189,43 @@ export class HandOvers {
     return {
       shards: shards.map(({ job, shard, next: { version, codeHash } }) => ({ job, shard, version, codeHash })),
       unchanged,
-      snapshots: here.length === 0 ? [] : await this.#parts.snapshot(here),
+      goesOn,
+      snapshots: goesOn || here.length === 0 ? before : await snapshot(here),
     };
   }
 
   /** Has no bound of time, for a backlog may lie before the entries. */
   async #settled(over: ReadonlyMap<string, CodeIdentity>, { signal, report }: Progress): Promise<readonly HandOverReport[]> {
-    for (;;) {
+    const { clock, ask } = this.#parts;
+    for (let askedAt = Number.NEGATIVE_INFINITY; ; ) {
       signal.throwIfAborted();
-      const shards = (await this.#parts.reports()).filter(({ job }) => over.has(job));
-      report(shards.filter(isSettled).length, shards.length);
-      if (shards.every(isSettled)) return shards;
-      await this.#parts.clock.sleep(POLL_MS);
+      if (clock.monotonic() - askedAt >= ASK_AGAIN_MS) {
+        for (const [job, next] of over) await ask(job, next);
+        askedAt = clock.monotonic();
+      }
+      const shards = await this.#states(over);
+      const settled = shards.flatMap((shard) => (shard !== undefined && isSettled(shard) ? [shard] : []));
+      report(settled.length, shards.length);
+      if (settled.length === shards.length) return settled;
+      await clock.sleep(POLL_MS);
     }
+  }
+
+  /** Of every shard: `undefined` where nobody who answers was asked. */
+  async #states(over: ReadonlyMap<string, CodeIdentity>): Promise<readonly (HandOverReport | undefined)[]> {
+    const [asked, owners] = await Promise.all([this.#parts.reports(), this.#parts.shards()]);
+    return this.#parts.builds.flatMap(({ job, partitions }) => {
+      const next = over.get(job);
+      if (next === undefined) return [];
+      return Array.from({ length: partitions }, (_, shard): HandOverReport | undefined => {
+        const reports = asked.filter((report) => report.job === job && report.shard === shard && sameCode(report.next, next));
+        const over = reports.find(({ state }) => state === "handed-over");
+        const owner = owners.find((report) => report.job === job && report.shard === shard);
+        if (over === undefined && owner?.build?.version === next.version && owner.build.codeHash === next.codeHash)
+          return { job, shard, state: "handed-over", lag: 0, next, here: false };
+        return over ?? reports[0];
+      });
+    });
   }
 
   /** By partition; of one whose history was never begun, none. */

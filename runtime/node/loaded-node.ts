@@ -7,7 +7,11 @@
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { type App, loadApp } from "../app.ts";
+import type { Remote } from "comlink";
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import { type Job, withSettings } from "../../actors/model/job.ts";
+import type { ServiceAddress } from "../../inference/service/messages.ts";
+import { type App, identityOf, loadApp } from "../app.ts";
 import { BuildStore } from "../builds/build-store.ts";
 import { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
@@ -39,6 +43,7 @@ import { NodeLife } from "./node-life.ts";
 import { NodeModels } from "./node-models.ts";
 import { startedWhenCalled, startNodeThread } from "./node-thread.ts";
 import { type GenerationSetup, openedGenerations } from "./opened-generations.ts";
+import { OtherBuilds, startBuild } from "./other-builds.ts";
 import { otherOwners, snapshotMethods } from "./other-owners.ts";
 import { secretOriginsOf, serviceSettings } from "./service-settings.ts";
 import { type ShardPlace, ShardReads } from "./shard-reads.ts";
@@ -123,7 +128,8 @@ export class LoadedNode {
     const models = this.#openModels(nc, dataDir, jobs);
     const inference = models.address;
     await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(nats, dataDir.nodeId, inference))));
-    const shards = new HostedShards(workers, dataDir);
+    const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
+    const shards = this.#hostedShards(nats, dataDir, kept, inference);
     const bucket = await GenerationBucket.open(nc, replicationOf(config));
     await clearDropped(bucket, dataDir, jobs);
     await shards.follow(await bucket.active());
@@ -133,7 +139,6 @@ export class LoadedNode {
     const begun: RunningJob[] = [];
     const { snapshots, keeper } = this.#openSnapshots(nats, dataDir, () => [...jobs, ...begun], shards, cluster, nc);
     const jsm = await jetstreamManager(nc, { checkAPI: false });
-    const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
     const { notice } = this.#options;
     const folderOf = (job: string, partition: number): string => dataDir.shardFolder(job, partition);
     const isHere = (job: string, partition: number): boolean => cluster.isHere(job, partition);
@@ -161,6 +166,7 @@ export class LoadedNode {
       history,
       verification: this.#verificationOf(dataDir, nats, kept, () => [...jobs, ...begun]),
       workers,
+      shards,
       drainMs: config.drainMs,
       streamSizes: streamSizes(config),
       onDrained: this.#life.drained,
@@ -173,6 +179,29 @@ export class LoadedNode {
     // In development the successor of a build that was cut off is not coming: the history is begun anew.
     if (config.profile === "production") void this.#finishHandOver(node);
     return node;
+  }
+
+  #hostedShards(nats: NatsAccess, dataDir: DataDir, kept: NodeBuilds, inference: ServiceAddress | undefined): HostedShards {
+    const { notice, config } = this.#options;
+    const settings = foldSettingsOf(config);
+    const others = new OtherBuilds({
+      appOf: (build) => kept.appOf(build),
+      start: (app, build) => {
+        const setup = { ...workerSetup(this.#options), app, settings: { maxAheadMs: build.settings.maxAheadMs } };
+        const open = (worker: Remote<ShardWorker>) => worker.open(nats, dataDir.nodeId, inference);
+        return startBuild(build, { setup, threads: this.#workers.length, open, life: this.#life });
+      },
+      clock: systemClock,
+      notice,
+    });
+    const identityOfJob = (job: Job): CodeIdentity => identityOf(withSettings(job, settings), this.#app.codeHash);
+    return new HostedShards({
+      workers: this.#workers,
+      dataDir,
+      others: config.rolling ? others : undefined,
+      identityOf: identityOfJob,
+      notice,
+    });
   }
 
   #join(nc: NatsConnection, node: string, shards: HostedShards, connected: () => boolean): Promise<Cluster> {

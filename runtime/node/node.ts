@@ -33,6 +33,7 @@ import type { Verification } from "../verify/verification.ts";
 import type { JobBuild } from "./app-build.ts";
 import type { Config } from "./config.ts";
 import { HandOvers } from "./hand-overs.ts";
+import type { HostedShards } from "./hosted-shards.ts";
 import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
 import { checkReplicas, checkServers } from "./nats-safety.ts";
 import type { NatsWatch } from "./nats-watch.ts";
@@ -66,7 +67,9 @@ export interface NodeParts {
   readonly jsm: JetStreamManager;
   readonly reader: Thread<StateReader>;
   readonly reads: ShardReads;
+  /** Of its own build. */
   readonly workers: readonly Thread<ShardWorker>[];
+  readonly shards: HostedShards;
   readonly snapshots: Snapshots;
   readonly models: NodeModels;
   /** Where large results lie; see {@link resultPlace}. */
@@ -109,7 +112,7 @@ export class Node {
   readonly #jobs: readonly RunningJob[];
   readonly #begun: readonly RunningJob[];
   readonly #dataDir: DataDir;
-  readonly #workers: readonly Thread<ShardWorker>[];
+  readonly #shards: HostedShards;
   readonly #loadMeter: ThreadLoadMeter;
   #asked: Promise<ShardReport[]> | undefined;
   #askedNext: Promise<ShardReport[]> | undefined;
@@ -139,7 +142,7 @@ export class Node {
     this.restores = restores;
     this.verification = parts.verification;
     this.#dataDir = parts.dataDir;
-    this.#workers = parts.workers;
+    this.#shards = parts.shards;
     this.#loadMeter = new ThreadLoadMeter(
       parts.reader.worker,
       parts.workers.map(({ worker }) => worker),
@@ -157,9 +160,16 @@ export class Node {
         return { job: name, log, partitions, identity };
       }),
       ask: async (job, next) => {
-        for (const name of this.#lineage(job)) await this.#askHandOver(name, next);
+        const others = this.cluster.members.others().map(({ node }) => askNode(this.nc, node, "handOver", [job, next]).catch(() => {}));
+        await Promise.all([this.#askLineage(job, next), ...others]);
       },
-      reports: () => this.#handOverReports(),
+      reports: async () => {
+        const others = this.cluster.members
+          .others()
+          .map(({ node }) => askNode<HandOverReport[]>(this.nc, node, "handOvers", []).catch(() => []));
+        return (await Promise.all([this.#handOverReports(), ...others])).flat();
+      },
+      shards: async () => (await this.shards()).filter(({ role }) => role === "owner"),
       snapshot: (jobs) => this.#takeEpochSnapshots(jobs),
     });
     this.#natsWatch = parts.natsWatch;
@@ -202,6 +212,8 @@ export class Node {
       shards: () => this.shardsHere(),
       node: () => nodeState(this),
       setDraining: (draining: boolean) => this.setDraining(this.id, draining),
+      handOver: (job: string, next: CodeIdentity) => this.#askLineage(job, next),
+      handOvers: () => this.#handOverReports(),
     });
   }
 
@@ -217,7 +229,7 @@ export class Node {
   }
 
   #askShards(): Promise<ShardReport[]> {
-    const asked = Promise.all(this.#workers.map((worker) => worker.call("shards", (remote) => remote.reports())))
+    const asked = Promise.all(this.#shards.workers.map((worker) => worker.call("shards", (remote) => remote.reports())))
       .then((reports) => reports.flat().map((report) => this.#withSnapshots(report)))
       .then((reports) => reports.sort(byShard))
       .finally(() => {
@@ -241,7 +253,7 @@ export class Node {
 
   /** Threads that hold shards. */
   get workers(): number {
-    return this.#workers.length;
+    return this.#shards.workers.length;
   }
 
   /** How busy the threads were since the last call. */
@@ -266,7 +278,7 @@ export class Node {
     jobs: Readonly<Record<string, CodeIdentity>>,
     onProgress: (reports: readonly HandOverReport[]) => void = () => {},
   ): Promise<readonly HandOverReport[]> {
-    for (const [job, next] of Object.entries(jobs)) for (const name of this.#lineage(job)) await this.#askHandOver(name, next);
+    for (const [job, next] of Object.entries(jobs)) await this.#askLineage(job, next);
     for (;;) {
       const reports = await this.#handOverReports();
       if (reports.every(isSettled)) return reports;
@@ -275,12 +287,16 @@ export class Node {
     }
   }
 
-  async #askHandOver(job: string, next: CodeIdentity): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.call("hand over", (remote) => remote.handOver(job, next))));
+  /** Those of the shards that this node owns. */
+  async #askLineage(job: string, next: CodeIdentity): Promise<void> {
+    const names = this.#lineage(job);
+    for (const worker of this.#shards.workers) {
+      for (const name of names) await worker.call("hand over", (remote) => remote.handOver(name, next));
+    }
   }
 
   async #handOverReports(): Promise<readonly HandOverReport[]> {
-    const each = await Promise.all(this.#workers.map((worker) => worker.call("hand-overs", (remote) => remote.handOvers())));
+    const each = await Promise.all(this.#shards.workers.map((worker) => worker.call("hand-overs", (remote) => remote.handOvers())));
     return each.flat().sort(byShard);
   }
 
@@ -321,7 +337,8 @@ export class Node {
     await Promise.race([Promise.allSettled([...beside, leaving]), systemClock.sleep(Math.max(BESIDE_END_MS, this.#drainMs / 2))]);
     await this.cluster.stop();
     this.#silence();
-    await Promise.all(this.#workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
+    await this.#shards.moved();
+    await Promise.all(this.#shards.workers.map((worker) => worker.call("drain", (remote) => remote.drain(), this.#drainMs)));
     await this.models.stop();
     this.#onDrained();
     await Promise.race([this.cluster.depart(), systemClock.sleep(DEPART_MS)]);

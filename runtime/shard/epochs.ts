@@ -33,6 +33,16 @@ export type EpochDecision =
   | { readonly do: "append"; readonly from: number }
   | { readonly do: "refuse"; readonly error: TidemarkError };
 
+/** CODE_UNAVAILABLE, where the build that the epoch in force names could go on. */
+export class OtherBuildNeeded extends TidemarkError {
+  readonly epoch: Epoch;
+
+  constructor(detail: string, epoch: Epoch) {
+    super("CODE_UNAVAILABLE", detail);
+    this.epoch = epoch;
+  }
+}
+
 /** Where the epochs of a shard stand. */
 export interface EpochPlace {
   readonly log: string;
@@ -70,8 +80,8 @@ const HAND_OVER_TRIES = 8;
 
 /**
  * Reads the epochs, and appends the first one, or in development a new root, where that is needed.
- * Throws CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED when this build must not fold here, LOG_TRIMMED when nobody can tell,
- * and for a standby SHARD_UNBEGUN.
+ * Throws CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED when this build must not fold here (as {@link OtherBuildNeeded} where its
+ * turn has not come), LOG_TRIMMED when nobody can tell, and for a standby SHARD_UNBEGUN.
  */
 export async function openEpochs(log: PartitionLog, setting: EpochSetting): Promise<{ readonly plan: EpochPlan }> {
   for (;;) {
@@ -214,11 +224,11 @@ function refusalOf(epochs: readonly Epoch[], governing: Epoch, setting: EpochSet
   const ahead = epochs.find((epoch) => epoch.sequence > governing.sequence && sameCode(epoch, identity));
   if (ahead !== undefined) {
     const why = `its turn comes at entry ${ahead.sequence}, and the state here is not folded up to there: version ${governing.version} has to finish that first`;
-    return new TidemarkError("CODE_UNAVAILABLE", `${said}; ${why}.`);
+    return new OtherBuildNeeded(`${said}; ${why}.`, governing);
   }
   const before = epochs.some((epoch) => epoch.sequence < governing.sequence && sameCode(epoch, identity));
   if (before) return new TidemarkError("CODE_UNAVAILABLE", `${said}, which handed over before entry ${governing.sequence}.`);
-  return new TidemarkError("CODE_UNAVAILABLE", `${said}${differenceOf(governing, identity)}.`);
+  return new OtherBuildNeeded(`${said}${differenceOf(governing, identity)}.`, governing);
 }
 
 /** What sets two builds of one version and one code apart, where it is that. */

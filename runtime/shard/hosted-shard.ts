@@ -2,13 +2,14 @@
  * One shard of a worker thread, from when it is hosted until its state is closed: what runs beside it, and what it says of
  * itself meanwhile. Once closed its store is never touched again: another may have the file descriptor by then.
  */
-import type { Epoch } from "../../actors/fold/meta.ts";
+import type { CodeIdentity, Epoch } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import { CallFeed } from "../effects/call-feed.ts";
 import type { TidemarkError } from "../errors.ts";
 import type { PumpSetup } from "../pump/shard-pumps.ts";
 import type { ChangedRows } from "../snapshots/changed-rows.ts";
 import type { RestoreProgress, RestoreReport } from "../snapshots/restore-newest.ts";
+import { OtherBuildNeeded } from "./epochs.ts";
 import type { HandedOver, HandOver } from "./hand-over.ts";
 import type { OwnerWork } from "./owner-work.ts";
 import { reportOf, type ShardReport, unstartedReport } from "./report.ts";
@@ -78,6 +79,14 @@ export class HostedShard implements HandedOver {
 
   get partition(): number {
     return this.place.partition;
+  }
+
+  /** The build that alone may go on: it has handed over to it, or is not that one and does not start. */
+  get needs(): CodeIdentity | undefined {
+    const { shard, error, waitsFor } = this;
+    if (shard?.status === "stopped" && shard.fold.handedOver) return shard.fold.meta.epoch;
+    const why = error ?? waitsFor;
+    return why instanceof OtherBuildNeeded ? why.epoch : undefined;
   }
 
   /** `close` is called once when it ends; what was opened last is closed first. */

@@ -20,6 +20,8 @@ export interface ShardReport {
   readonly node: string;
   readonly role: ShardRole;
   readonly status: string;
+  /** That folds it; `null` before the shard has started. */
+  readonly build: { readonly version: number; readonly codeHash: string } | null;
   /** Another owner writes the same outputs. */
   readonly contested: boolean;
   readonly position: string;
@@ -82,7 +84,7 @@ export interface Beside {
 }
 
 export function reportOf(shard: Shard, { features, pumps = [], effects, restored }: Beside = {}): ShardReport {
-  const { job, partition, node, store } = shard.parts;
+  const { job, partition, node, store, identity } = shard.parts;
   const { meta } = shard.fold;
   return {
     job: job.name,
@@ -91,6 +93,7 @@ export function reportOf(shard: Shard, { features, pumps = [], effects, restored
     node,
     role: shard.role,
     status: shard.status,
+    build: { version: identity.version, codeHash: identity.codeHash },
     contested: shard.ownership.contested,
     position: formatPosition(partition, meta.last.sequence, meta.last.index),
     logEnd: meta.last.sequence + shard.lag,
@@ -136,6 +139,7 @@ export function unstartedReport(job: string, shard: number, node: string, { role
     node,
     role,
     status: error === undefined ? "starting" : "halted",
+    build: null,
     contested: false,
     position: formatPosition(shard, 0, 0),
     logEnd: 0,

@@ -2,9 +2,10 @@
  * Builds and runs the shards of one worker thread: real log, LMDB, output stream, skips and crash marks for each.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { CodeIdentity } from "../../actors/fold/meta.ts";
+import { type CodeIdentity, sameCode } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
+import { identityOf } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import type { Standing } from "../cluster/decide.ts";
 import { messageWithPage } from "../doc-page.ts";
@@ -90,10 +91,10 @@ export class ShardHost {
   }
 
   standings(): Standing[] {
-    return this.#hosted.map(({ job, partition, role, shard, error }) => {
+    return this.#hosted.map(({ job, partition, role, shard, error, needs }) => {
       const status = shard?.status ?? (error === undefined ? "starting" : "halted");
       const ready = shard?.status === "running" && shard.ownership.ready;
-      return { job, shard: partition, role: shard?.role ?? role, status, ready };
+      return { job, shard: partition, role: shard?.role ?? role, status, ready, ...(needs === undefined ? {} : { needs }) };
     });
   }
 
@@ -190,11 +191,14 @@ export class ShardHost {
     if (hosted?.shard !== undefined) await settled(hosted.shard);
   }
 
-  /** Asks the shards of a job to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is done once; one that failed is tried again. */
+  /**
+   * Asks the shards of a job that this thread owns to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is
+   * done once; one that failed is tried again, and one that this build folds already is left as it is.
+   */
   handOver(job: string, next: CodeIdentity): void {
     for (const hosted of this.#hosted) {
-      if (hosted.job !== job || hosted.handOver?.failed === false) continue;
-      this.#ask(hosted, next);
+      if (hosted.job !== job || hosted.role !== "owner" || hosted.handOver?.failed === false) continue;
+      if (!sameCode(identityOf(hosted.declared, this.#options.codeHash), next)) this.#ask(hosted, next);
     }
   }
 

@@ -107,8 +107,11 @@ async function main(setup: WorkerSetup): Promise<void> {
         if (job === undefined) throw new Error(`the app has no job "${wanted}"`);
         return withSettings(job, setup.settings);
       };
+      // Another build than the node's own need not have all of its pumps.
+      const isDeclared = ({ job, pump }: PumpPlace): boolean =>
+        jobNamed(app.jobs, job)?.from.some(({ name: own }) => own === pump) === true;
       for (const { pumps, role, ...place } of places) {
-        const setups = pumps.map((pump) => ({ place: pump, job: declared(pump.job) }));
+        const setups = pumps.filter(isDeclared).map((pump) => ({ place: pump, job: declared(pump.job) }));
         opened!.host.host(declared(name), place, setups, role);
       }
     },

@@ -26,15 +26,16 @@ test("of two builds that ask at the same moment one is refused, and who was refu
   const own = identityFor(meter);
   await log.append(epochSubject("meter", 0, "meter"), Buffer.from(writeEpoch(own, 0, 1)));
   const next = (version: number): CodeIdentity => ({ ...own, version: own.version + version, codeHash: `build ${version}` });
-  const asked: string[] = [];
+  const asked: CodeIdentity[] = [];
   const operations = new Operations(systemClock);
   const handOvers = new HandOvers({
     nc,
     clock: systemClock,
     operations,
     builds: [{ job: "meter", log: "meter", partitions: 1, identity: own }],
-    ask: async (_job, { codeHash }) => void asked.push(codeHash),
-    reports: async () => [],
+    ask: async (_job, build) => void asked.push(build),
+    reports: async () => asked.map((build) => ({ job: "meter", shard: 0, state: "handed-over", lag: 0, next: build, here: true })),
+    shards: async () => [],
     snapshot: async () => [],
   });
   const begin = (version: number) => handOvers.begin([{ job: "meter", log: "meter", identity: next(version) }], "test");
@@ -44,7 +45,7 @@ test("of two builds that ask at the same moment one is refused, and who was refu
     ["begun", "CODE_UNAVAILABLE", "begun"],
   );
   for (const one of both) if (one.status === "fulfilled") await operations.ended(one.value.id);
-  assert.deepEqual(new Set(asked), new Set(["build 1"]));
+  assert.deepEqual(new Set(asked.map(({ codeHash }) => codeHash)), new Set(["build 1"]));
   await operations.ended((await begin(2)).id);
-  assert.equal(asked.at(-1), "build 2");
+  assert.equal(asked.at(-1)!.codeHash, "build 2");
 });

@@ -62,9 +62,10 @@ export class ClusterNodes {
     return join(this.#folder, `n${i}`);
   }
 
-  start(i: number): NodeProcess {
+  /** With another build of the app than the first one, where it is given. */
+  start(i: number, app = this.#app): NodeProcess {
     const env = { TIDEMARK_NODE_ID: `n${i}`, ...this.#env };
-    const node = new NodeProcess({ app: this.#app, natsUrl: this.#natsUrl, dataDir: this.dataDir(i), env });
+    const node = new NodeProcess({ app, natsUrl: this.#natsUrl, dataDir: this.dataDir(i), env });
     this.nodes[i] = node;
     return node;
   }

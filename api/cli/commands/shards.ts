@@ -18,6 +18,7 @@ const COLUMNS: readonly Column<ShardReport>[] = [
   { title: "OUTPUTS", of: ({ outputs }) => String(outputs), right: true },
   { title: "ACTORS", of: ({ actors }) => String(actors), right: true },
   { title: "TIMERS", of: ({ timers }) => String(timers), right: true },
+  { title: "VERSION", of: ({ build }) => (build === null ? "-" : String(build.version)), right: true },
   { title: "ROLE", of: ({ role }) => role },
   { title: "NODE", of: ({ node, error }) => (error === undefined ? node : `${node}: ${error.code}`) },
 ];

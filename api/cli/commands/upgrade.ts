@@ -15,6 +15,7 @@ import type { Terminal } from "../terminal/terminal.ts";
 interface HandedOver {
   readonly shards: readonly { readonly job: string; readonly shard: number }[];
   readonly unchanged: readonly string[];
+  readonly goesOn: boolean;
   readonly snapshots: readonly string[];
 }
 
@@ -77,10 +78,12 @@ async function handOver(api: ApiClient, { jobs }: AppBuild, terminal: Terminal):
 }
 
 /** On stderr, for stdout is the record where a program reads it. */
-function tell(terminal: Terminal, { shards, unchanged, snapshots }: HandedOver, app: string): void {
+function tell(terminal: Terminal, { shards, unchanged, goesOn, snapshots }: HandedOver, app: string): void {
   if (unchanged.length > 0) terminal.notice(printable(`${unchanged.join(", ")}: this build runs already`));
   if (shards.length === 0) return;
   terminal.notice(`${shards.length} shards have handed over: folded and committed up to their new epoch`);
   if (snapshots.length > 0) terminal.notice(printable(`snapshots: ${snapshots.join(", ")}`));
-  terminal.notice(printable(`end that node now, and start the new build with its settings: tidemark node ${app} --profile production`));
+  if (goesOn) terminal.notice("the new build runs there already and goes on");
+  else
+    terminal.notice(printable(`end that node now, and start the new build with its settings: tidemark node ${app} --profile production`));
 }

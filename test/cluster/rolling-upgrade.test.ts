@@ -1,0 +1,58 @@
+/** Nodes of a cluster that are restarted with a new build one after the other, under load, and the moment in which it follows. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ClusterNodes } from "../support/cluster-run.ts";
+import { pause } from "../support/crash-run.ts";
+import { getJson, shardsOf } from "../support/node-process.ts";
+import { UpgradeWorld, V1, V2 } from "../support/upgrade-world.ts";
+
+const NODES = 3;
+const SHARDS = 2;
+
+test("the old build goes on in nodes that start with a new one, until all shards go over to it at once", {
+  timeout: 240_000,
+}, async (t) => {
+  const world = await UpgradeWorld.start(t);
+  const [v1, v2] = [world.build(V1), world.build(V2)];
+  const cluster = new ClusterNodes(t, v1, world.natsUrl, { TIDEMARK_PROFILE: "production", TIDEMARK_ROLLING_UPGRADE: "on" });
+  for (let i = 0; i < NODES; i++) cluster.start(i);
+  await cluster.untilSettled(SHARDS);
+  let done = false;
+  const publishing = (async () => {
+    for (; !done; await pause(20)) await world.hit(5);
+  })();
+  const versions = async (): Promise<readonly (number | undefined)[]> =>
+    (await cluster.untilSettled(SHARDS)).filter(({ status }) => status === "running").map(({ build }) => build?.version);
+
+  for (let i = 0; i < NODES; i++) {
+    await cluster.stop(i);
+    await cluster.start(i, v2).ready;
+    assert.deepEqual(await versions(), [1, 1, 1, 1]);
+  }
+  const url = await cluster.nodes[1]!.ready;
+  const owners = async () => (await shardsOf(url)).filter(({ role }) => role === "owner").map(({ owner, status }) => [owner, status]);
+  const before = await owners();
+  const { stderr } = await world.upgrade(cluster.nodes[1]!, v2, "--force");
+  assert.match(stderr, /2 shards have handed over/);
+  assert.match(stderr, /goes on/);
+  const [, snapshot] = /snapshots: (counts\.\S+)/.exec(stderr)!;
+  assert.equal((await getJson<{ readonly reason: string }>(`${url}/v1/snapshots/${snapshot}`)).reason, "epoch");
+  assert.deepEqual(await versions(), [2, 2, 2, 2]);
+  assert.deepEqual(await owners(), before);
+  await cluster.kill(0);
+  await cluster.start(0, v2).ready;
+  await cluster.untilSettled(SHARDS);
+  done = true;
+  await publishing;
+  assert.deepEqual(world.assertCounted(await world.untilOutputs(world.hits)), [
+    [1, 2],
+    [1, 2],
+  ]);
+  assert.deepEqual(await world.epochs(), [
+    [1, 2],
+    [1, 2],
+  ]);
+  assert.match((await world.upgrade(cluster.nodes[0]!, v2, "--force")).stderr, /counts: this build runs already/);
+  for (let i = 0; i < NODES; i++) await cluster.stop(i);
+  assert.doesNotMatch(cluster.log, /deleted|halted/);
+});
