@@ -61,10 +61,16 @@ const shown = async (words: readonly string[], env: Readonly<Record<string, stri
 suite("on a terminal", () => {
   test("shards are a table", async () => {
     const [title, ...rows] = await shown(["shards"]);
-    assert.match(title!, /^JOB {3}SHARD {2}STATUS {3}POSITION {2,}LAG {2}WATERMARK {17}OUTPUTS {2}ACTORS {2}TIMERS {2}VERSION {2}ROLE {3}NODE$/);
+    assert.match(
+      title!,
+      /^JOB {3}SHARD {2}STATUS {3}POSITION {2,}LAG {2}WATERMARK {17}OUTPUTS {2}ACTORS {2}TIMERS {2}VERSION {2}ROLE {3}NODE$/,
+    );
     assert.equal(rows.length, 2);
     for (const [i, row] of rows.entries()) {
-      assert.match(row, new RegExp(`^echo {6}${i} {2}running {2}POS {2,}0 {2}2026-01-15T11:59:00.000Z +\\d {7}\\d {7}0 {2}owner {2}NODE$`));
+      assert.match(
+        row,
+        new RegExp(`^echo {6}${i} {2}running {2}POS {2,}0 {2}2026-01-15T11:59:00.000Z +\\d {7}\\d {7}0 {8}1 {2}owner {2}NODE$`),
+      );
     }
   });
 
