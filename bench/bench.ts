@@ -16,8 +16,10 @@ import { latency } from "./latency.ts";
 import { onePartition } from "./one-partition.ts";
 import { proofs } from "./proofs.ts";
 import { replays } from "./replays.ts";
+import { rolling } from "./rolling.ts";
 import { fraudInput, shippedFraudModel, treeInput, treeModel } from "./score-models.ts";
 import { scored } from "./scored.ts";
+import { severalNodes } from "./several-nodes.ts";
 import { largeShard } from "./snapshots.ts";
 import { storeAlone } from "./store-alone.ts";
 import { formatTable, type Row } from "./table.ts";
@@ -146,6 +148,17 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
       await failover({ ...load, name: "the owner is frozen for 6 s, with standbys", fault: "freeze", standbys: true }),
       await failover({ ...load, name: "the owner is told to end, with standbys", fault: "stop", standbys: true }),
     ];
+  },
+  rolling: async () => [await rolling({ name: "three nodes, a new build", rate: full ? 5_000 : 1_000, upgrades: full ? 5 : 1 })],
+  cluster: async () => {
+    const rows: Row[] = [];
+    for (const app of ["one-in-100", "every-event"] as const) {
+      for (const nodes of [1, 2, 3]) {
+        const events = (app === "every-event" ? 50_000 : 100_000) * scale;
+        rows.push(await severalNodes({ name: `${nodes} nodes, ${app === "every-event" ? 100 : 1} % outputs`, nodes, events, app }));
+      }
+    }
+    return rows;
   },
   "snapshot-latency": async () => {
     // Every event changes another of many keys; a snapshot is always being taken, or none ever.

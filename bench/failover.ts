@@ -9,11 +9,11 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { connect } from "@nats-io/transport-node";
 import { findNatsServer } from "../runtime/node/nats-binary.ts";
 import { startNatsServer } from "../runtime/node/nats-server.ts";
-import type { ShardReport } from "../runtime/shard/report.ts";
-import { NodeProcess, shardsOf } from "../test/support/node-process.ts";
+import { NodeProcess } from "../test/support/node-process.ts";
+import { Gaps, PARTITIONS, settled } from "./shard-gaps.ts";
 import type { Row } from "./table.ts";
 
 export interface FailoverOptions {
@@ -25,13 +25,10 @@ export interface FailoverOptions {
   readonly standbys: boolean;
 }
 
-const PARTITIONS = 4;
 const LOG = "bench";
 const KEYS = 10_000;
 /** Longer than any lease. */
 const FROZEN_MS = 6_000;
-const POLL_MS = 200;
-const SETTLED_WITHIN_MS = 60_000;
 /** The load goes on until the last trial has ended, and is cut off there. */
 const LOAD_SECONDS = 36_000;
 
@@ -53,7 +50,8 @@ export async function failover(options: FailoverOptions): Promise<Row> {
     const longest: number[] = [];
     try {
       for (let trial = 0; trial < trials; trial++) {
-        const owner = (await settled(nodes, options)).find(({ shard, role }) => shard === 0 && role === "owner")!.node === "n0" ? 0 : 1;
+        const owner =
+          (await settled(nodes, options.standbys)).find(({ shard, role }) => shard === 0 && role === "owner")!.node === "n0" ? 0 : 1;
         gaps.begin();
         const node = nodes[owner]!;
         if (fault === "freeze") {
@@ -67,7 +65,7 @@ export async function failover(options: FailoverOptions): Promise<Row> {
           await nodes[owner].ready;
         }
         longest.push(gaps.longest());
-        await settled(nodes, options);
+        await settled(nodes, options.standbys);
       }
     } finally {
       publisher.kill("SIGKILL");
@@ -96,59 +94,6 @@ function start(i: number, natsUrl: string, folder: string, { standbys }: Failove
     dataDir: join(folder, `n${i}`),
     env: { TIDEMARK_PARTITIONS: String(PARTITIONS), TIDEMARK_NODE_ID: `n${i}`, TIDEMARK_STANDBYS: standbys ? "on" : "off" },
   });
-}
-
-/** Each node owns its share, and stands by for the other's where it is to. */
-async function settled(nodes: readonly NodeProcess[], { standbys }: FailoverOptions): Promise<readonly ShardReport[]> {
-  const until = performance.now() + SETTLED_WITHIN_MS;
-  for (;;) {
-    const shards = await shardsOf(await nodes[0]!.ready);
-    const of = (node: string, role: string): number =>
-      shards.filter((shard) => shard.node === node && shard.role === role && shard.status === "running" && shard.lag < 5_000).length;
-    const share = PARTITIONS / 2;
-    const isSettled = ["n0", "n1"].every((node) => of(node, "owner") === share && of(node, "standby") === (standbys ? share : 0));
-    if (isSettled) return shards;
-    if (performance.now() > until) throw new Error(`the nodes have not come to rest:\n${nodes.map(({ log }) => log).join("\n")}`);
-    await pause(POLL_MS);
-  }
-}
-
-/** When outputs of each shard came. */
-class Gaps {
-  readonly #last = new Float64Array(PARTITIONS);
-  readonly #longest = new Float64Array(PARTITIONS);
-  readonly #from = performance.now();
-  #count = 0;
-
-  constructor(nc: NatsConnection) {
-    nc.subscribe("bench.out.>", { callback: (_error, { subject }) => this.#came(Number(subject.split(".")[2])) });
-  }
-
-  begin(): void {
-    this.#last.fill(performance.now());
-    this.#longest.fill(0);
-  }
-
-  /** In milliseconds, of any shard since `begin`. */
-  longest(): number {
-    for (let shard = 0; shard < PARTITIONS; shard++) this.#note(shard, performance.now());
-    return Math.max(...this.#longest);
-  }
-
-  perSecond(): number {
-    return this.#count / ((performance.now() - this.#from) / 1000);
-  }
-
-  #came(shard: number): void {
-    const now = performance.now();
-    this.#count++;
-    this.#note(shard, now);
-    this.#last[shard] = now;
-  }
-
-  #note(shard: number, now: number): void {
-    this.#longest[shard] = Math.max(this.#longest[shard]!, now - this.#last[shard]!);
-  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -13,8 +13,9 @@ const Reading = Type.Object({ deviceId: Type.String(), value: Type.Number() });
 const Count = Type.Object({ deviceId: Type.String(), count: Type.Integer(), total: Type.Number() });
 
 /** Every `every`-th event of the log gives an output, by its own value, so that replays agree. */
-export function counterJob(every: number): Job {
+export function counterJob(every: number, version = 1): Job {
   const counter = actor("counter", {
+    version,
     in: { reading: stream("bench.reading", { schema: Reading }) },
     out: { counted: output("bench.counted", { schema: Count }) },
     state: { count: value(Type.Integer(), 0), total: value(Type.Number(), 0) },
