@@ -8,7 +8,7 @@ import * as rules from "./support/architecture.ts";
 import { parseSources, type Source } from "./support/syntax.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDERS = ["actors", "api", "bench", "inference", "runtime", "setup", "template", "test"];
+const FOLDERS = ["actors", "api", "bench", "deploy", "inference", "runtime", "setup", "template", "test"];
 
 const RULES = {
   "imports go down only": rules.importsGoDownOnly,

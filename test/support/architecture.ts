@@ -44,8 +44,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   template: { folders: ["template"], packages: ["tidemark", "@nats-io/transport-node"], builtins: true },
   // Only what its pages show as files.
   docs: { folders: ["docs", "actors"], packages: ["typebox"], builtins: false },
+  // The cluster of docker-compose.yml as processes.
+  deploy: { folders: ["deploy", "runtime"], packages: "any", builtins: true },
   bench: { folders: ["bench", "test", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
-  test: { folders: ["test", "docs", "bench", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
+  test: { folders: ["test", "deploy", "docs", "bench", "api", "runtime", "inference", "actors"], packages: "any", builtins: true },
 };
 
 export const importsGoDownOnly: Rule = (source) => {
