@@ -140,7 +140,7 @@ export class ClusterProcesses {
     }
   }
 
-  /** Whether it ended by itself, with 0; also when it did not run. */
+  /** Whether it ended as it should; also when it did not run. */
   async #end(service: string, signal: "SIGTERM" | "SIGKILL"): Promise<boolean> {
     const child = this.#children.get(service);
     this.#children.delete(service);
@@ -148,9 +148,10 @@ export class ClusterProcesses {
     const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
     child.kill(signal);
     const timer = setTimeout(() => child.kill("SIGKILL"), this.#planned(service).stopWithinMs);
-    const [code] = await exited;
+    const [code, endedBy] = await exited;
     clearTimeout(timer);
-    return code === 0;
+    // By SIGTERM: it had not begun to work.
+    return code === 0 || (endedBy === "SIGTERM" && signal === "SIGTERM");
   }
 
   #lastLines(service: string): string {

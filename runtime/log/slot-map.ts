@@ -5,6 +5,7 @@
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SLOTS, slotOf } from "../../actors/model/key.ts";
+import { systemClock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { storedMessage } from "./jetstream-api.ts";
 import { appendAcknowledged } from "./publish-ack.ts";
@@ -13,6 +14,8 @@ import { type Replication, SINGLE } from "./replication.ts";
 
 export const SLOT_MAP_BUCKET = "tidemark-logs";
 const PARTITIONS_MAX = SLOTS;
+const CREATE_TRIES = 100;
+const CREATE_PAUSE_MS = 100;
 
 export interface SlotMap {
   /** From 1; grows when slots move. */
@@ -60,18 +63,18 @@ export async function openSlotMap(
   checkLogName(log);
   const wanted = firstSlotMap(partitions);
   await ensureBucket(nc, SLOT_MAP_BUCKET, replication);
-  const stored = await readSlotMap(nc, log);
-  if (stored !== undefined) return opened(stored, log, partitions);
-  try {
-    const body = Buffer.from(JSON.stringify(wanted));
-    await appendAcknowledged(nc, subjectOfMap(log), body, { stream: STREAM, expectedLastSubjectSequence: 0 });
-    return { map: wanted, created: true, notice: undefined };
-  } catch (error) {
-    if (!isTidemarkError(error, "LOG_CONFLICT")) throw error;
-    // Another node, or an earlier try of ours whose answer was lost, has created it.
-    const winner = await readSlotMap(nc, log);
-    if (winner === undefined) throw error;
-    return opened(winner, log, partitions);
+  const body = Buffer.from(JSON.stringify(wanted));
+  for (let attempt = 1; ; attempt++) {
+    const stored = await readSlotMap(nc, log);
+    if (stored !== undefined) return opened(stored, log, partitions);
+    try {
+      await appendAcknowledged(nc, subjectOfMap(log), body, { stream: STREAM, expectedLastSubjectSequence: 0 });
+      return { map: wanted, created: true, notice: undefined };
+    } catch (error) {
+      // Another node creates it, or an earlier try of ours whose answer was lost. With replicas it may not be stored yet.
+      if (!isTidemarkError(error, "LOG_CONFLICT") || attempt === CREATE_TRIES) throw error;
+      await systemClock.sleep(CREATE_PAUSE_MS);
+    }
   }
 }
 
