@@ -20,7 +20,8 @@ const PORTS_MAX = 24;
 const HEALTHY_WITHIN_MS = 120_000;
 const HEALTH_ASKED_WITHIN_MS = 2_000;
 const POLL_MS = 100;
-const LOG_LINES_SHOWN = 12;
+const RESTARTS_MAX = 5;
+const LOG_LINES_SHOWN = 3;
 
 export interface ClusterProcessesOptions {
   /** What nodes run; the shipped jobs when not given. */
@@ -71,21 +72,15 @@ export class ClusterProcesses {
     await Promise.all(this.plan.processes.map(startOne));
   }
 
-  /** One that does not run, on its ports and its data. Resolves when it is healthy. */
+  /** One that does not run, on its ports and its data. Resolves when it is healthy; on the way it may end and be started again. */
   async startService(service: string): Promise<void> {
     if (this.#stopped) throw new Error("the cluster is stopped");
     const planned = this.#planned(service);
     for (const path of planned.folders) mkdirSync(path, { recursive: true });
     for (const [path, text] of Object.entries(planned.files)) writeFileSync(path, text, { mode: 0o600 });
-    const child = this.#spawn(planned);
-    this.#children.set(service, child);
-    child.once("exit", (code, signal) => {
-      if (this.#children.get(service) !== child) return;
-      this.#children.delete(service);
-      this.#notice(`${service} ended (${signal ?? code}), and is not started again; ${this.logOf(service)} says why`);
-    });
+    this.#run(planned, RESTARTS_MAX);
     for (const giveUpAt = performance.now() + HEALTHY_WITHIN_MS; performance.now() < giveUpAt; await pause()) {
-      if (this.#children.get(service) !== child) throw new Error(`${service} ended:\n${this.#lastLines(service)}`);
+      if (!this.#children.has(service)) throw new Error(`${service} ended:\n${this.#lastLines(service)}`);
       if (await answers(planned.healthUrl)) return;
     }
     throw new Error(`${service} is not healthy after ${HEALTHY_WITHIN_MS / 1000} s:\n${this.#lastLines(service)}`);
@@ -113,19 +108,29 @@ export class ClusterProcesses {
     return this.#planned(service).url;
   }
 
-  logOf(service: string): string {
-    return join(this.folder, service, "log");
-  }
-
   #planned(service: string): PlannedProcess {
     const planned = this.plan.processes.find((each) => each.service === service);
     if (planned === undefined) throw new Error(`${service} is no NATS server and no node of docker-compose.yml`);
     return planned;
   }
 
+  /** As `restart: unless-stopped` has it, but not without end. */
+  #run(planned: PlannedProcess, restarts: number): void {
+    const { service } = planned;
+    const child = this.#spawn(planned);
+    this.#children.set(service, child);
+    child.once("exit", (code, signal) => {
+      // One that was told to end.
+      if (this.#children.get(service) !== child) return;
+      this.#children.delete(service);
+      this.#notice(`${service} ended (${signal ?? code}), and is ${restarts > 0 ? "started again" : "left"}: ${this.#lastLines(service)}`);
+      if (restarts > 0 && !this.#stopped) this.#run(planned, restarts - 1);
+    });
+  }
+
   /** In a session of its own: Ctrl-C is for the one who started them, and nodes have to end before the servers do. */
   #spawn({ service, program, args, env }: PlannedProcess): ChildProcess {
-    const log = openSync(this.logOf(service), "a", 0o600);
+    const log = openSync(join(this.folder, service, "log"), "a", 0o600);
     try {
       if (program === "nats-server") {
         const child = spawn(this.#natsServer, args, { env: { ...env }, stdio: ["ignore", log, log], detached: true });
@@ -155,7 +160,11 @@ export class ClusterProcesses {
   }
 
   #lastLines(service: string): string {
-    return readFileSync(this.logOf(service), "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN).join("\n");
+    return readFileSync(join(this.folder, service, "log"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .slice(-LOG_LINES_SHOWN)
+      .join("\n");
   }
 }
 
