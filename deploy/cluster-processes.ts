@@ -65,17 +65,17 @@ export class ClusterProcesses {
       const known = healthy.get(planned.service);
       if (known !== undefined) return known;
       const needed = this.plan.processes.filter(({ service }) => planned.after.includes(service));
-      const started = Promise.all(needed.map(startOne)).then(() => this.startService(planned.service));
+      const started = Promise.all(needed.map(startOne)).then(() => this.#start(planned));
       healthy.set(planned.service, started);
       return started;
     };
     await Promise.all(this.plan.processes.map(startOne));
   }
 
-  /** One that does not run, on its ports and its data. Resolves when it is healthy; on the way it may end and be started again. */
-  async startService(service: string): Promise<void> {
+  /** Resolves when it is healthy; on the way it may end and be started again. */
+  async #start(planned: PlannedProcess): Promise<void> {
     if (this.#stopped) throw new Error("the cluster is stopped");
-    const planned = this.#planned(service);
+    const { service } = planned;
     for (const path of planned.folders) mkdirSync(path, { recursive: true });
     for (const [path, text] of Object.entries(planned.files)) writeFileSync(path, text, { mode: 0o600 });
     this.#run(planned, RESTARTS_MAX);
@@ -86,11 +86,6 @@ export class ClusterProcesses {
     throw new Error(`${service} is not healthy after ${HEALTHY_WITHIN_MS / 1000} s:\n${this.#lastLines(service)}`);
   }
 
-  /** SIGKILL. Resolves when the process is gone. */
-  async kill(service: string): Promise<void> {
-    await this.#end(service, "SIGKILL");
-  }
-
   /**
    * As Compose stops each, one after the other, those first that need others: nodes that all end at once would wait for each other to take
    * their shards. Gives the services that did not end in their time, or not well.
@@ -98,20 +93,10 @@ export class ClusterProcesses {
   async stop(): Promise<readonly string[]> {
     this.#stopped = true;
     const failed: string[] = [];
-    for (const { service } of this.plan.processes.toReversed()) if (!(await this.#end(service, "SIGTERM"))) failed.push(service);
+    for (const planned of this.plan.processes.toReversed()) if (!(await this.#end(planned))) failed.push(planned.service);
     rmSync(this.folder, { recursive: true, force: true });
     this.#endReaper();
     return failed;
-  }
-
-  urlOf(service: string): string {
-    return this.#planned(service).url;
-  }
-
-  #planned(service: string): PlannedProcess {
-    const planned = this.plan.processes.find((each) => each.service === service);
-    if (planned === undefined) throw new Error(`${service} is no NATS server and no node of docker-compose.yml`);
-    return planned;
   }
 
   /** As `restart: unless-stopped` has it, but not without end. */
@@ -146,17 +131,17 @@ export class ClusterProcesses {
   }
 
   /** Whether it ended as it should; also when it did not run. */
-  async #end(service: string, signal: "SIGTERM" | "SIGKILL"): Promise<boolean> {
+  async #end({ service, stopWithinMs }: PlannedProcess): Promise<boolean> {
     const child = this.#children.get(service);
     this.#children.delete(service);
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return true;
     const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
-    child.kill(signal);
-    const timer = setTimeout(() => child.kill("SIGKILL"), this.#planned(service).stopWithinMs);
-    const [code, endedBy] = await exited;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), stopWithinMs);
+    const [code, signal] = await exited;
     clearTimeout(timer);
     // By SIGTERM: it had not begun to work.
-    return code === 0 || (endedBy === "SIGTERM" && signal === "SIGTERM");
+    return code === 0 || signal === "SIGTERM";
   }
 
   #lastLines(service: string): string {
