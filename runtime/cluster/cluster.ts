@@ -287,7 +287,7 @@ export class Cluster {
     const { clock } = this.#options;
     const seen = this.#leases.get(key);
     const known = renews ? seen?.record : undefined;
-    const record = { format: RECORD_FORMAT, node, session, since: known?.since ?? clock.now(), beat: (known?.beat ?? 0) + 1 };
+    const record = { format: RECORD_FORMAT, node, session, since: known?.since ?? clock.now() };
     const at = clock.monotonic();
     await this.#leases.write(key, record, seen?.revision ?? 0);
     this.#renewedAt.set(key, at);

@@ -21,6 +21,9 @@ const SAYS_PER_LEASE = 4;
 /** Leases for which a node that is silent still counts as a member: its shards fail over sooner, but are not spread anew yet. */
 const MEMBER_LEASES = 3;
 
+/** What a node left behind that is gone for good, as one with a generated id, is cleared away by the others. */
+const FORGOTTEN_MS = 60 * 60_000;
+
 /** Beyond the time in which a node says that it is there. */
 const HEARD_WITHIN_MS = 200;
 
@@ -88,6 +91,20 @@ export class Members {
     const { clock, leaseMs } = this.#options;
     const isNews = JSON.stringify(this.own) !== this.#said;
     if (isNews || clock.monotonic() - this.#saidAt >= leaseMs / SAYS_PER_LEASE) await this.say();
+    await this.#forget();
+  }
+
+  /** One at a time; who is back meanwhile has written behind what was seen. */
+  async #forget(): Promise<void> {
+    const { bucket, node, clock } = this.#options;
+    const before = clock.monotonic() - FORGOTTEN_MS;
+    const [silent] = [...bucket.entries()].filter(([other, { record, at }]) => other !== node && record !== undefined && at < before);
+    if (silent === undefined) return;
+    const [other, { revision }] = silent;
+    await bucket.delete(other, revision).catch(async (error: unknown) => {
+      if (!isTidemarkError(error, "LOG_CONFLICT")) throw error;
+      await bucket.refresh(other);
+    });
   }
 
   /** Fails with what made NATS unreachable. */

@@ -29,8 +29,6 @@ export interface LeaseRecord {
   readonly session: string | null;
   /** Milliseconds: when it was taken or given. */
   readonly since: number;
-  /** Raised with each renewal. */
-  readonly beat: number;
 }
 
 /** Under which a shard's lease stands, and as which a node names it. */

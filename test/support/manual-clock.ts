@@ -13,8 +13,10 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
-  sleep(ms: number): Promise<void> {
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((wake) => {
+      if (signal?.aborted === true) return wake();
+      signal?.addEventListener("abort", () => wake(), { once: true });
       this.#sleepers.push({ until: this.#now + ms, wake });
     });
   }
