@@ -157,16 +157,19 @@ export class HostedShards implements SnapshotShards, ClusterShards {
     if (worker === undefined) throw new TidemarkError("GENERATION_MISSING", `${job} does not run here any more.`);
     signal.throwIfAborted();
     const told = Comlink.proxy(progress);
-    const cancel = (): void => {
-      // A worker that is gone has given up already.
-      worker.call("cancel restore", (remote) => remote.cancelRestore(job, shard)).catch(() => {});
-    };
+    // A worker that is gone has given up already.
+    const cancel = (): void => void this.cancelRestore(job, shard).catch(() => {});
     signal.addEventListener("abort", cancel, { once: true });
     try {
       await worker.ask("restore", (remote) => remote.restore(manifest, told), RESTORE_MS);
     } finally {
       signal.removeEventListener("abort", cancel);
     }
+  }
+
+  /** Gives up what puts a shard back now. */
+  async cancelRestore(job: string, shard: number): Promise<void> {
+    await this.#workerOf(job, shard).call("cancel restore", (remote) => remote.cancelRestore(job, shard));
   }
 
   of(name: string): ReturnType<SnapshotShards["of"]> {

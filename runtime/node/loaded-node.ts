@@ -44,7 +44,7 @@ import { NodeModels } from "./node-models.ts";
 import { startedWhenCalled, startNodeThread } from "./node-thread.ts";
 import { type GenerationSetup, openedGenerations } from "./opened-generations.ts";
 import { OtherBuilds, startBuild } from "./other-builds.ts";
-import { otherOwners, snapshotMethods } from "./other-owners.ts";
+import { otherOwners, putBackAnywhere, restoreMethods, snapshotMethods } from "./other-owners.ts";
 import { secretOriginsOf, serviceSettings } from "./service-settings.ts";
 import { type ShardPlace, ShardReads } from "./shard-reads.ts";
 import { replicationOf, snapshotSettings, streamSizes } from "./snapshot-settings.ts";
@@ -145,7 +145,8 @@ export class LoadedNode {
     const reads = new ShardReads({ nc, cluster, reader: this.#reader, folderOf, isHere });
     const history = this.#historyOf(dataDir, nats, nc, kept, reads);
     const storing = { bucket, keeper, snapshots, history, notice };
-    const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, host, ...storing };
+    const putBack = putBackAnywhere(nc, cluster, shards, systemClock);
+    const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, host, putBack, ...storing };
     const node: Node = new Node({
       dataDir,
       cluster,
@@ -171,7 +172,7 @@ export class LoadedNode {
       streamSizes: streamSizes(config),
       onDrained: this.#life.drained,
     });
-    node.answerOthers({ ...reads.methods, ...snapshotMethods(snapshots, shards, cluster) });
+    node.answerOthers({ ...reads.methods, ...snapshotMethods(snapshots, shards, cluster), ...restoreMethods(shards) });
     await cluster.start();
     await node.generations.open();
     models.ship();

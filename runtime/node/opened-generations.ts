@@ -19,6 +19,7 @@ import { type Config, foldSettingsOf } from "./config.ts";
 import type { HostedShards } from "./hosted-shards.ts";
 import { ensureJobStreams, type RunningJob } from "./node.ts";
 import type { Operations } from "./operations.ts";
+import type { PutBack } from "./other-owners.ts";
 import { replicationOf, streamSizes } from "./snapshot-settings.ts";
 
 export interface OpenedGenerations {
@@ -38,6 +39,7 @@ export interface GenerationSetup {
   readonly shards: HostedShards;
   /** What a job's shards need to run in the cluster, and to end. */
   readonly host: { start(running: RunningJob): void; end(job: string): Promise<void> };
+  readonly putBack: PutBack;
   readonly bucket: GenerationBucket;
   readonly keeper: KeeperThread;
   readonly snapshots: Snapshots;
@@ -103,7 +105,7 @@ export function openedGenerations(
       const { job, map } = found;
       return { job, partitions: map.partitions, mapVersion: map.version, identity: identityFor(job) };
     },
-    putBack: (manifest, progress, signal) => shards.restore(manifest, progress, signal),
+    putBack: setup.putBack,
     notice,
   });
   return { generations, restores };

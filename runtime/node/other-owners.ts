@@ -1,4 +1,4 @@
-/** Snapshots of shards whose owners are other nodes: each takes its own part, and says what came of it. */
+/** Snapshots of shards whose owners are other nodes, and restores of them: each does its own part, and says what came of it. */
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Clock } from "../clock.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -6,8 +6,9 @@ import { askNode, type NodeMethods } from "../cluster/node-calls.ts";
 import { TidemarkError } from "../errors.ts";
 import type { ShardManifest, SnapshotReason } from "../snapshots/manifest.ts";
 import type { OtherOwners, SnapshotShards, Snapshots } from "../snapshots/snapshots.ts";
+import type { HostedShards } from "./hosted-shards.ts";
 
-const TAKE_DEADLINE_MS = 4 * 60 * 60 * 1000;
+const DEADLINE_MS = 4 * 60 * 60 * 1000;
 /** How often it is looked whether the owner still is one. */
 const LOOK_MS = 1_000;
 
@@ -30,9 +31,45 @@ export function otherOwners(nc: NatsConnection, cluster: Cluster, clock: Clock):
         signal.throwIfAborted();
         throw new TidemarkError("NODE_UNREACHABLE", `${node} does not own ${job}/${shard} any more.`);
       };
-      const taken = askNode<ShardManifest | undefined>(nc, node, "takeShard", [job, shard, reason], TAKE_DEADLINE_MS);
+      const taken = askNode<ShardManifest | undefined>(nc, node, "takeShard", [job, shard, reason], DEADLINE_MS);
       return await Promise.race([taken, lost()]).finally(() => over.abort());
     },
+  };
+}
+
+export type PutBack = HostedShards["restore"];
+
+/**
+ * Puts a shard back where its owner is; a standby has the same state a moment later, whatever its owner's was made of. Of an owner
+ * elsewhere no progress is told. Throws as {@link HostedShards.restore} does, and NODE_UNREACHABLE when the owner is gone meanwhile.
+ */
+export function putBackAnywhere(nc: NatsConnection, cluster: Cluster, shards: Pick<HostedShards, "restore">, clock: Clock): PutBack {
+  return async (manifest, progress, signal) => {
+    const { job, shard } = manifest;
+    const owner = cluster.owns(job, shard) ? undefined : cluster.ownerOf(job, shard);
+    if (owner === undefined) return await shards.restore(manifest, progress, signal);
+    const over = new AbortController();
+    const cancel = (): void => void askNode(nc, owner, "cancelRestore", [job, shard]).catch(() => {});
+    signal.addEventListener("abort", cancel, { once: true });
+    // Its lease may well go to a standby meanwhile.
+    const lost = async (): Promise<never> => {
+      while (cluster.members.others().some(({ node }) => node === owner) && !over.signal.aborted) await clock.sleep(LOOK_MS, over.signal);
+      throw new TidemarkError("NODE_UNREACHABLE", `${owner}, which puts ${job}/${shard} back, is gone.`);
+    };
+    try {
+      await Promise.race([askNode(nc, owner, "restore", [manifest], DEADLINE_MS), lost()]);
+    } finally {
+      over.abort();
+      signal.removeEventListener("abort", cancel);
+    }
+  };
+}
+
+/** What this node answers to that. */
+export function restoreMethods(shards: HostedShards): NodeMethods {
+  return {
+    restore: (manifest: ShardManifest) => shards.restore(manifest, () => {}, new AbortController().signal),
+    cancelRestore: (job: string, shard: number) => shards.cancelRestore(job, shard),
   };
 }
 

@@ -57,6 +57,20 @@ test(`kills, stops and freezes of nodes lose, double and change nothing (CLUSTER
   t.diagnostic(`${await assertEqualsFreshFold(run.nc, job)} outputs, ${await run.stop()} rows`);
 });
 
+/** An operation that a node is asked for. */
+async function succeeds(url: string, path: string, body: object): Promise<void> {
+  const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const asked = await fetch(`${url}/v1/${path}`, options);
+  assert.equal(asked.status, 202);
+  const { id } = (await asked.json()) as { readonly id: string };
+  for (;;) {
+    const { status, error } = await getJson<{ readonly status: string; readonly error?: unknown }>(`${url}/v1/operations/${id}`);
+    assert.notEqual(status, "failed", JSON.stringify(error));
+    if (status === "succeeded") return;
+    await pause(100);
+  }
+}
+
 test("any node answers for any shard, and takes a snapshot of all", { timeout: 240_000 }, async (t) => {
   const nats = await startTestNats(t, { logs: [job.log] });
   const nc = await connect({ servers: nats.url });
@@ -89,21 +103,14 @@ test("any node answers for any shard, and takes a snapshot of all", { timeout: 2
     ["n0", 1],
     ["n1", 1],
   ]);
-  const taken = await fetch(`${urls[1]}/v1/snapshots`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ job: job.name }),
-  });
-  assert.equal(taken.status, 202);
-  const { id } = (await taken.json()) as { readonly id: string };
-  for (;;) {
-    const { status, error } = await getJson<{ readonly status: string; readonly error?: unknown }>(`${urls[1]}/v1/operations/${id}`);
-    assert.notEqual(status, "failed", JSON.stringify(error));
-    if (status === "succeeded") break;
-    await pause(100);
-  }
-  const listed = await getJson<{ readonly items: readonly unknown[] }>(`${urls[0]}/v1/snapshots`);
-  assert.equal(listed.items.length, 1);
+  await succeeds(urls[1]!, "snapshots", { job: job.name });
+  const { items } = await getJson<{ readonly items: readonly { readonly id: string }[] }>(`${urls[0]}/v1/snapshots`);
+  assert.equal(items.length, 1);
+  // Of the two shards one is put back here, the other where its owner is.
+  await succeeds(urls[1]!, "restores", { snapshot: items[0]!.id });
+  await cluster.untilSettled(PARTITIONS, ({ lag }) => lag === 0);
+  assert.deepEqual(await keysAt(urls[0]!), keys);
+  assert.deepEqual(await keysAt(urls[1]!), keys);
 
   // A node that drains owns nothing, and takes its share again when it is let to.
   const ask = (path: string) => fetch(`${urls[1]}/v1/nodes/${path}`, { method: "POST" });
