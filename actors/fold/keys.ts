@@ -95,6 +95,11 @@ export function markRow(sequence: number): string {
   return `${TABLE.mark}${u64(sequence)}`;
 }
 
+/** The sequence of a mark. */
+export function readMarkRow(row: string): number {
+  return readUint(row, 1, 8);
+}
+
 /** Lists the versions of a reference id. */
 export function referenceRow(table: string, token: string): string {
   return `${TABLE.reference}${table}\0${token}`;

@@ -121,8 +121,9 @@ function shown({
   measures: _measures,
   effects: _effects,
   snapshots: _snapshots,
+  rebuilds: _rebuilds,
   ...report
-}: ShardReport): Omit<ShardReport, "measures" | "effects" | "snapshots"> {
+}: ShardReport): Omit<ShardReport, "measures" | "effects" | "snapshots" | "rebuilds"> {
   return report;
 }
 

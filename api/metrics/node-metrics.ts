@@ -46,6 +46,7 @@ export class NodeMetrics implements MetricProducer {
       ...MODEL_METRICS.map((metric) => this.#ofModels(metric, now)),
       this.#jobVersions(now),
       this.#scrubFindings(now),
+      this.#markDifferences(now),
     ];
     const metrics = all.filter(({ dataPoints }) => dataPoints.length > 0);
     return {
@@ -77,13 +78,6 @@ export class NodeMetrics implements MetricProducer {
   }
 
   #scrubFindings(now: number): MetricData {
-    const endTime = millisToHrTime(now);
-    const dataPoints = this.#node.jobs.flatMap(({ job, map }) =>
-      Array.from({ length: map.partitions }, (_, shard) => ({ shard, value: this.#node.verification.findingsOf(job.name, shard) })).flatMap(
-        ({ shard, value }) =>
-          value === undefined ? [] : [{ startTime: UNKNOWN_START, endTime, attributes: { job: job.name, shard: String(shard) }, value }],
-      ),
-    );
     return {
       descriptor: {
         name: "tidemark.scrub.findings",
@@ -93,8 +87,35 @@ export class NodeMetrics implements MetricProducer {
       },
       aggregationTemporality: AggregationTemporality.CUMULATIVE,
       dataPointType: DataPointType.GAUGE,
-      dataPoints,
+      dataPoints: this.#pointsOf(now, UNKNOWN_START, (job, shard) => this.#node.verification.findingsOf(job, shard)),
     };
+  }
+
+  #markDifferences(now: number): MetricData {
+    return {
+      descriptor: {
+        name: "tidemark.standby.differences",
+        description: "Marks at which the state of a standby of this node was not that of its owner",
+        unit: "{mark}",
+        valueType: ValueType.DOUBLE,
+      },
+      aggregationTemporality: AggregationTemporality.CUMULATIVE,
+      dataPointType: DataPointType.SUM,
+      isMonotonic: true,
+      dataPoints: this.#pointsOf(now, this.#startedAt, (job, shard) => this.#node.care.differencesOf(job, shard)),
+    };
+  }
+
+  /** Of shards of which there is something to say. */
+  #pointsOf(now: number, startTime: HrTime, read: (job: string, shard: number) => number | undefined): DataPoint<number>[] {
+    const endTime = millisToHrTime(now);
+    const points: DataPoint<number>[] = [];
+    for (const { job, map } of this.#node.jobs)
+      for (let shard = 0; shard < map.partitions; shard++) {
+        const value = read(job.name, shard);
+        if (value !== undefined) points.push({ startTime, endTime, attributes: { job: job.name, shard: String(shard) }, value });
+      }
+    return points;
   }
 
   #jobVersions(now: number): MetricData {

@@ -136,6 +136,14 @@ export const SHARD_METRICS: readonly Metric[] = [
     restored === undefined ? undefined : restored.tookMs / 1000,
   ),
   {
+    name: "tidemark.standby.rebuilds",
+    description: "Times that this node built the state of a standby anew",
+    unit: "{rebuild}",
+    kind: "counter",
+    sinceStart: true,
+    read: ({ rebuilds }) => rebuilds,
+  },
+  {
     name: "tidemark.shard.role",
     description: "1 while the shard runs in this role on this node, 0 while it starts, stops or is halted",
     unit: "1",

@@ -10,6 +10,7 @@ import type { Standing } from "../cluster/decide.ts";
 import { TidemarkError } from "../errors.ts";
 import { pumpsBeside } from "../pump/pump-places.ts";
 import type { ShardRole } from "../shard/shard-parts.ts";
+import type { Standby, Standbys } from "../shard/standby.ts";
 import type { HostedPlace } from "../shard/worker.ts";
 import type { ShardManifest } from "../snapshots/manifest.ts";
 import type { SnapshotShards } from "../snapshots/snapshots.ts";
@@ -47,7 +48,7 @@ export interface HostedShardsParts {
   readonly notice: (message: string) => void;
 }
 
-export class HostedShards implements SnapshotShards, ClusterShards {
+export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
   readonly #own: readonly Worker[];
   readonly #parts: HostedShardsParts;
   readonly #jobs = new Map<string, RunningJob>();
@@ -134,6 +135,15 @@ export class HostedShards implements SnapshotShards, ClusterShards {
   /** Behind it no shard is between two threads. */
   async moved(): Promise<void> {
     await Promise.all([...this.#places.values()].map(({ moving }) => moving?.done));
+  }
+
+  async standbys(): Promise<readonly Standby[]> {
+    return (await Promise.all(this.workers.map((worker) => worker.call("standbys", (remote) => remote.standbys())))).flat();
+  }
+
+  async rebuild(standby: Standby, why: string): Promise<boolean> {
+    const place = this.#places.get(`${standby.job}/${standby.shard}`);
+    return place !== undefined && (await place.worker.call("rebuild", (remote) => remote.rebuild(standby, why)));
   }
 
   /** The shards of a job end here, and their state with them. */

@@ -27,6 +27,7 @@ import { ModelContents } from "../models/model-contents.ts";
 import { Models } from "../models/models.ts";
 import { connectNats, type NatsAccess } from "../nats-connect.ts";
 import { NatsReferenceLog } from "../reference/reference-log.ts";
+import type { Standbys } from "../shard/standby.ts";
 import type { ShardWorker, WorkerSetup } from "../shard/worker.ts";
 import type { KeeperSetup, KeeperThread, SnapshotKeeper } from "../snapshots/keeper.ts";
 import { openCatalogue, resultPlace, resultPlaceIfThere, whenAsked } from "../snapshots/open-catalogue.ts";
@@ -48,6 +49,7 @@ import { otherOwners, putBackAnywhere, restoreMethods, snapshotMethods } from ".
 import { secretOriginsOf, serviceSettings } from "./service-settings.ts";
 import { type ShardPlace, ShardReads } from "./shard-reads.ts";
 import { replicationOf, snapshotSettings, streamSizes } from "./snapshot-settings.ts";
+import { StandbyCare } from "./standby-care.ts";
 import type { ReaderSetup, StateReader } from "./state-reader.ts";
 
 export interface NodeOptions {
@@ -144,6 +146,9 @@ export class LoadedNode {
     const isHere = (job: string, partition: number): boolean => cluster.isHere(job, partition);
     const reads = new ShardReads({ nc, cluster, reader: this.#reader, folderOf, isHere });
     const history = this.#historyOf(dataDir, nats, nc, kept, reads);
+    const verification = this.#verificationOf(dataDir, nats, kept, shards, () => [...jobs, ...begun]);
+    const ownerOf = (job: string, shard: number): string | undefined => cluster.ownerOf(job, shard);
+    const care = new StandbyCare({ standbys: shards, reads, ownerOf, verification, clock: systemClock, notice });
     const storing = { bucket, keeper, snapshots, history, notice };
     const putBack = putBackAnywhere(nc, cluster, shards, systemClock);
     const setup = { nc, jsm, node: dataDir.nodeId, app: this.#app, config, jobs, begun, shards, host, putBack, ...storing };
@@ -165,7 +170,8 @@ export class LoadedNode {
       reader: this.#reader,
       reads,
       history,
-      verification: this.#verificationOf(dataDir, nats, kept, () => [...jobs, ...begun]),
+      verification,
+      care,
       workers,
       shards,
       drainMs: config.drainMs,
@@ -174,6 +180,7 @@ export class LoadedNode {
     });
     node.answerOthers({ ...reads.methods, ...snapshotMethods(snapshots, shards, cluster), ...restoreMethods(shards) });
     await cluster.start();
+    care.start();
     await node.generations.open();
     models.ship();
     void kept.keep();
@@ -317,7 +324,13 @@ export class LoadedNode {
     });
   }
 
-  #verificationOf(dataDir: DataDir, nats: NatsAccess, kept: NodeBuilds, jobs: () => readonly RunningJob[]): Verification {
+  #verificationOf(
+    dataDir: DataDir,
+    nats: NatsAccess,
+    kept: NodeBuilds,
+    standbys: Standbys,
+    jobs: () => readonly RunningJob[],
+  ): Verification {
     const { app, config, notice } = this.#options;
     const verification = new Verification({
       app,
@@ -337,6 +350,7 @@ export class LoadedNode {
             folder: dataDir.shardFolder(job.name, shard),
           })),
         ),
+      standbys,
       scrubEveryMs: config.scrubEveryMs,
       notice,
     });

@@ -44,6 +44,7 @@ import { Operations } from "./operations.ts";
 import type { ShardReads } from "./shard-reads.ts";
 import { byShard, ownersEverywhere, shardsEverywhere } from "./shards-everywhere.ts";
 import { streamSizes } from "./snapshot-settings.ts";
+import type { StandbyCare } from "./standby-care.ts";
 import type { StateReader } from "./state-reader.ts";
 import { type ThreadLoad, ThreadLoadMeter } from "./thread-load.ts";
 
@@ -80,6 +81,7 @@ export interface NodeParts {
   readonly begun: readonly RunningJob[];
   readonly generations: (operations: Operations, shards: () => Promise<readonly ShardReport[]>) => OpenedGenerations;
   readonly verification: Verification;
+  readonly care: StandbyCare;
   readonly drainMs: number;
   readonly streamSizes: OutputStreamSizes;
   /** Called once everything is committed: from then on a thread may end. */
@@ -99,6 +101,7 @@ export class Node {
   readonly history: History;
   readonly operations = new Operations(systemClock);
   readonly verification: Verification;
+  readonly care: StandbyCare;
   readonly snapshots: Snapshots;
   readonly handOvers: HandOvers;
   readonly cluster: Cluster;
@@ -141,6 +144,7 @@ export class Node {
     this.generations = generations;
     this.restores = restores;
     this.verification = parts.verification;
+    this.care = parts.care;
     this.#dataDir = parts.dataDir;
     this.#shards = parts.shards;
     this.#loadMeter = new ThreadLoadMeter(
@@ -332,7 +336,8 @@ export class Node {
     if (this.#stopping) return;
     this.#stopping = true;
     // None of these holds up the shards: what does not end in time, as with a place of snapshots that hangs, ends with the process.
-    const beside = [this.snapshots, this.operations, this.generations, this.history, this.verification].map((each) => each.stop());
+    const running = [this.snapshots, this.operations, this.generations, this.history, this.verification, this.care];
+    const beside = running.map((each) => each.stop());
     const leaving = this.cluster.leave(this.#drainMs / 2);
     await Promise.race([Promise.allSettled([...beside, leaving]), systemClock.sleep(Math.max(BESIDE_END_MS, this.#drainMs / 2))]);
     await this.cluster.stop();

@@ -19,6 +19,7 @@ import { type Outcomes, outcomesOf } from "../threads/outcome.ts";
 import type { QueryAnswer } from "./actor-query.ts";
 import { ActorRows, tokenOf } from "./actor-record.ts";
 import { type ActorReport, actorReport, placeOf } from "./actor-report.ts";
+import { marksIn, type ShardMarks } from "./marks.ts";
 import { type ReferencePage, type ReferenceQuery, referencePage } from "./reference-page.ts";
 import { type SpentBudget, spentBudgets } from "./spent-budgets.ts";
 import { type ExpiryCount, expiriesFrom, type PartSize, type SizePlace, sizesFrom, type WalkPiece } from "./state-walk.ts";
@@ -89,6 +90,8 @@ export interface EachQuestion {
 export interface Reads {
   /** `undefined` when the shard has committed nothing yet. */
   committed(place: ShardFolder): CommittedPlace | undefined;
+  /** `undefined` when the shard has committed nothing yet. */
+  marks(place: ShardFolder): ShardMarks | undefined;
   /** Of the app as this thread has loaded it. */
   codeHash(): string;
   /** `undefined` when the key has no such actor, or the shard nothing committed yet. */
@@ -134,6 +137,7 @@ const reader: Reads = {
     const position = formatPosition(place.partition, last.sequence, last.index);
     return { sequence: cursor.sequence, index: cursor.index, position, watermark, epochRoot };
   },
+  marks: (place) => marksIn(storeOf(place)),
   codeHash: () => app.codeHash,
   actor(place, type, token) {
     const store = storeOf(place);

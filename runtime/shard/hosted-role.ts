@@ -43,7 +43,7 @@ export class HostedRole {
     if (hosted.work !== undefined && hosted.work.owner !== owner) this.#leave(hosted.work);
     if (owner !== undefined) hosted.work ??= new OwnerWork(this.#shard, owner, this.#parts);
     hosted.work?.turn();
-    if (hosted.role === "owner" && owner === undefined) this.#promote();
+    if (hosted.role === "owner" && owner === undefined && hosted.anew === undefined) this.#promote();
   }
 
   /** Resolves when no owner's work goes on. */
@@ -79,11 +79,11 @@ export class HostedRole {
     const { cursor } = this.#shard.fold.meta;
     for (const [unit, reason] of known) {
       if (skips.has(unit)) continue;
-      if (mayBePassed(unit, cursor)) this.#hosted.outdated = true;
+      if (mayBePassed(unit, cursor)) this.#hosted.anew = "its owner skipped what was folded here";
       else skips.set(unit, reason);
     }
     // What it has folded holds a unit that its owner skipped: its state is built anew first.
-    if (this.#hosted.outdated) this.#shard.stop();
+    if (this.#hosted.anew !== undefined) this.#shard.stop();
     else if (this.#hosted.role === "owner" && !this.#stopped) await this.#shard.ownership.promote(ownerToken());
   }
 }

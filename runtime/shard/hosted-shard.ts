@@ -41,10 +41,12 @@ export class HostedShard implements HandedOver {
   work: OwnerWork | undefined;
   /** Units that its fold leaves out, by name. */
   skips = new Map<string, string>();
-  /** It has folded a unit that its owner skipped: its state is built anew. */
-  outdated = false;
-  /** It was, once. */
-  rebuilt = false;
+  /** Why the state of this standby is thrown away and built anew. */
+  anew: string | undefined;
+  /** Tells the state that stands here from those before it; `undefined` while it is built. */
+  life: string | undefined;
+  /** It has halted or handed over: nothing goes on here by itself. */
+  isOver = false;
   /** Which rows changed since its last snapshot; from when on its state is known. */
   changed: ChangedRows | undefined;
   restoring: RestoreProgress | undefined;
@@ -87,6 +89,16 @@ export class HostedShard implements HandedOver {
     if (shard?.status === "stopped" && shard.fold.handedOver) return shard.fold.meta.epoch;
     const why = error ?? waitsFor;
     return why instanceof OtherBuildNeeded ? why.epoch : undefined;
+  }
+
+  /** With which it halted, at its start or later. */
+  get failure(): TidemarkError | undefined {
+    return this.error ?? this.shard?.error;
+  }
+
+  /** Somebody ends it, or puts it back. */
+  get isTaken(): boolean {
+    return this.ending || this.leaving || this.putBack !== undefined;
   }
 
   /** `close` is called once when it ends; what was opened last is closed first. */

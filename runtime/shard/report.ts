@@ -56,6 +56,8 @@ export interface ShardReport {
   readonly restored?: RestoreReport;
   /** Of the snapshots that this node took of it; absent before the first. */
   readonly snapshots?: SnapshotMeasures;
+  /** How often this node has built its state anew since it started; absent when never. */
+  readonly rebuilds?: number;
 }
 
 export interface LastSnapshot {

@@ -1,6 +1,7 @@
 /**
  * Builds and runs the shards of one worker thread: real log, LMDB, output stream, skips and crash marks for each.
  */
+import { randomUUID } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type CodeIdentity, sameCode } from "../../actors/fold/meta.ts";
 import type { Job } from "../../actors/model/job.ts";
@@ -27,6 +28,7 @@ import type { ShardReport } from "./report.ts";
 import { settled } from "./settled.ts";
 import { type BuilderOptions, ShardBuilder } from "./shard-builder.ts";
 import type { ShardRole } from "./shard-parts.ts";
+import type { Standby } from "./standby.ts";
 
 export interface HostOptions extends BuilderOptions {
   /** Of the process that runs models; undefined: no job of the app calls any. */
@@ -34,7 +36,9 @@ export interface HostOptions extends BuilderOptions {
 }
 
 /** With which a standby begins from a snapshot once more. */
-const REBUILT_FOR: ReadonlySet<ErrorCode> = new Set(["OUTPUT_DIVERGED", "STATE_DAMAGED"]);
+const REBUILT_FOR: ReadonlySet<ErrorCode> = new Set(["OUTPUT_DIVERGED", "STATE_DAMAGED", "LOG_TRIMMED"]);
+/** What comes back sooner lies in the log, the outputs or the machine: then it halts. */
+const REBUILT_AGAIN_MS = 60 * 60 * 1000;
 
 export class ShardHost {
   readonly #nc: NatsConnection;
@@ -46,6 +50,10 @@ export class ShardHost {
   readonly #copiers: LogCopiers;
   readonly #callers: ThreadCallers;
   readonly #builder: ShardBuilder;
+  /** By job and shard: how often its state was built anew. */
+  readonly #rebuilds = new Map<string, number>();
+  /** When an error was the cause the last time. */
+  readonly #rebuiltForErrorAt = new Map<string, number>();
   #draining = false;
 
   constructor(nc: NatsConnection, options: HostOptions, beat: () => void, notice: (message: string) => void) {
@@ -71,7 +79,41 @@ export class ShardHost {
   /** Makes a shard that is hosted here the owner, or a standby; that is done in the background, and shows in `reports`. */
   setRole(job: string, partition: number, role: ShardRole): void {
     const hosted = this.#hostedOf(job, partition);
-    if (hosted !== undefined) hosted.role = role;
+    if (hosted === undefined) return;
+    hosted.role = role;
+    // It may have halted as the owner, with what only standbys are built anew for.
+    if (hosted.isOver && !hosted.isTaken && !this.#draining) this.#runAgain(hosted, this.#whyAnew(hosted));
+  }
+
+  standbys(): Standby[] {
+    return this.#hosted.flatMap((hosted) => {
+      const { job, partition: shard, life } = hosted;
+      return life === undefined || !this.#mayBeRebuilt(hosted) ? [] : [{ job, shard, life }];
+    });
+  }
+
+  /** See {@link Standbys.rebuild}. */
+  rebuild({ job, shard, life }: Standby, why: string): boolean {
+    const hosted = this.#hostedOf(job, shard);
+    if (hosted?.life !== life || !this.#mayBeRebuilt(hosted)) return false;
+    if (hosted.isOver) this.#runAgain(hosted, why);
+    else {
+      hosted.anew = why;
+      hosted.shard?.stop();
+    }
+    return true;
+  }
+
+  #mayBeRebuilt(hosted: HostedShard): boolean {
+    const { role, shard, isOver, failure, anew, isTaken } = hosted;
+    if (this.#draining || isTaken || anew !== undefined || role === "owner") return false;
+    return isOver ? failure !== undefined : shard?.role === "standby";
+  }
+
+  #runAgain(hosted: HostedShard, why: string | undefined): void {
+    if (why === undefined) return;
+    hosted.anew = why;
+    hosted.finished = this.#run(hosted);
   }
 
   /** Ends a shard, whose state stays. */
@@ -99,7 +141,10 @@ export class ShardHost {
   }
 
   reports(): ShardReport[] {
-    return this.#hosted.map((hosted) => hosted.report(this.#options.nodeId));
+    return this.#hosted.map((hosted) => {
+      const rebuilds = this.#rebuilds.get(nameOf(hosted));
+      return { ...hosted.report(this.#options.nodeId), ...(rebuilds === undefined ? {} : { rebuilds }) };
+    });
   }
 
   /** Sinks follow the outputs of these from now on, by job. */
@@ -226,60 +271,88 @@ export class ShardHost {
     for (const hosted of this.#hosted) await hosted.close();
   }
 
+  /** A standby whose state leads nowhere runs once more, from a snapshot. */
   async #run(hosted: HostedShard): Promise<void> {
-    const { job, partition } = hosted;
+    hosted.isOver = false;
+    do {
+      await this.#runOnce(hosted);
+      hosted.anew ??= this.#whyAnew(hosted);
+    } while (hosted.anew !== undefined && !hosted.ending && !this.#draining);
+    hosted.isOver = true;
+    const { error, failure } = hosted;
+    if (failure === undefined) return;
+    this.#notice(`${nameOf(hosted)} ${error === undefined ? "halted" : "did not start"}: ${messageWithPage(failure)}`);
+  }
+
+  /** What keeps it from going on is its `failure`; without one it was told to end, or has handed over. */
+  async #runOnce(hosted: HostedShard): Promise<void> {
+    const { declared: job, place, setups, calls } = hosted;
     try {
-      do {
-        await this.#runOnce(hosted);
-      } while (await this.#isBuiltAnew(hosted));
-      const error = hosted.shard?.error;
-      if (error !== undefined) this.#notice(`${job}/${partition} halted: ${messageWithPage(error)}`);
+      if (hosted.anew !== undefined) await this.#throwAway(hosted, hosted.anew);
+      hosted.built = this.#builder.build(hosted, job, place);
+      const shard = await hosted.built;
+      if (shard === undefined) return;
+      hosted.shard = shard;
+      hosted.life = randomUUID();
+      if (hosted.ending) shard.stop();
+      const beside = {
+        nc: this.#nc,
+        copiers: this.#copiers,
+        features: this.#features,
+        callers: this.#callers.byKind,
+        notice: this.#notice,
+      };
+      const role = new HostedRole(hosted, shard, { job, setups, calls, ...beside });
+      const floor = new LogFloor(shard, systemClock);
+      const turn = (): void => {
+        this.#beat();
+        floor.turn();
+        role.turn();
+      };
+      await shard.run(turn).finally(() => role.stop());
     } catch (thrown) {
       const error = stateDamage(thrown) ?? thrown;
       if (!isTidemarkError(error)) throw error;
       hosted.error = error;
-      this.#notice(`${job}/${partition} did not start: ${messageWithPage(error)}`);
+      hosted.life = randomUUID();
     }
   }
 
-  async #runOnce(hosted: HostedShard): Promise<void> {
-    const { declared: job, place, setups, calls } = hosted;
-    hosted.built = this.#builder.build(hosted, job, place);
-    const shard = await hosted.built;
-    if (shard === undefined) return;
-    hosted.shard = shard;
-    if (hosted.ending) shard.stop();
-    const beside = { nc: this.#nc, copiers: this.#copiers, features: this.#features, callers: this.#callers.byKind, notice: this.#notice };
-    const role = new HostedRole(hosted, shard, { job, setups, calls, ...beside });
-    const floor = new LogFloor(shard, systemClock);
-    const turn = (): void => {
-      this.#beat();
-      floor.turn();
-      role.turn();
-    };
-    await shard.run(turn).finally(() => role.stop());
+  /** For what it halted with: once an hour, for what a snapshot does not mend comes back at once. */
+  #whyAnew(hosted: HostedShard): string | undefined {
+    const { failure, role } = hosted;
+    if (failure === undefined || role !== "standby" || !REBUILT_FOR.has(failure.code)) return undefined;
+    const now = systemClock.monotonic();
+    if (now - (this.#rebuiltForErrorAt.get(nameOf(hosted)) ?? Number.NEGATIVE_INFINITY) < REBUILT_AGAIN_MS) return undefined;
+    this.#rebuiltForErrorAt.set(nameOf(hosted), now);
+    return messageWithPage(failure);
   }
 
-  /** Of a standby whose state leads nowhere: it has folded what its owner skipped, differs from it, or is too old for the log. Once. */
-  async #isBuiltAnew(hosted: HostedShard): Promise<boolean> {
-    const { outdated, ending, job, partition, place, shard, rebuilt } = hosted;
-    const code = shard?.error?.code;
-    const differs = hosted.role === "standby" && !rebuilt && code !== undefined && REBUILT_FOR.has(code);
-    if (!(outdated || differs) || ending || this.#draining) return false;
-    const why = outdated ? "its owner skipped what was folded here" : messageWithPage(shard!.error!);
-    this.#notice(`${job}/${partition}: ${why}; the state of this standby is built anew`);
-    hosted.rebuilt = true;
-    hosted.outdated = false;
+  async #throwAway(hosted: HostedShard, why: string): Promise<void> {
+    this.#rebuilds.set(nameOf(hosted), (this.#rebuilds.get(nameOf(hosted)) ?? 0) + 1);
+    this.#notice(`${nameOf(hosted)}: ${why}; the state of this standby is built anew`);
+    hosted.anew = undefined;
+    hosted.life = undefined;
+    hosted.error = undefined;
     await hosted.close();
-    await forgetFolder(place.folder);
-    return true;
+    try {
+      await forgetFolder(hosted.place.folder);
+    } catch (error) {
+      // Also what LMDB says of pages that are damaged.
+      const what = `the state in ${hosted.place.folder} cannot be emptied: ${error instanceof Error ? error.message : String(error)}.`;
+      throw new TidemarkError("STATE_DAMAGED", `${nameOf(hosted)}: ${what}`, { cause: error });
+    }
   }
+}
+
+function nameOf({ job, partition }: HostedShard): string {
+  return `${job}/${partition}`;
 }
 
 function endsHere(job: string): TidemarkError {
   return new TidemarkError("GENERATION_MISSING", `${job} ends here: it is not put back.`);
 }
 
-function busy({ job, partition }: HostedShard): TidemarkError {
-  return new TidemarkError("RESTORE_BUSY", `${job}/${partition} is being put back to a snapshot.`);
+function busy(hosted: HostedShard): TidemarkError {
+  return new TidemarkError("RESTORE_BUSY", `${nameOf(hosted)} is being put back to a snapshot.`);
 }

@@ -25,6 +25,7 @@ import type { ShardPlace } from "./hosted-shard.ts";
 import type { ShardReport } from "./report.ts";
 import { type HostOptions, ShardHost } from "./shard-host.ts";
 import type { ShardRole } from "./shard-parts.ts";
+import type { Standby } from "./standby.ts";
 
 export interface WorkerSetup {
   readonly app: string;
@@ -54,6 +55,9 @@ export interface ShardWorker {
   /** See {@link ShardHost.setRole} and {@link ShardHost.end}. */
   setRole(job: string, shard: number, role: ShardRole): void;
   end(job: string, shard: number): Promise<void>;
+  /** See {@link Standbys}. */
+  standbys(): Standby[];
+  rebuild(standby: Standby, why: string): boolean;
   /** What its shards do; that there is an answer is a sign of life of all of them. */
   standings(): Standing[];
   reports(): ShardReport[];
@@ -117,6 +121,8 @@ async function main(setup: WorkerSetup): Promise<void> {
     },
     setRole: (job, shard, role) => opened!.host.setRole(job, shard, role),
     end: (job, shard) => opened!.host.end(job, shard),
+    standbys: () => opened?.host.standbys() ?? [],
+    rebuild: (standby, why) => opened?.host.rebuild(standby, why) ?? false,
     standings: () => opened?.host.standings() ?? [],
     reports: () => opened?.host.reports() ?? [],
     release: (job) => opened!.host.release(job),

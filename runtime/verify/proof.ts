@@ -3,7 +3,7 @@
  * kept of the first time: the outputs that were published, the state hashes of later snapshots and of marks, and in the
  * end the rows of the shard. It ends at the first difference; what makes it lies behind the check before.
  */
-import { META_ROW, markRow, SUMS_ROW, TABLE, tableEnd } from "../../actors/fold/keys.ts";
+import { META_ROW, readMarkRow, SUMS_ROW, TABLE, tableEnd } from "../../actors/fold/keys.ts";
 import { type Epoch, type Meta, readMeta } from "../../actors/fold/meta.ts";
 import type { CommittedRows } from "../../actors/fold/rows.ts";
 import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
@@ -25,6 +25,8 @@ export interface ProofParts extends Omit<HistoricParts, "onOutputs" | "betweenUn
   readonly from: string;
   /** Snapshots that cannot be read. */
   readonly remarks: readonly string[];
+  /** Only marks and rows count. A mark that differs is passed over where rows differ as well, for these name an actor. */
+  readonly copyOnly?: boolean;
   /** What was proven before by the build that folded what stands in the store. */
   readonly before?: BuildVerdict | undefined;
   readonly progress: (entries: number, total: number) => void;
@@ -59,6 +61,8 @@ class Proof {
   #stateHash: string | null = null;
   #position: string | null = null;
   #difference: VerifyDifference | undefined;
+  /** The first that was passed over. */
+  #passed: VerifyDifference | undefined;
   /** Whose code goes on. */
   #next: Epoch | undefined;
 
@@ -71,6 +75,7 @@ class Proof {
     this.#after = before?.after ?? parts.from;
     this.#stateHash = before?.stateHash ?? null;
     this.#position = before?.position ?? null;
+    if (parts.copyOnly === true) this.#passed = before?.difference ?? undefined;
     const live = readMeta(parts.actual.get(META_ROW)!);
     if (live === undefined) throw new TidemarkError("STATE_FORMAT", "The shard's state has another format.");
     this.#live = live;
@@ -82,6 +87,7 @@ class Proof {
     this.#fold = await HistoricFold.open({
       ...this.#parts,
       onOutputs: async (folded) => {
+        if (this.#parts.copyOnly === true) return;
         await outputs.compare(folded);
         if (outputs.difference !== undefined) throw new Ended();
       },
@@ -121,7 +127,7 @@ class Proof {
       isMark: false,
     }));
     for (const { key, value } of actual.scan(TABLE.mark, tableEnd(TABLE.mark), 1_000)) {
-      const sequence = sequenceOfMark(key);
+      const sequence = readMarkRow(key);
       const check: Check = { kind: "mark", name: String(sequence), position: atPosition({ sequence, index: 0 }) };
       stops.push({
         check,
@@ -197,16 +203,21 @@ class Proof {
     return true;
   }
 
-  async #differs({ check, stateHash }: Stop): Promise<never> {
+  async #differs({ check, stateHash }: Stop): Promise<void> {
     const { kind, name, position } = check;
     const base = { kind, name, after: this.#after, at: position };
     const found = kind === "state" ? rowDifference(this.#parts.job, this.#parts.store, this.#parts.actual, this.#onRow) : undefined;
     const hash = found === undefined ? await this.#fold.commit() : "";
-    this.#difference =
+    const difference =
       found === undefined
         ? { ...base, ...NOWHERE, expected: `state hash ${hash}`, actual: `state hash ${stateHash}`, rows: 0 }
         : { ...base, ...found.place, expected: found.expected, actual: found.actual, rows: found.rows };
-    throw new Ended();
+    if (kind === "state" || this.#parts.copyOnly !== true) {
+      this.#difference = difference;
+      throw new Ended();
+    }
+    this.#passed ??= difference;
+    this.#stops.shift();
   }
 
   #rowsSeen = 0;
@@ -218,7 +229,7 @@ class Proof {
   #verdict(): BuildVerdict {
     const { job, partition, from, outputs, before } = this.#parts;
     if (outputs.trimmed > 0) this.#remarks.push(`${outputs.trimmed} outputs are gone from the beginning of their stream`);
-    const difference = this.#outputDifference() ?? this.#difference ?? null;
+    const difference = this.#outputDifference() ?? this.#difference ?? this.#passed ?? null;
     return {
       job: job.name,
       shard: partition,
@@ -261,9 +272,4 @@ function compareCursors(a: Meta["cursor"], b: Meta["cursor"]): number {
 
 function phaseOf({ phase }: Meta["cursor"]): number {
   return phase === "timers" ? 1 : 0;
-}
-
-function sequenceOfMark(row: string): number {
-  const bytes = Buffer.from(row.slice(markRow(0).length - 8), "latin1");
-  return bytes.readUInt32BE(0) * 2 ** 32 + bytes.readUInt32BE(4);
 }

@@ -26,4 +26,6 @@ export interface ShardScrub {
   /** Of all findings; at most a hundred of them are listed. */
   readonly count: number;
   readonly findings: readonly Finding[];
+  /** Who reads it may end: pages of the store are damaged. */
+  readonly unreadable?: true;
 }

@@ -10,11 +10,17 @@ export interface ScrubbersOptions extends ApartOptions {
   readonly share: number;
   /** Told now and then how many rows were read. */
   readonly progress?: (rows: number) => void;
+  /** Told of each shard when it is done. */
+  readonly onScrubbed?: (scrub: ShardScrub) => void;
 }
 
 export async function scrubShards(places: readonly ScrubPlace[], options: ScrubbersOptions): Promise<readonly ShardScrub[]> {
-  const { share, signal, progress = () => {} } = options;
+  const { share, signal, progress = () => {}, onScrubbed = () => {} } = options;
   const done: ShardScrub[] = [];
+  const add = (scrub: ShardScrub): void => {
+    done.push(scrub);
+    onScrubbed(scrub);
+  };
   while (done.length < places.length) {
     signal?.throwIfAborted();
     const task: ScrubTask = { places: places.slice(done.length), share };
@@ -23,14 +29,15 @@ export async function scrubShards(places: readonly ScrubPlace[], options: Scrubb
       if (message.kind === "reading") progress(rowsDone() + message.rows);
       else {
         const { job, shard } = task.places[message.at]!;
-        done.push({ job, shard, ...message.scrubbed });
+        add({ job, shard, ...message.scrubbed });
       }
     });
     signal?.throwIfAborted();
     if (done.length === places.length) break;
     const { job, shard } = places[done.length]!;
     const detail = `the state cannot be read: ${end?.how ?? "its process ended early"}. Its pages are damaged; a node that folds the shard may end the same way`;
-    done.push({ job, shard, rows: 0, count: 1, findings: [{ table: null, slot: null, key: null, actor: null, cell: null, detail }] });
+    const findings = [{ table: null, slot: null, key: null, actor: null, cell: null, detail }];
+    add({ job, shard, rows: 0, count: 1, findings, unreadable: true });
   }
   return done;
 }

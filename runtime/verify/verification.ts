@@ -8,6 +8,7 @@ import type { FoldSettings } from "../../actors/model/job.ts";
 import type { Clock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { NatsAccess } from "../nats-connect.ts";
+import type { Standby, Standbys } from "../shard/standby.ts";
 import type { SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { findingText } from "./finding.ts";
 import { runApart } from "./process-apart.ts";
@@ -27,6 +28,8 @@ export interface VerificationParts {
   /** Folder of the scratch environments. */
   readonly scratch: string;
   readonly shards: () => readonly VerifiedShard[];
+  /** Of this node: what is damaged in them is mended. */
+  readonly standbys: Standbys;
   /** Between two scrubs in the background; 0: none. */
   readonly scrubEveryMs: number;
   readonly notice: (message: string) => void;
@@ -105,18 +108,28 @@ export class Verification {
     return verdicts;
   }
 
+  /**
+   * Whether a standby's own marks and rows are what a fold gives that begins with the newest snapshot up to `agreed`, a sequence at
+   * which it agreed with its owner; without one as {@link prove} does, which throws the same.
+   */
+  async proveStandby(job: string, shard: number, agreed: number, signal: AbortSignal): Promise<ShardVerdict> {
+    const [place] = this.#chosen({ job, shard });
+    return await this.#prove(place!, undefined, signal, () => {}, agreed);
+  }
+
   /** By this build, and behind each epoch entry that names another by that one, as far as it is kept. */
   async #prove(
     place: VerifiedShard,
     from: string | undefined,
     signal: AbortSignal,
     report: (done: number, total: number) => void,
+    copyFrom?: number,
   ): Promise<ShardVerdict> {
     const { app, codeHash, settings, snapshots, nats } = this.#parts;
     const scratch = `${this.#parts.scratch}/${++this.#number}`;
     mkdirSync(scratch, { recursive: true });
     try {
-      const own: VerifyTask = { app, codeHash, settings, snapshots, nats, ...place, scratch, from };
+      const own: VerifyTask = { app, codeHash, settings, snapshots, nats, ...place, scratch, from, copyFrom };
       let proven = await this.#proveApart(own, signal, report);
       for (let task = own; proven.next !== undefined; ) {
         const { next, ...before } = proven;
@@ -180,14 +193,36 @@ export class Verification {
   }
 
   async #scrub(choice: ShardChoice, share: number, signal: AbortSignal, report: (rows: number) => void): Promise<readonly ShardScrub[]> {
-    const { clock, notice } = this.#parts;
-    const scrubs = await scrubShards(this.#chosen(choice), { share, clock, signal, progress: report });
-    for (const scrub of scrubs) {
-      const { job, shard, findings } = scrub;
-      this.#found.set(`${job}/${shard}`, scrub);
-      for (const finding of findings.slice(0, 3)) notice(`${job}/${shard}: STATE_DAMAGED: ${findingText(finding)}`);
-    }
+    const { clock, standbys } = this.#parts;
+    // Before their rows are read: what was built anew meanwhile is not what was found damaged.
+    const before = await standbys.standbys();
+    const mending: Promise<void>[] = [];
+    const onScrubbed = (scrub: ShardScrub): void => {
+      const standby = before.find(({ job, shard }) => job === scrub.job && shard === scrub.shard);
+      this.#tell(scrub);
+      if (standby !== undefined) mending.push(this.#mend(standby, scrub));
+    };
+    const scrubs = await scrubShards(this.#chosen(choice), { share, clock, signal, progress: report, onScrubbed });
+    await Promise.all(mending);
     return scrubs;
+  }
+
+  #tell(scrub: ShardScrub): void {
+    const { job, shard, findings } = scrub;
+    this.#found.set(`${job}/${shard}`, scrub);
+    for (const finding of findings.slice(0, 3)) this.#parts.notice(`${job}/${shard}: STATE_DAMAGED: ${findingText(finding)}`);
+  }
+
+  async #mend(standby: Standby, { count, unreadable }: ShardScrub): Promise<void> {
+    const { notice, standbys } = this.#parts;
+    const { job, shard } = standby;
+    if (count === 0) return;
+    // To empty it the node would have to read it.
+    if (unreadable === true) notice(`${job}/${shard}: the pages of this standby are damaged; stop the node and delete the shard's folder`);
+    else
+      await standbys.rebuild(standby, `the scrub found damage in its state`).catch((error: unknown) => {
+        notice(`${job}/${shard}: this standby is not built anew: ${error instanceof Error ? error.message : String(error)}`);
+      });
   }
 
   /** At least one: what was asked and looked at nothing must not pass for proven. */

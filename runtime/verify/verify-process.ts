@@ -72,7 +72,8 @@ async function verify(task: VerifyTask, app: App, nc: NatsConnection): Promise<B
       guard: installGuards(),
       actual,
       outputs: new PublishedOutputs(new OutputReader(await jetstreamManager(nc, { checkAPI: false })), name, shard),
-      snapshots: base.later,
+      snapshots: task.copyFrom === undefined ? base.later : [],
+      copyOnly: task.copyFrom !== undefined,
       from: before?.from ?? (base.manifest === undefined ? "start" : `snapshot ${base.manifest.id}`),
       remarks: base.remarks,
       before,
@@ -123,7 +124,7 @@ function ofRoot({ ordered }: Snapshots, root: number | undefined): readonly Shar
 
 function chooseBase(
   found: Snapshots,
-  { job, shard, from }: VerifyTask,
+  { job, shard, from, copyFrom = 0 }: VerifyTask,
   root: number | undefined,
   firstStored: number,
   codeHash: string,
@@ -132,7 +133,9 @@ function chooseBase(
   const ordered = ofRoot(found, root);
   if (from === "start") return { manifest: undefined, later: ordered, remarks };
   const leadsOn = ({ cursor, epoch }: ShardManifest): boolean => cursor.sequence >= firstStored && epoch.codeHash === codeHash;
-  const at = from === undefined ? ordered.findIndex(leadsOn) : ordered.findIndex(({ id }) => id === from);
+  const agreed = ordered.findLastIndex((manifest) => leadsOn(manifest) && manifest.cursor.sequence <= copyFrom);
+  const oldest = agreed === -1 ? ordered.findIndex(leadsOn) : agreed;
+  const at = from === undefined ? oldest : ordered.findIndex(({ id }) => id === from);
   if (from !== undefined && at === -1) throw new TidemarkError("SNAPSHOT_MISSING", `${job}/${shard} has no snapshot "${from}".`);
   return { manifest: ordered[at], later: ordered.slice(at + 1), remarks };
 }

@@ -20,6 +20,11 @@ export interface VerifyTask {
   readonly scratch: string;
   /** `start`, the id of a shard snapshot, or `undefined`: the oldest snapshot that leads on, else the start. */
   readonly from: string | undefined;
+  /**
+   * Of a standby: only its marks and rows are compared, with a fold from the newest snapshot up to this sequence, at which it agreed with
+   * its owner: a later one may hold what the owner got wrong. Without such a one from the oldest that leads on.
+   */
+  readonly copyFrom?: number | undefined;
   /** What another build has proven before: this one goes on with what that one folded, in the same scratch folder. */
   readonly before?: BuildVerdict;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { LogEntry } from "../../actors/fold/entry.ts";
-import { META_ROW, SUMS_ROW } from "../../actors/fold/keys.ts";
+import { META_ROW, markRow, SUMS_ROW } from "../../actors/fold/keys.ts";
 import { type Meta, readMeta } from "../../actors/fold/meta.ts";
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
@@ -40,7 +40,7 @@ function keptOf(log: TestLog): Kept {
   return { store: whole.store, outputs: whole.outputs, snapshots };
 }
 
-async function proofOf(entries: readonly LogEntry[], { store, outputs, snapshots }: Kept): Promise<ShardVerdict> {
+async function proofOf(entries: readonly LogEntry[], { store, outputs, snapshots }: Kept, copyOnly = false): Promise<ShardVerdict> {
   const identity = identityFor(job);
   const published = {
     page: async (_job: string, _shard: number, { from, limit }: { from: number; limit: number }) => ({
@@ -61,6 +61,7 @@ async function proofOf(entries: readonly LogEntry[], { store, outputs, snapshots
     actual: store,
     outputs: new PublishedOutputs(published, job.name, 0),
     snapshots,
+    copyOnly,
     from: "start",
     remarks: [],
     progress: () => {},
@@ -137,6 +138,26 @@ test("a bit that changed in a row is named with its actor, also where the sums s
     }),
     { numRuns },
   );
+});
+
+test("of a standby the row is named rather than the mark that differs with it, and outputs of its owner do not count", async () => {
+  const log = new TestLog(job.log);
+  for (const key of ["a", "b", "c"])
+    log.event({ id: `e${key}`, key, type: "run", data: { acts: [{ do: "alarm", id: "x", at: 1_000 }], later: [] } }, 1);
+  const kept = keptOf(log);
+  const hash = foldedBeginning(log, job, 2).stateHash;
+  const marked = (stateHash: string) => [...allRows(kept.store), { key: markRow(2), value: Buffer.from(stateHash) }];
+  const rightMark = storeOfRows(marked(hash));
+  const healthy = await proofOf(log.entries, { ...kept, store: rightMark, outputs: [] }, true);
+  assert.deepEqual([healthy.ok, healthy.marks, healthy.outputs], [true, 1, 0], JSON.stringify(healthy));
+  const rows = marked("0".repeat(32));
+  const markAlone = await proofOf(log.entries, { ...kept, store: storeOfRows(rows) }, true);
+  assert.deepEqual([markAlone.ok, markAlone.difference?.kind, markAlone.difference?.name], [false, "mark", "2"]);
+  const row = rows.find((candidate) => keyNamedBy(candidate) !== undefined && candidate.value.length > 0)!;
+  const store = storeOfRows(rows.with(rows.indexOf(row), flipped(row, row.key.length * 8 + 3)));
+  const { ok, difference } = await proofOf(log.entries, { ...kept, store }, true);
+  assert.deepEqual([ok, difference?.kind, difference?.key, difference?.rows], [false, "state", keyNamedBy(row), 1]);
+  assert.equal((await proofOf(log.entries, { ...kept, store })).difference?.kind, "mark");
 });
 
 test("a bit that changed in an entry shows in the first thing that it changes, or changes nothing", async () => {

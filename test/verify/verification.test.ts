@@ -27,6 +27,7 @@ function verification(at: string, natsUrl: string, silentMs?: number): Verificat
     clock: systemClock,
     scratch: join(at, "scratch"),
     shards: () => [place],
+    standbys: { standbys: async () => [], rebuild: async () => false },
     scrubEveryMs: 0,
     notice() {},
     ...(silentMs === undefined ? {} : { silentMs }),
