@@ -12,7 +12,7 @@ import { openLogPublisher } from "../../runtime/log/log-publisher.ts";
 import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 import { assertStateEqualsFreshFold, type CrashScenario, endLog, PARTITIONS, pause, publishInWaves, seeded, sliced } from "./crash-run.ts";
-import { startTestNats } from "./nats.ts";
+import { type Cleanup, startTestNats } from "./nats.ts";
 import { NodeProcess, sequenceOf, shardsOf } from "./node-process.ts";
 
 export interface ClusterRunOptions {
@@ -40,7 +40,7 @@ export class ClusterNodes {
   readonly #env: Readonly<Record<string, string>>;
   #log = "";
 
-  constructor(t: TestContext, app: string, natsUrl: string, env: Readonly<Record<string, string>> = {}) {
+  constructor(t: Cleanup, app: string, natsUrl: string, env: Readonly<Record<string, string>> = {}) {
     this.#app = app;
     this.#natsUrl = natsUrl;
     this.#env = env;
