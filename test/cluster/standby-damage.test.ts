@@ -24,7 +24,7 @@ async function assertRows(i: number): Promise<void> {
   assert.ok((await assertStateEqualsFreshFold({ nc: nodes.nc, dataDir: nodes.cluster.dataDir(i) }, job)) > 0);
 }
 
-test("a bit that flips in a standby's state is found by the next scrub, and mended beside the owner", { timeout: 60_000 }, async () => {
+test("a bit that flips in a standby's state is found by the next scrub, and mended beside the owner", { timeout: 120_000 }, async () => {
   const standby = await nodes.nodeOf("standby", 0);
   const lease = await nodes.leaseOf(0);
   await nodes.alter(standby, 0, flippedBit);
@@ -51,7 +51,7 @@ test("a bit that flips in a standby's state is found by the next scrub, and mend
   await nodes.untilShared();
 });
 
-test("an owner that meets a row that it cannot read is taken over from, and what halted stands by", { timeout: 60_000 }, async () => {
+test("an owner that meets a row that it cannot read is taken over from, and what halted stands by", { timeout: 120_000 }, async () => {
   const owner = await nodes.nodeOf("owner", 0);
   // So that it holds no rows in memory.
   await nodes.cluster.stop(owner);
@@ -60,14 +60,19 @@ test("an owner that meets a row that it cannot read is taken over from, and what
   await nodes.untilShared();
   assert.equal(await nodes.nodeOf("owner", 0), owner);
   await nodes.alter(owner, 0, unreadable);
+  // Found by a scrub it is only told of.
+  const scrubbed = await operated<{ readonly ok: boolean }>(await nodes.node(owner).ready, "/v1/verifications", { kind: "scrub" });
+  assert.equal(scrubbed.ok, false);
+  assert.equal(await nodes.nodeOf("owner", 0), owner);
   await nodes.send(9, 600);
   await nodes.untilSaid(owner, new RegExp(`${job.name}/0 halted: STATE_DAMAGED`));
   await nodes.untilSaid(owner, new RegExp(`${job.name}/0: STATE_DAMAGED.* built anew`));
   await nodes.untilSame(0);
+  assert.equal(nodes.node(owner).log.match(/built anew/g)?.length, 1);
   await nodes.untilShared();
 });
 
-test("a standby whose outputs differ, or that was trimmed past, when its node starts is built anew", { timeout: 60_000 }, async () => {
+test("a standby whose outputs differ, or that was trimmed past, when its node starts is built anew", { timeout: 120_000 }, async () => {
   const standby = await nodes.nodeOf("standby", 0);
   const lease = await nodes.leaseOf(0);
   await nodes.cluster.stop(standby);
@@ -117,19 +122,26 @@ function otherChain(store: ShardStore): readonly RowChange[] {
   ];
 }
 
-/** Takes one of all shards; gives the position of the first one's. */
-async function snapshotOf(url: string): Promise<string> {
-  const taken = await fetch(`${url}/v1/snapshots`, {
+/** Runs an operation to its end; gives its result. */
+async function operated<T>(url: string, path: string, body: object): Promise<T> {
+  const started = await fetch(`${url}${path}`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ job: job.name }),
+    body: JSON.stringify(body),
   });
-  const { id } = (await taken.json()) as { readonly id: string };
+  const { id } = (await started.json()) as { readonly id: string };
   for (;;) {
-    const { status, error } = await getJson<{ readonly status: string; readonly error?: unknown }>(`${url}/v1/operations/${id}`);
+    const { status, error, result } = await getJson<{ readonly status: string; readonly error?: unknown; readonly result?: T }>(
+      `${url}/v1/operations/${id}`,
+    );
     assert.notEqual(status, "failed", JSON.stringify(error));
-    if (status === "succeeded") break;
+    if (status === "succeeded") return result!;
     await pause(100);
   }
+}
+
+/** Takes a snapshot of all shards; gives the position of the first one's. */
+async function snapshotOf(url: string): Promise<string> {
+  await operated(url, "/v1/snapshots", { job: job.name });
   return (await shardsOf(url)).find(({ shard, lastSnapshot }) => shard === 0 && lastSnapshot !== null)!.lastSnapshot!.position;
 }

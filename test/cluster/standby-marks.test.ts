@@ -1,22 +1,23 @@
 /** Marks of the state hash are compared between a standby and its owner: the one that is wrong is named, and a standby mended. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { jetstream } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { MARK_EVERY_SEQUENCES } from "../../actors/fold/bounds.ts";
 import { HASH_ROW, META_ROW, SUMS_ROW, TABLE, tableEnd } from "../../actors/fold/keys.ts";
 import { StateSums, stateHash } from "../../actors/fold/state-hash.ts";
 import { journalSubject } from "../../actors/fold/subject.ts";
+import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
 import { markDifference } from "../../runtime/node/marks.ts";
 import { primitives } from "../../runtime/primitives.ts";
 import type { RowChange, ShardStore } from "../../runtime/store/shard-store.ts";
 import { slotOfRow } from "../../runtime/verify/scrub-rows.ts";
 import { METER } from "../support/crash-meter.ts";
-import { assertStateEqualsFreshFold, PARTITIONS, publishInWaves } from "../support/crash-run.ts";
+import { assertStateEqualsFreshFold, PARTITIONS } from "../support/crash-run.ts";
 import { flipped, keyNamedBy } from "../support/flipped-rows.ts";
 import { TwoNodes } from "../support/two-nodes.ts";
 
 const job = METER.jobs[0]!;
+const FILL_AT_ONCE = 2_000;
 
 test("only the newest mark that both have is looked at, and only of one history", () => {
   const of = (epochRoot: number, ...hashes: readonly string[]) => ({
@@ -92,8 +93,10 @@ function otherRow(store: ShardStore, keys: string[]): readonly RowChange[] {
 
 /** Entries that no job here folds, until a mark is behind them. */
 async function fill(nc: NatsConnection, partition: number): Promise<void> {
-  const js = jetstream(nc);
+  const log = new NatsPartitionLog(nc, job.log, partition);
   const subject = journalSubject(job.log, partition, "nobody");
-  const numbers = Array.from({ length: MARK_EVERY_SEQUENCES }, (_, i) => i);
-  await publishInWaves(numbers, () => js.publish(subject, "{}"));
+  while ((await log.bounds()).lastSequence <= MARK_EVERY_SEQUENCES) {
+    for (let i = 0; i < FILL_AT_ONCE; i++) nc.publish(subject, "{}");
+    await nc.flush();
+  }
 }
