@@ -1,5 +1,4 @@
 /** What crosses between a node and the process that scrubs for it: plain records. */
-import type { Finding } from "./finding.ts";
 import type { Scrubbed } from "./scrub.ts";
 
 export interface ScrubPlace {
@@ -19,13 +18,7 @@ export type FromScrub =
   | { readonly kind: "reading"; readonly at: number; readonly rows: number }
   | { readonly kind: "scrubbed"; readonly at: number; readonly scrubbed: Scrubbed };
 
-export interface ShardScrub {
+export interface ShardScrub extends Scrubbed {
   readonly job: string;
   readonly shard: number;
-  readonly rows: number;
-  /** Of all findings; at most a hundred of them are listed. */
-  readonly count: number;
-  readonly findings: readonly Finding[];
-  /** Who reads it may end: pages of the store are damaged. */
-  readonly unreadable?: true;
 }

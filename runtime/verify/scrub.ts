@@ -28,6 +28,8 @@ export interface Scrubbed {
   /** The first hundred of `count`. */
   readonly findings: readonly Finding[];
   readonly count: number;
+  /** Pages of the store are damaged: whoever reads them may end. */
+  readonly unreadable?: true;
 }
 
 /** A piece ends with the slot that reaches it. */
@@ -38,12 +40,14 @@ const TELL_ROWS = 65_536;
 export async function scrubStore(store: Pick<StoreReader, "atOneCommit">, options: ScrubOptions): Promise<Scrubbed> {
   const scrub = new Scrub(store, options);
   await scrub.run();
-  return { rows: scrub.rows, findings: scrub.findings.list, count: scrub.findings.count };
+  const { rows, findings, unreadable } = scrub;
+  return { rows, findings: findings.list, count: findings.count, ...(unreadable ? { unreadable } : {}) };
 }
 
 class Scrub {
   readonly findings = new Findings();
   rows = 0;
+  unreadable = false;
   readonly #store: Pick<StoreReader, "atOneCommit">;
   readonly #options: ScrubOptions;
   #slot = 0;
@@ -91,7 +95,10 @@ class Scrub {
     try {
       this.#store.atOneCommit(read);
     } catch (error) {
-      this.findings.add({}, `rows cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      const message = error instanceof Error ? error.message : String(error);
+      this.findings.add({}, `rows cannot be read: ${message}`);
+      // What LMDB itself says, and nobody who decodes a row.
+      this.unreadable ||= message.includes("MDB_");
     }
     progress(this.rows);
     await clock.sleep((clock.monotonic() - from) * (1 / share - 1), signal);

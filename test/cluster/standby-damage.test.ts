@@ -100,6 +100,21 @@ test("a standby whose outputs differ, or that was trimmed past, when its node st
   assert.deepEqual(await nodes.leaseOf(0), lease);
 });
 
+test("a standby that no snapshot mends is built anew once, and halts", { timeout: 120_000 }, async () => {
+  const standby = await nodes.nodeOf("standby", 0);
+  const lease = await nodes.leaseOf(0);
+  await nodes.cluster.stop(standby);
+  await nodes.send(12, 600);
+  const reports = await nodes.cluster.untilSettled(PARTITIONS, ({ lag, outputs, outputsStored }) => lag === 0 && outputsStored >= outputs);
+  const { position } = reports.find(({ shard }) => shard === 0)!;
+  await (await jetstreamManager(nodes.nc)).streams.purge(`${job.log}-0`, { seq: sequenceOf(position) });
+  await nodes.cluster.start(standby).ready;
+  await nodes.untilSaid(standby, new RegExp(`${job.name}/0 did not start: LOG_TRIMMED`));
+  assert.equal(nodes.node(standby).log.match(/built anew/g)?.length, 1);
+  const owner = (await nodes.cluster.reports()).flat().find(({ node, shard }) => shard === 0 && node === lease.node)!;
+  assert.deepEqual([owner.role, owner.status, await nodes.leaseOf(0)], ["owner", "running", lease]);
+});
+
 /** Of the first key's row, near its end, where the cells are. */
 function flippedBit(store: ShardStore): readonly RowChange[] {
   const [row] = store.scan(TABLE.key, tableEnd(TABLE.key), 1);
