@@ -168,9 +168,8 @@ export class Node {
         await Promise.all([this.#askLineage(job, next), ...others]);
       },
       reports: async () => {
-        const others = this.cluster.members
-          .others()
-          .map(({ node }) => askNode<HandOverReport[]>(this.nc, node, "handOvers", []).catch(() => []));
+        const { members } = this.cluster;
+        const others = members.others().map(({ node }) => askNode<HandOverReport[]>(this.nc, node, "handOvers", []).catch(() => []));
         return (await Promise.all([this.#handOverReports(), ...others])).flat();
       },
       shards: async () => (await this.shards()).filter(({ role }) => role === "owner"),

@@ -80,7 +80,7 @@ test("a standby with a row that changed is built anew; an owner and damaged page
     standbys: { standbys: async () => standbys, rebuild: async (standby) => rebuilt.push(standby) > 0 },
     notice: (message) => void said.push(message),
   });
-  const standby = { job: "meter", shard: 0, life: 7 };
+  const standby = { job: "meter", shard: 0, life: "a" };
   standbys = [standby];
   await verified.scrub({}, WATCH);
   assert.deepEqual([said, rebuilt], [[], []]);
