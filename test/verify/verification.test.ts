@@ -92,6 +92,15 @@ test("a standby with a row that changed is built anew; an owner and damaged page
   standbys = [standby];
   await verified.scrub({}, WATCH);
   assert.deepEqual(rebuilt.splice(0), [standby]);
+  const inBackground = Promise.withResolvers<Standby>();
+  const rebuild = async (found: Standby): Promise<boolean> => {
+    inBackground.resolve(found);
+    return true;
+  };
+  const quiet = verification(at, "nats://localhost:1", { scrubEveryMs: 1, standbys: { standbys: async () => standbys, rebuild } });
+  quiet.start();
+  assert.deepEqual(await inBackground.promise, standby);
+  await quiet.stop();
 
   const file = join(place, "data.mdb");
   const bytes = readFileSync(file);
