@@ -24,7 +24,8 @@ export async function nodeCommand(app: string, env: Readonly<Record<string, stri
   } catch (error) {
     if (!isTidemarkError(error)) throw error;
     process.stderr.write(`tidemark: ${messageWithPage(error)}\n`);
-    return REFUSED_EXIT_CODE;
+    // NATS may be there in a moment: whoever supervises this process starts it again.
+    return isTidemarkError(error, "NATS_UNREACHABLE") ? 1 : REFUSED_EXIT_CODE;
   }
   return await new Promise<never>(() => {});
 }

@@ -170,7 +170,9 @@ export class Cluster {
     const { clock, notice } = this.#options;
     const until = clock.monotonic() + withinMs;
     await this.setDraining(true).catch((error: unknown) => notice(`the others are not told that this node drains: ${messageOf(error)}`));
-    while (this.members.others().length > 0 && clock.monotonic() < until && this.#stillOwner()) await clock.sleep(TURN_MS / 5);
+    // Where all are told to end, nobody is left to take anything.
+    const isTaker = ({ state }: NodeRecord): boolean => state === "active";
+    while (this.members.others().some(isTaker) && clock.monotonic() < until && this.#stillOwner()) await clock.sleep(TURN_MS / 5);
   }
 
   /** Ends the loop. The node's shards are still there. */

@@ -8,7 +8,7 @@ export const node = command({
   name: "node",
   summary: "One node of an app, on the NATS server that TIDEMARK_NATS_URL names",
   details: [
-    "It drains on SIGTERM and SIGINT. It ends with 78 when it cannot start and says why: a supervisor need not start it again. docs/configuration.md has its settings.",
+    "It drains on SIGTERM and SIGINT. It ends with 78 when it cannot start and says why: a supervisor need not start it again; with 1 when NATS is away. docs/configuration.md has its settings.",
     "In the profile development a job whose code changed deletes its outputs and state and folds its log anew; in production it is refused, and so is a NATS that could lose what it has acknowledged: TIDEMARK_NATS_REPLICAS is 3 there.",
   ],
   arguments: { app: optional("module whose default export is a job or an array of jobs; the shipped jobs when not given", { file: true }) },
