@@ -43,6 +43,11 @@ export const ERRORS = {
   LOG_TRIMMED:
     "The log was trimmed past the shard's position. Delete the shard's state when there is a snapshot behind the cut, or restore the trimmed part from a backup of the stream.",
   LOG_TRUNCATED: "The log ends before what the shard has folded. Restore the log's tail from a replica or a backup.",
+  MIRROR_BEHIND:
+    "The first site lives and has more than its mirrors. Wait until `tidemark mirror status` says that none is behind; when it is given up, promote with --now.",
+  MIRROR_CONFLICT:
+    "A stream of that name is here and is no mirror of that site. Give this site a NATS account that holds nothing else, or delete the stream when nobody needs it.",
+  MIRROR_MISSING: "There is no mirror here. Check that TIDEMARK_NATS_URL names the second site, and begin with `tidemark mirror sync`.",
   MODEL_CONTENT:
     "The content of a version of a model is not beside the snapshots, or is damaged there. Put the version again with the same content.",
   MODEL_FORMAT: "The record of a model was written by another version of Tidemark. Use that version, or put a new version of the model.",

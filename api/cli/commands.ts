@@ -13,6 +13,7 @@ import { generationsDrop, generationsList, generationsSwitch } from "./commands/
 import { init } from "./commands/init.ts";
 import { jobs } from "./commands/jobs.ts";
 import { migrate } from "./commands/migrate.ts";
+import { mirrorPromote, mirrorStatusCommand, mirrorSync } from "./commands/mirror.ts";
 import { modelsActivate, modelsCheck, modelsList, modelsPut } from "./commands/models.ts";
 import { natsConfig } from "./commands/nats-config.ts";
 import { node } from "./commands/node.ts";
@@ -77,6 +78,9 @@ export const COMMANDS: readonly Command[] = [
   nodes,
   nodesDrain,
   nodesResume,
+  mirrorSync,
+  mirrorStatusCommand,
+  mirrorPromote,
   topology,
   doctor,
   natsConfig,

@@ -49,7 +49,9 @@ interface ApiAnswer<T> {
   readonly error: ApiError | undefined;
 }
 
-interface ApiOptions {
+export interface ApiOptions {
+  /** Before the path: the API of another site, as `$JS.site-a.API`. Default `$JS.API`. */
+  readonly api?: string;
   /** How long one request may take. Default 2 s. */
   readonly timeoutMs?: number;
   /** How long trying again may go on. Default 10 s; 0: one try. */
@@ -61,14 +63,15 @@ const GIVE_UP_AFTER_MS = 10_000;
 const BACKOFF_MS = 50;
 const BACKOFF_MAX_MS = 1_000;
 
-/** Asks `$JS.API.<path>`. Fails with `NATS_UNREACHABLE` when nobody answered in time. */
+/** Asks `<api>.<path>`. Fails with `NATS_UNREACHABLE` when nobody answered in time. */
 export async function askApi<T>(nc: NatsConnection, path: string, body: unknown, options: ApiOptions = {}): Promise<ApiAnswer<T>> {
   const request = body === undefined ? "" : JSON.stringify(body);
+  const subject = `${options.api ?? "$JS.API"}.${path}`;
   const giveUpAt = performance.now() + (options.giveUpAfterMs ?? GIVE_UP_AFTER_MS);
   for (let wait = BACKOFF_MS; ; wait = Math.min(wait * 2, BACKOFF_MAX_MS)) {
     let failure: unknown;
     try {
-      const answer = await nc.request(`$JS.API.${path}`, request, { timeout: options.timeoutMs ?? TIMEOUT_MS });
+      const answer = await nc.request(subject, request, { timeout: options.timeoutMs ?? TIMEOUT_MS });
       const parsed = answer.json<T & { error?: ApiError }>();
       if (parsed.error === undefined) return { value: parsed, error: undefined };
       if (!TRY_AGAIN.has(parsed.error.err_code)) return { value: undefined, error: parsed.error };
@@ -77,7 +80,7 @@ export async function askApi<T>(nc: NatsConnection, path: string, body: unknown,
       failure = error;
     }
     if (nc.isClosed() || performance.now() + wait > giveUpAt) {
-      throw new TidemarkError("NATS_UNREACHABLE", `$JS.API.${path}: ${messageOf(failure)}.`, { cause: failure });
+      throw new TidemarkError("NATS_UNREACHABLE", `${subject}: ${messageOf(failure)}.`, { cause: failure });
     }
     await delay(wait);
   }

@@ -1,6 +1,6 @@
 /** Which streams of an account are Tidemark's, told by the subjects that they bind, and how all of them are listed. They only ask. */
 import type { NatsConnection } from "@nats-io/transport-node";
-import { askApi, type StreamInfo } from "./jetstream-api.ts";
+import { type ApiOptions, askApi, type StreamInfo } from "./jetstream-api.ts";
 
 export interface OwnStream {
   readonly kind: "log" | "reference" | "outputs" | "skips" | "bucket";
@@ -38,10 +38,15 @@ const LIST_TIMEOUT_MS = 6_000;
 const STREAMS_MAX = 10_000;
 
 /** Streams of the account, at most 10,000; what a server that is away alone knows of is left out. Fails with NATS_UNREACHABLE. */
-export async function listStreams(nc: NatsConnection): Promise<StreamInfo[]> {
+export async function listStreams(nc: NatsConnection, options: ApiOptions = {}): Promise<StreamInfo[]> {
   const streams: StreamInfo[] = [];
   while (streams.length < STREAMS_MAX) {
-    const { value, error } = await askApi<StreamPage>(nc, "STREAM.LIST", { offset: streams.length }, { timeoutMs: LIST_TIMEOUT_MS });
+    const { value, error } = await askApi<StreamPage>(
+      nc,
+      "STREAM.LIST",
+      { offset: streams.length },
+      { timeoutMs: LIST_TIMEOUT_MS, ...options },
+    );
     if (error !== undefined) throw new Error(error.description);
     const page = value?.streams ?? [];
     streams.push(...page);

@@ -76,7 +76,8 @@ export function doctorPermissions({ logs }: RoleScope): Permissions {
 
 /** Raises replicas and bounds, makes consumers for readers, takes backups; writes no message into any stream. */
 export function operatorPermissions(): Permissions {
-  return { publish: [`${API}.>`, SERVERS_SUBJECT, "$SYS.REQ.USER.INFO"], subscribe: INBOX };
+  // The second: of another site, for mirrors.
+  return { publish: [`${API}.>`, "$JS.*.API.>", SERVERS_SUBJECT, "$SYS.REQ.USER.INFO"], subscribe: INBOX };
 }
 
 export function publisherPermissions({ logs }: RoleScope): Permissions {

@@ -189,7 +189,7 @@ async function pumpHold(nc: NatsConnection, { job, map }: RunningJob, pump: stri
 }
 
 /** By halves: the server finds messages by sequence, and leaders' clocks may step back a little. */
-async function firstSince(log: NatsPartitionLog, first: number, last: number, since: number): Promise<number> {
+export async function firstSince(log: Pick<NatsPartitionLog, "firstOn">, first: number, last: number, since: number): Promise<number> {
   let low = first;
   let high = last + 1;
   while (low < high) {

@@ -1,0 +1,68 @@
+/** How far the mirrors of this site are behind the first one, asked of both: what a mirror says of itself may be old. It only asks. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { isTidemarkError } from "../errors.ts";
+import type { StreamInfo } from "../log/jetstream-api.ts";
+import { listStreams } from "../log/own-streams.ts";
+import { apiOfSite, type MirroredStream, mirroredKind, mirroredStreams } from "./mirrored-streams.ts";
+
+export interface MirrorStatus {
+  readonly stream: string;
+  readonly status: MirroredStream["status"] | "missing";
+  /** Last sequence here; 0 where there is no mirror. */
+  readonly last: number;
+  /** Messages that are still to come; `null` when the first site does not answer, or the stream is gone there. */
+  readonly behind: number | null;
+  /** When the last message here was stored at the first site; `null` when there is none. */
+  readonly lastAt: string | null;
+}
+
+export interface SiteStatus {
+  /** JetStream domain of the first site; `undefined` when this one has no mirrors. */
+  readonly site: string | undefined;
+  /** Whether the first site answers. */
+  readonly answers: boolean;
+  readonly streams: readonly MirrorStatus[];
+}
+
+/** Throws NATS_UNREACHABLE when this site does not answer. */
+export async function mirrorStatus(nc: NatsConnection): Promise<SiteStatus> {
+  const mirrored = await mirroredStreams(nc);
+  const site = mirrored[0]?.site;
+  const origins = site === undefined ? undefined : await originsOf(nc, site);
+  const here = new Set(mirrored.map(({ origin }) => origin.name));
+  const streams = mirrored.map((mirror): MirrorStatus => {
+    const { stream, status, info, origin } = mirror;
+    return { stream, status, last: info.state.last_seq, behind: behindOf(mirror, origins?.get(origin.name)), lastAt: lastAtOf(info) };
+  });
+  for (const [stream, { state }] of origins ?? []) {
+    if (!here.has(stream)) streams.push({ stream, status: "missing", last: 0, behind: state.last_seq, lastAt: null });
+  }
+  return { site, answers: origins !== undefined, streams: streams.sort((a, b) => (a.stream < b.stream ? -1 : 1)) };
+}
+
+/**
+ * By the numbers at both ends: what a mirror says itself is that it is not behind, also when it has stopped. The last messages of a bucket
+ * may be gone, and then a mirror never gets to their numbers, so there its word is taken once it has heard of its origin.
+ */
+function behindOf({ kind, info }: MirroredStream, origin: StreamInfo | undefined): number | null {
+  if (origin === undefined) return null;
+  const { mirror } = info as StreamInfo & { readonly mirror?: { readonly lag: number; readonly active: number } };
+  if (kind === "bucket" && mirror !== undefined && mirror.active >= 0) return mirror.lag;
+  return Math.max(0, origin.state.last_seq - info.state.last_seq);
+}
+
+/** The server gives year 1 to a stream that holds nothing. */
+function lastAtOf({ state }: StreamInfo): string | null {
+  const { last_seq, last_ts } = state as StreamInfo["state"] & { readonly last_ts?: string };
+  return last_seq === 0 || last_ts === undefined ? null : last_ts;
+}
+
+async function originsOf(nc: NatsConnection, site: string): Promise<ReadonlyMap<string, StreamInfo> | undefined> {
+  try {
+    const streams = await listStreams(nc, { api: apiOfSite(site), giveUpAfterMs: 0 });
+    return new Map(streams.filter(({ config }) => mirroredKind(config) !== undefined).map((info) => [info.config.name, info]));
+  } catch (error) {
+    if (isTidemarkError(error, "NATS_UNREACHABLE")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Lets this site follow the streams of another one: makes the mirrors that are missing, writes down how their origins are laid out now,
+ * and deletes here what was deleted there, which a mirror does not see by itself: trimmed beginnings, erased messages, cleared objects.
+ *
+ * It changes nothing at the other site, and a stream that is gone there stays here.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { TidemarkError } from "../errors.ts";
+import { type ApiOptions, askApi, askStream, refusalOf, type StreamInfo, streamInfo } from "../log/jetstream-api.ts";
+import { listStreams } from "../log/own-streams.ts";
+import type { Replication } from "../log/replication.ts";
+import { apiOfSite, mirrorConfig, mirroredKind, mirroredStream, updateStream } from "./mirrored-streams.ts";
+
+export interface SyncedStream {
+  readonly stream: string;
+  readonly did: "created" | "updated" | "nothing";
+  /** Messages, or objects and their chunks, that went because they are gone at the other site. */
+  readonly removed: number;
+}
+
+interface DeletedState {
+  readonly state: StreamInfo["state"] & { readonly num_deleted?: number; readonly deleted?: readonly number[] };
+}
+
+/** Long lists take their time. */
+const PATIENCE: ApiOptions = { timeoutMs: 6_000 };
+const DELETES_AT_A_TIME = 32;
+
+/** Throws MIRROR_CONFLICT before anything was changed, NATS_UNREACHABLE, NATS_REPLICAS, NATS_STORAGE. */
+export async function syncMirrors(nc: NatsConnection, site: string, replication: Replication): Promise<SyncedStream[]> {
+  const api = apiOfSite(site);
+  const origins = (await listStreams(nc, { api })).filter(({ config }) => mirroredKind(config) !== undefined);
+  const own = new Map((await listStreams(nc)).map((info) => [info.config.name, info]));
+  for (const { config } of origins) refuseOther(own.get(config.name), site);
+  const synced: SyncedStream[] = [];
+  for (const origin of origins) {
+    const stream = origin.config.name;
+    const found = own.get(stream);
+    const did = found === undefined ? await create(nc, origin, site, replication) : await update(nc, origin, found, site);
+    synced.push({ stream, did, removed: await removeGone(nc, api, stream) });
+  }
+  return synced.sort((a, b) => (a.stream < b.stream ? -1 : 1));
+}
+
+function refuseOther(found: StreamInfo | undefined, site: string): void {
+  if (found === undefined) return;
+  const mirrored = mirroredStream(found);
+  const { name } = found.config;
+  if (mirrored === undefined) throw new TidemarkError("MIRROR_CONFLICT", `The stream ${name} of this site is no mirror.`);
+  if (mirrored.site !== site) throw new TidemarkError("MIRROR_CONFLICT", `The stream ${name} is a mirror of the site ${mirrored.site}.`);
+  if (mirrored.status !== "mirroring") throw new TidemarkError("MIRROR_CONFLICT", `The promotion of ${name} has begun.`);
+}
+
+async function create(nc: NatsConnection, { config }: StreamInfo, site: string, replication: Replication): Promise<"created"> {
+  const { error } = await askApi(nc, `STREAM.CREATE.${config.name}`, mirrorConfig(config, site, replication));
+  if (error !== undefined) throw refusalOf(error, config.name);
+  return "created";
+}
+
+/** Who raises a bound at the first site wants it at the second too, when that is promoted. */
+async function update(nc: NatsConnection, { config }: StreamInfo, found: StreamInfo, site: string): Promise<"updated" | "nothing"> {
+  const { num_replicas: replicas } = found.config;
+  const wanted = mirrorConfig(config, site, { replicas }) as { readonly metadata: Readonly<Record<string, string>> };
+  const { metadata } = found.config as { readonly metadata?: Readonly<Record<string, string>> };
+  if (Object.entries(wanted.metadata).every(([name, value]) => metadata?.[name] === value)) return "nothing";
+  await updateStream(nc, { ...found.config, metadata: { ...metadata, ...wanted.metadata } }, config.name);
+  return "updated";
+}
+
+async function removeGone(nc: NatsConnection, api: string, stream: string): Promise<number> {
+  if (stream.startsWith("OBJ_")) return await removeObjects(nc, api, stream);
+  // A key of a bucket goes with a message that says so.
+  if (stream.startsWith("KV_")) return 0;
+  const origin = await streamInfo(nc, stream, { api });
+  const { state } = await streamInfo(nc, stream);
+  const from = Math.min(origin.state.first_seq, state.last_seq);
+  let removed = 0;
+  if (from > state.first_seq) {
+    const { purged } = await askStream<{ readonly purged: number }>(nc, stream, `STREAM.PURGE.${stream}`, { seq: from });
+    removed += purged;
+  }
+  return removed + (await removeErased(nc, api, stream));
+}
+
+/** One by one, overwritten, as who erases means it. */
+async function removeErased(nc: NatsConnection, api: string, stream: string): Promise<number> {
+  const origin = await deletedOf(nc, stream, { api });
+  const own = await deletedOf(nc, stream, {});
+  const gone = new Set(own.state.deleted);
+  const { first_seq, last_seq } = own.state;
+  const toGo = (origin.state.deleted ?? []).filter((seq) => seq >= first_seq && seq <= last_seq && !gone.has(seq));
+  await deleteMessages(nc, stream, toGo, false);
+  return toGo.length;
+}
+
+async function deletedOf(nc: NatsConnection, stream: string, options: ApiOptions): Promise<DeletedState> {
+  const counted = await askStream<DeletedState>(nc, stream, `STREAM.INFO.${stream}`, undefined, options);
+  if ((counted.state.num_deleted ?? 0) === 0) return counted;
+  return await askStream<DeletedState>(nc, stream, `STREAM.INFO.${stream}`, { deleted_details: true }, { ...PATIENCE, ...options });
+}
+
+export async function deleteMessages(nc: NatsConnection, stream: string, sequences: readonly number[], quickly: boolean): Promise<void> {
+  for (let at = 0; at < sequences.length; at += DELETES_AT_A_TIME) {
+    const some = sequences.slice(at, at + DELETES_AT_A_TIME);
+    await Promise.all(some.map((seq) => askStream(nc, stream, `STREAM.MSG.DELETE.${stream}`, { seq, no_erase: quickly })));
+  }
+}
+
+/** What is here is listed before what is there, so that whatever came meanwhile is seen there. Heads go before their chunks. */
+async function removeObjects(nc: NatsConnection, api: string, stream: string): Promise<number> {
+  const own = await subjectsOf(nc, stream, {});
+  const there = new Set(await subjectsOf(nc, stream, { api }));
+  const gone = own.filter((subject) => !there.has(subject)).sort((a, b) => (a < b ? 1 : -1));
+  for (const filter of gone) await askStream(nc, stream, `STREAM.PURGE.${stream}`, { filter });
+  return gone.length;
+}
+
+interface SubjectsPage {
+  readonly total?: number;
+  readonly state: { readonly subjects?: Readonly<Record<string, number>> };
+}
+
+/** Subjects that a stream has messages on. `filter`: of which. */
+export async function subjectsOf(nc: NatsConnection, stream: string, options: ApiOptions, filter = ">"): Promise<string[]> {
+  const subjects: string[] = [];
+  for (;;) {
+    const request = { subjects_filter: filter, offset: subjects.length };
+    const page = await askStream<SubjectsPage>(nc, stream, `STREAM.INFO.${stream}`, request, { ...PATIENCE, ...options });
+    const found = Object.keys(page.state.subjects ?? {});
+    subjects.push(...found);
+    if (found.length === 0 || subjects.length >= (page.total ?? 0)) return subjects;
+  }
+}

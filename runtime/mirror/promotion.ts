@@ -1,0 +1,139 @@
+/**
+ * Makes the mirrors of this site streams of its own, so that nodes can go on here. What the first site never sent is lost, and nothing
+ * else but what was made of that: see `stream-ends.ts`.
+ *
+ * First nobody is followed any more, so that nothing changes while it is counted, also when the first site comes back. Then the streams
+ * are cut, snapshots go that are ahead of their log, and at last each stream gets its subjects: logs come last, so that no event is
+ * taken before there is everything that it needs. A promotion that was cut off is ended by the next one.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { streamOf } from "../log/slot-map.ts";
+import { ResultBlobs } from "../results/result-blobs.ts";
+import { openCatalogue, resultPlaceIfThere, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { deleteLostSnapshots } from "./lost-snapshots.ts";
+import { mirrorStatus } from "./mirror-status.ts";
+import { detachedConfig, type MirroredStream, mirroredStreams, partitionOf, promotedConfig, updateStream } from "./mirrored-streams.ts";
+import { cutStream, finishCuts, isBeside, type RemovedMessage } from "./stream-cut.ts";
+import { type EndsWorld, planEnds, type StreamEnds } from "./stream-ends.ts";
+
+export interface PromotionOptions {
+  /** Only says what it would do. Mirrors go on meanwhile. */
+  readonly dryRun: boolean;
+  /** Also when the first site answers and has more. */
+  readonly now: boolean;
+  /** See `EndsWorld`. */
+  readonly pumps: ReadonlyMap<string, string>;
+  readonly snapshots: SnapshotSettings;
+  readonly removed: (message: RemovedMessage) => Promise<void>;
+}
+
+export interface PromotedStream {
+  readonly stream: string;
+  readonly kind: MirroredStream["kind"];
+  /** Last sequence that stays. */
+  readonly last: number;
+  /** Numbers behind it that are given anew. */
+  readonly removed: number;
+}
+
+export interface Promotion {
+  readonly site: string;
+  readonly streams: readonly PromotedStream[];
+  /** Deleted because their log does not reach so far. Empty of a dry run. */
+  readonly snapshots: readonly string[];
+}
+
+const ORDER: readonly MirroredStream["kind"][] = ["bucket", "skips", "reference", "outputs", "log"];
+
+/** Throws MIRROR_MISSING, MIRROR_BEHIND, INPUT_INVALID, NATS_STORAGE, NATS_UNREACHABLE, SNAPSHOT_STORE. */
+export async function promoteMirrors(nc: NatsConnection, options: PromotionOptions): Promise<Promotion> {
+  if (!options.dryRun) await finishCuts(nc);
+  const before = await mirrorsOf(nc);
+  const [first] = before;
+  if (first === undefined) throw new TidemarkError("MIRROR_MISSING", "No stream of this site is a mirror.");
+  if (!options.now) await refuseWhileBehind(nc);
+  await checkPumps(nc, before, options);
+  if (!options.dryRun) for (const mirror of before) if (mirror.status === "mirroring") await detach(nc, mirror);
+  const streams = options.dryRun ? before : await mirrorsOf(nc);
+  const { ends } = await planEnds({ nc, streams, pumps: options.pumps, resultIsHere: resultCheck(nc, options.snapshots) });
+  const promoted = streams.map((mirror): PromotedStream => {
+    const { last_seq } = mirror.info.state;
+    const last = ends.get(mirror.origin.name) ?? last_seq;
+    return { stream: mirror.stream, kind: mirror.kind, last, removed: last_seq - last };
+  });
+  if (options.dryRun) return { site: first.site, streams: promoted, snapshots: [] };
+  for (const mirror of streams) {
+    const end = ends.get(mirror.origin.name);
+    if (end !== undefined && end < mirror.info.state.last_seq)
+      ends.set(mirror.origin.name, await cutStream(nc, mirror, end, options.removed));
+  }
+  const snapshots = await serveAgain(nc, streams, ends, options.snapshots);
+  return { site: first.site, streams: promoted, snapshots };
+}
+
+async function mirrorsOf(nc: NatsConnection): Promise<MirroredStream[]> {
+  return (await mirroredStreams(nc)).filter(({ stream }) => !isBeside(stream));
+}
+
+/** A first site that lives has what is missing here: whoever moves on purpose waits for it. */
+async function refuseWhileBehind(nc: NatsConnection): Promise<void> {
+  const { site, answers, streams } = await mirrorStatus(nc);
+  if (!answers) return;
+  const lacking = streams.filter(({ status, behind }) => status !== "detached" && behind !== 0 && behind !== null);
+  if (lacking.length === 0) return;
+  const shown = lacking.slice(0, 5).map(({ stream, behind }) => `${stream} (${behind})`);
+  const more = lacking.length > shown.length ? ` and ${lacking.length - shown.length} more` : "";
+  throw new TidemarkError("MIRROR_BEHIND", `The site ${site} answers, and has messages that are not here: ${shown.join(", ")}${more}.`);
+}
+
+/** Asked before anything is changed. */
+async function checkPumps(nc: NatsConnection, streams: readonly MirroredStream[], { pumps }: PromotionOptions): Promise<void> {
+  const { unknownPumps } = await planEnds({ nc, streams, pumps, resultIsHere: undefined });
+  if (unknownPumps.length === 0) return;
+  const named = unknownPumps.map((pump) => `${pump}=…`).join(",");
+  throw new TidemarkError("INPUT_INVALID", `What the pumps ${unknownPumps.join(", ")} read is not known. Name it with --pumps ${named}`);
+}
+
+async function detach(nc: NatsConnection, mirror: MirroredStream): Promise<void> {
+  await updateStream(nc, detachedConfig(mirror), mirror.stream);
+}
+
+/** Results that lie elsewhere are copied by whoever copies that place. */
+function resultCheck(nc: NatsConnection, settings: SnapshotSettings): EndsWorld["resultIsHere"] {
+  if (settings.snapshots.kind !== "nats") return undefined;
+  const place = resultPlaceIfThere(nc, settings);
+  return async (stream, stored) => {
+    const found = await place();
+    if (found === undefined) return false;
+    try {
+      await new ResultBlobs(stream, async () => found, Date.now).get(stored);
+      return true;
+    } catch (error) {
+      if (isTidemarkError(error, "RESULT_CONTENT")) return false;
+      throw error;
+    }
+  };
+}
+
+async function serveAgain(
+  nc: NatsConnection,
+  streams: readonly MirroredStream[],
+  ends: StreamEnds,
+  settings: SnapshotSettings,
+): Promise<readonly string[]> {
+  let snapshots: readonly string[] = [];
+  for (const kind of ORDER) {
+    for (const mirror of streams.filter((one) => one.kind === kind)) await updateStream(nc, promotedConfig(mirror), mirror.stream);
+    if (kind !== "bucket") continue;
+    // As long as a stream waits for its subjects the next promotion comes here again.
+    const shards = streams.filter((one) => one.kind === "outputs").map((one) => ({ job: one.of, shard: partitionOf(one) }));
+    const { catalogue } = await openCatalogue(nc, settings);
+    try {
+      snapshots = await deleteLostSnapshots(catalogue, shards, ends, streamOf);
+    } finally {
+      await catalogue.blobs.close();
+    }
+  }
+  return snapshots;
+}

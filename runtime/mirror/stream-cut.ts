@@ -1,0 +1,115 @@
+/**
+ * Takes the last messages off a stream, so that the next one gets the number behind those that stay. No stream can be asked for that:
+ * whoever deletes a message leaves its number taken. So what stays is copied, with its numbers, to a stream beside it and back.
+ *
+ *   delete the tail ──▶ beside: a mirror of it ──▶ delete the stream ──▶ the stream: a mirror of the one beside ──▶ delete that one
+ *
+ * At each of these steps one of the two is whole. The one beside has all that the other is to be made of, so a promotion that was cut
+ * off goes on where it was: see {@link finishCuts}.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { TidemarkError } from "../errors.ts";
+import { askApi, askStream, refusalOf, SERVER_ERROR, storedMessage, streamInfo } from "../log/jetstream-api.ts";
+import { deleteMessages } from "./mirror-sync.ts";
+import {
+  detachedConfig,
+  localMirrorConfig,
+  type MirroredStream,
+  mirroredStreams,
+  updateStream,
+  type WholeConfig,
+} from "./mirrored-streams.ts";
+
+/** A message that is taken off. */
+export interface RemovedMessage {
+  readonly stream: string;
+  readonly sequence: number;
+  readonly subject: string;
+  readonly time: number;
+  readonly payload: Uint8Array;
+}
+
+const BESIDE = "tidemark-cut-";
+const POLL_MS = 50;
+/** A copy that gets no further for so long has stopped. */
+const STILL_MS = 60_000;
+
+/** Whether it is one that is beside another while that is cut. */
+export function isBeside(stream: string): boolean {
+  return stream.startsWith(BESIDE);
+}
+
+/** Of a detached stream. `told` has each message before it is deleted. Gives the last number that is left: below `end` where that was erased. */
+export async function cutStream(
+  nc: NatsConnection,
+  mirrored: MirroredStream,
+  end: number,
+  told: (message: RemovedMessage) => Promise<void>,
+): Promise<number> {
+  const { stream } = mirrored;
+  const tail: number[] = [];
+  for (let seq = end + 1; ; ) {
+    const message = await storedMessage(nc, stream, { next_by_subj: ">", seq });
+    if (message === undefined) break;
+    const { sequence, subject, logTime, payload } = message;
+    await told({ stream, sequence, subject, time: logTime, payload });
+    tail.push(sequence);
+    seq = sequence + 1;
+  }
+  await deleteMessages(nc, stream, tail, true);
+  const beside = BESIDE + stream;
+  await make(nc, localMirrorConfig(mirrored, beside, stream), beside);
+  const { state } = await streamInfo(nc, stream);
+  await untilCopied(nc, beside, state.messages);
+  await updateStream(nc, detachedConfig(mirrored, beside), beside);
+  await remove(nc, stream);
+  return await putBack(nc, mirrored);
+}
+
+/** Ends what a promotion that was cut off has begun. */
+export async function finishCuts(nc: NatsConnection): Promise<void> {
+  const streams = await mirroredStreams(nc);
+  for (const beside of streams.filter(({ stream }) => isBeside(stream))) {
+    const { name } = beside.origin;
+    const found = streams.find(({ stream }) => stream === name);
+    const followed = (found?.info.config as WholeConfig | undefined)?.mirror?.name;
+    if (found === undefined || followed === beside.stream) await putBack(nc, beside);
+    // Still whole but for its tail: it is cut once more.
+    else await remove(nc, beside.stream);
+  }
+}
+
+async function putBack(nc: NatsConnection, mirrored: MirroredStream): Promise<number> {
+  const { name } = mirrored.origin;
+  const beside = BESIDE + name;
+  const { state } = await streamInfo(nc, beside);
+  await make(nc, localMirrorConfig(mirrored, name, beside), name);
+  await untilCopied(nc, name, state.messages);
+  await updateStream(nc, detachedConfig(mirrored), name);
+  await remove(nc, beside);
+  return state.last_seq;
+}
+
+async function make(nc: NatsConnection, config: object, stream: string): Promise<void> {
+  const { error } = await askApi(nc, `STREAM.CREATE.${stream}`, config);
+  // An earlier try whose answer was lost.
+  if (error !== undefined && error.err_code !== SERVER_ERROR.streamNameTaken) throw refusalOf(error, stream);
+}
+
+async function untilCopied(nc: NatsConnection, stream: string, messages: number): Promise<void> {
+  let seen = -1;
+  for (let since = performance.now(); ; ) {
+    const { state } = await streamInfo(nc, stream);
+    if (state.messages >= messages) return;
+    if (state.messages > seen) since = performance.now();
+    else if (performance.now() - since > STILL_MS)
+      throw new TidemarkError("NATS_UNREACHABLE", `${stream} has ${state.messages} of ${messages} messages and gets no further.`);
+    seen = Math.max(seen, state.messages);
+    await delay(POLL_MS);
+  }
+}
+
+async function remove(nc: NatsConnection, stream: string): Promise<void> {
+  await askStream(nc, stream, `STREAM.DELETE.${stream}`, undefined);
+}

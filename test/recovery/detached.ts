@@ -1,0 +1,29 @@
+/** Streams as a promotion finds them: filled as at the first site, and then following nobody. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { askStream, streamInfo } from "../../runtime/log/jetstream-api.ts";
+import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
+import { detachedConfig, type MirroredStream, mirroredStreams, updateStream } from "../../runtime/mirror/mirrored-streams.ts";
+
+export interface Message {
+  readonly subject: string;
+  readonly text?: string;
+  readonly headers?: ReadonlyMap<string, string>;
+}
+
+/** Gives the sequence of the last message. */
+export async function fill(nc: NatsConnection, stream: string, subjects: readonly string[], messages: readonly Message[]): Promise<number> {
+  const config = { name: stream, subjects, retention: "limits", storage: "file", discard: "new", num_replicas: 1, max_bytes: 1 << 20 };
+  await askStream(nc, stream, `STREAM.CREATE.${stream}`, config);
+  let last = 0;
+  for (const { subject, text = "", headers } of messages)
+    last = await appendAcknowledged(nc, subject, Buffer.from(text), { stream, headers });
+  return last;
+}
+
+export async function detachAll(nc: NatsConnection, streams: readonly string[]): Promise<readonly MirroredStream[]> {
+  for (const stream of streams) {
+    const info = await streamInfo(nc, stream);
+    await updateStream(nc, detachedConfig({ origin: info.config, site: "site-a", info } as MirroredStream), stream);
+  }
+  return await mirroredStreams(nc);
+}

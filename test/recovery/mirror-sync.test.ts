@@ -1,0 +1,122 @@
+/** Mirrors at a second site, as the command makes them and keeps them; without nodes. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { askStream, type StreamInfo, streamInfo } from "../../runtime/log/jetstream-api.ts";
+import { ensureLogStream } from "../../runtime/log/log-streams.ts";
+import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
+import { firstSlotMap, openSlotMap } from "../../runtime/log/slot-map.ts";
+import type { MirrorStatus } from "../../runtime/mirror/mirror-status.ts";
+import type { SyncedStream } from "../../runtime/mirror/mirror-sync.ts";
+import { ObjectStoreBlobs } from "../../runtime/snapshots/blobs/object-store-blobs.ts";
+import type { Cleanup } from "../support/nats.ts";
+import { editStream, purgeBefore } from "../support/stream-backup.ts";
+import { fill } from "./detached.ts";
+import { SiteNats } from "./sites.ts";
+
+const MAP = firstSlotMap(1);
+const EVENT = "meter.0.e.k";
+
+interface TwoSites {
+  readonly a: NatsConnection;
+  readonly b: NatsConnection;
+  readonly second: SiteNats;
+}
+
+async function twoSites(t: Cleanup): Promise<TwoSites> {
+  const first = await SiteNats.start(t, "site-a", ["meter"]);
+  const second = await SiteNats.start(t, "site-b", ["meter"], first);
+  const [a, b] = [await first.connected(), await second.connected()];
+  t.after(async () => {
+    await a.close();
+    await b.close();
+  });
+  await ensureLogStream(a, "meter", 0, MAP, { maxBytes: 1 << 20 });
+  for (let i = 0; i < 10; i++) await appendAcknowledged(a, EVENT, Buffer.from(`${i}`), { stream: "meter-0" });
+  return { a, b, second };
+}
+
+const sync = (site: SiteNats) => site.records<SyncedStream>(["mirror", "sync", "site-a"]);
+
+async function stateOf(nc: NatsConnection, stream: string): Promise<StreamInfo["state"] & { readonly num_deleted?: number }> {
+  return (await streamInfo(nc, stream)).state;
+}
+
+suite("a second site", () => {
+  test("loses what is trimmed, erased or cleared at the first, and nothing else", async (t) => {
+    const { a, b, second } = await twoSites(t);
+    const blobs = await ObjectStoreBlobs.open(a, { maxBytes: 8 << 20, replicas: 1 });
+    t.after(() => blobs.close());
+    for (const name of ["one", "two"]) await blobs.put(name, Buffer.alloc(300_000, name));
+    await second.sync("site-a");
+    await second.untilFollowed();
+    await purgeBefore(a, "meter-0", 4);
+    await askStream(a, "meter-0", "STREAM.MSG.DELETE.meter-0", { seq: 7 });
+    await blobs.delete("one");
+    const synced = await sync(second);
+    // A head, and the chunks of it, which stand on one subject.
+    assert.deepEqual(
+      synced.map(({ stream, did, removed }) => [stream, did, removed]),
+      [
+        ["OBJ_tidemark-snapshots", "nothing", 2],
+        ["meter-0", "nothing", 4],
+      ],
+    );
+    const { messages, first_seq, last_seq, num_deleted } = await stateOf(b, "meter-0");
+    assert.deepEqual([messages, first_seq, last_seq, num_deleted], [6, 4, 10, 1]);
+    assert.equal((await stateOf(b, "OBJ_tidemark-snapshots")).messages, (await stateOf(a, "OBJ_tidemark-snapshots")).messages);
+    assert.deepEqual(
+      (await sync(second)).map(({ removed }) => removed),
+      [0, 0],
+    );
+  });
+
+  test("gets streams that are new, and bounds that were raised", async (t) => {
+    const { a, b, second } = await twoSites(t);
+    await second.sync("site-a");
+    await openSlotMap(a, "meter", 1);
+    await editStream(a, "meter-0", { max_bytes: 2 << 20 });
+    const status = await second.records<MirrorStatus>(["mirror", "status"], 1);
+    assert.deepEqual(
+      status.map(({ stream, status: is }) => [stream, is]),
+      [
+        ["KV_tidemark-logs", "missing"],
+        ["meter-0", "mirroring"],
+      ],
+    );
+    assert.match((await second.run("mirror", "promote")).stderr, /MIRROR_BEHIND: The site site-a answers, .* KV_tidemark-logs \(1\)/);
+    assert.deepEqual(
+      (await sync(second)).map(({ stream, did }) => [stream, did]),
+      [
+        ["KV_tidemark-logs", "created"],
+        ["meter-0", "updated"],
+      ],
+    );
+    await second.untilFollowed();
+    assert.equal((await second.run("mirror", "promote")).code, 0);
+    const { config } = await streamInfo(b, "meter-0");
+    assert.deepEqual([config.max_bytes, config.subjects?.includes("meter.0.>")], [2 << 20, true]);
+  });
+
+  test("that has streams of its own is left as it is", async (t) => {
+    const { b, second } = await twoSites(t);
+    await fill(b, "meter-0", ["meter.0.>"], [{ subject: EVENT }]);
+    await assert.rejects(second.sync("site-a"), /MIRROR_CONFLICT: The stream meter-0 of this site is no mirror/);
+    assert.equal((await stateOf(b, "meter-0")).messages, 1);
+    assert.match((await second.run("mirror", "promote")).stderr, /MIRROR_MISSING/);
+  });
+
+  test("can follow over its link, and do nothing else", async (t) => {
+    const { a, b, second } = await twoSites(t);
+    await second.sync("site-a");
+    await second.untilFollowed();
+    await assert.rejects(b.request("$JS.site-a.API.STREAM.PURGE.meter-0", "", { timeout: 300 }));
+    await assert.rejects(b.request("$JS.site-a.API.STREAM.DELETE.meter-0", "", { timeout: 300 }));
+    assert.equal((await second.run("mirror", "promote")).code, 0);
+    // Both live now, and each takes what is published at its own site.
+    await appendAcknowledged(a, EVENT, Buffer.from("a"), { stream: "meter-0" });
+    await appendAcknowledged(b, EVENT, Buffer.from("b"), { stream: "meter-0" });
+    await appendAcknowledged(b, EVENT, Buffer.from("b"), { stream: "meter-0" });
+    assert.deepEqual([(await stateOf(a, "meter-0")).last_seq, (await stateOf(b, "meter-0")).last_seq], [11, 12]);
+  });
+});
