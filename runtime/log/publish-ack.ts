@@ -20,6 +20,8 @@ const ZERO = 48;
 const NINE = 57;
 /** `{"stream":"`, as nats-server writes every success. */
 const SUCCESS = Buffer.from('{"stream":"');
+/** Behind it, where the server has a JetStream domain. */
+const DOMAIN = Buffer.from('"domain":"');
 const SEQUENCE = Buffer.from('"seq":');
 
 /** Reads an acknowledgement; gives the server's error when it is a refusal. */
@@ -49,8 +51,9 @@ function readSuccess(payload: Uint8Array): PublishAck | undefined {
   let stream = "";
   for (; at < payload.length && payload[at] !== QUOTE; at++) stream += String.fromCharCode(payload[at]!);
   at += 2;
+  if (isAt(payload, at, DOMAIN)) at = payload.indexOf(QUOTE, at + DOMAIN.length) + 2;
   if (payload[at] === 32) at++;
-  for (let i = 0; i < SEQUENCE.length; i++) if (payload[at + i] !== SEQUENCE[i]) return undefined;
+  if (!isAt(payload, at, SEQUENCE)) return undefined;
   let sequence = 0;
   for (at += SEQUENCE.length; at < payload.length; at++) {
     const byte = payload[at]!;
@@ -58,6 +61,11 @@ function readSuccess(payload: Uint8Array): PublishAck | undefined {
     sequence = sequence * 10 + byte - ZERO;
   }
   return sequence > 0 ? { stream, sequence } : undefined;
+}
+
+function isAt(payload: Uint8Array, at: number, text: Uint8Array): boolean {
+  for (let i = 0; i < text.length; i++) if (payload[at + i] !== text[i]) return false;
+  return true;
 }
 
 /** What a refusal means for a publish on `subject`. */

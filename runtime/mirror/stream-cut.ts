@@ -45,7 +45,7 @@ export async function cutStream(
   nc: NatsConnection,
   mirrored: MirroredStream,
   end: number,
-  told: (message: RemovedMessage) => Promise<void>,
+  told: (message: RemovedMessage) => void,
 ): Promise<number> {
   const { stream } = mirrored;
   const tail: number[] = [];
@@ -53,7 +53,7 @@ export async function cutStream(
     const message = await storedMessage(nc, stream, { next_by_subj: ">", seq });
     if (message === undefined) break;
     const { sequence, subject, logTime, payload } = message;
-    await told({ stream, sequence, subject, time: logTime, payload });
+    told({ stream, sequence, subject, time: logTime, payload });
     tail.push(sequence);
     seq = sequence + 1;
   }

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { connectNats } from "../../runtime/nats-connect.ts";
+import { operatorPermissions } from "../../runtime/node/account-roles.ts";
 import { findNatsServer } from "../../runtime/node/nats-binary.ts";
 import { slotMappings } from "../../runtime/node/nats-config.ts";
 import { runPiped } from "../support/cli-run.ts";
@@ -61,6 +62,7 @@ export class SiteNats {
            mappings = { ${mappings.join(", ")} }
            users: [
              { user: runtime, password: secret }
+             { user: operator, password: secret, permissions: ${JSON.stringify(operatorPermissions())} }
              { user: mirror, password: follower, permissions: ${JSON.stringify(may)} }
            ]
          }
@@ -85,9 +87,9 @@ export class SiteNats {
     await exited;
   }
 
-  /** A command against this site. */
+  /** A command against this site, as its operator. */
   async run(...words: readonly string[]) {
-    return await runPiped(words, { TIDEMARK_NATS_URL: this.url });
+    return await runPiped(words, { TIDEMARK_NATS_URL: this.url.replace("runtime", "operator") });
   }
 
   /** As {@link run}; gives the records that it wrote. Throws when it failed, but for what it must fail with. */

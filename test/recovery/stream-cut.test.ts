@@ -23,7 +23,7 @@ suite("a stream that is cut", () => {
     const before = await messagesOf(nc, "sums-out-0");
     const [mirrored] = await detachAll(nc, ["sums-out-0"]);
     const told: string[] = [];
-    const end = await cutStream(nc, mirrored!, END, async ({ sequence, payload }) => {
+    const end = await cutStream(nc, mirrored!, END, ({ sequence, payload }) => {
       told.push(`${sequence} ${Buffer.from(payload).toString()}`);
     });
     assert.deepEqual([end, told], [END, ["6 text 6", "7 text 7", "8 text 8"]]);
@@ -39,7 +39,7 @@ suite("a stream that is cut", () => {
       await fillOutputs(nc, "sums-out-0");
       const before = await messagesOf(nc, "sums-out-0");
       const [mirrored] = await detachAll(nc, ["sums-out-0"]);
-      const done = await cutStream(endingAfter(nc, steps), mirrored!, END, async () => {}).catch(() => undefined);
+      const done = await cutStream(endingAfter(nc, steps), mirrored!, END, () => {}).catch(() => undefined);
       if (done === undefined) {
         await finishCuts(nc);
         const again = await mirroredStreams(nc);
@@ -47,7 +47,7 @@ suite("a stream that is cut", () => {
           again.map(({ stream, status }) => [stream, status]),
           [["sums-out-0", "detached"]],
         );
-        await cutStream(nc, again[0]!, END, async () => {});
+        await cutStream(nc, again[0]!, END, () => {});
       }
       assert.deepEqual(await messagesOf(nc, "sums-out-0"), before.slice(0, END));
       await assertGoesOn(nc);

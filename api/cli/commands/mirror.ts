@@ -1,5 +1,5 @@
 /** `tidemark mirror sync|status|promote`: a second site that can go on when the first one is gone (docs/disaster-recovery.md). */
-import { type FileHandle, open } from "node:fs/promises";
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { formatInstant } from "../../../actors/model/time.ts";
 import { TidemarkError } from "../../../runtime/errors.ts";
@@ -104,7 +104,7 @@ export const mirrorPromote = command({
         await terminal.line(`${promotion.streams.length} streams ${what}${removed.count > 0 ? `; what went is in ${path}` : ""}`);
       }
     } finally {
-      await removed.close();
+      removed.close();
     }
     return 0;
   },
@@ -139,24 +139,26 @@ async function withNats<T>(config: Config, work: (nc: NatsConnection) => Promise
 /** Opened with the first message. One that is there is added to: a promotion that was cut off goes on. */
 class RemovedFile {
   readonly #path: string;
-  #handle: FileHandle | undefined;
+  #file: number | undefined;
   count = 0;
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  async write({ stream, sequence, subject, time, payload }: RemovedMessage): Promise<void> {
-    this.#handle ??= await open(this.#path, "a", 0o600);
+  /** At once: what is written here is deleted next. */
+  write({ stream, sequence, subject, time, payload }: RemovedMessage): void {
+    this.#file ??= openSync(this.#path, "a", 0o600);
     const text = primitives.decodeUtf8(payload);
     const content = text === undefined ? { base64: Buffer.from(payload).toString("base64") } : { text };
     const line = { stream, sequence, subject, time: formatInstant(time), ...content };
-    await this.#handle.write(`${JSON.stringify(line)}\n`);
+    writeSync(this.#file, `${JSON.stringify(line)}\n`);
     this.count++;
   }
 
-  async close(): Promise<void> {
-    await this.#handle?.sync();
-    await this.#handle?.close();
+  close(): void {
+    if (this.#file === undefined) return;
+    fsyncSync(this.#file);
+    closeSync(this.#file);
   }
 }
