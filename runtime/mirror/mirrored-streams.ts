@@ -25,10 +25,16 @@ export interface MirroredStream extends OwnStream {
   /** As the first site has it. */
   readonly origin: WholeConfig;
   readonly status: "mirroring" | "detached";
+  /** Last sequence that is to stay, where that was decided: once a message is deleted it could not be told again. */
+  readonly cut?: number;
   readonly info: StreamInfo;
 }
 
-/** Key of a stream's metadata. */
+interface StreamRecord extends Pick<MirroredStream, "site" | "origin" | "cut"> {
+  readonly format: number;
+}
+
+/** Key of a stream's metadata, and what stands there as JSON. */
 const RECORD = "tidemark-mirror";
 const FORMAT = 1;
 /** What a mirror has of its origin; the rest is refused of a mirror, or would let it lose what it has. */
@@ -69,8 +75,8 @@ export function localMirrorConfig({ origin, site, info }: MirroredStream, name: 
 }
 
 /** As it is, and following nobody. */
-export function detachedConfig({ origin, site, info }: MirroredStream, name = origin.name): object {
-  return { ...followerConfig(origin, site), ...placeOf(info.config), name, subjects: [`${NO_SUBJECT}.${name}`] };
+export function detachedConfig({ origin, site, info, cut }: MirroredStream, name = origin.name): object {
+  return { ...followerConfig(origin, site, cut), ...placeOf(info.config), name, subjects: [`${NO_SUBJECT}.${name}`] };
 }
 
 /** As its origin was, on this site's servers. */
@@ -90,10 +96,11 @@ export function mirroredStream(info: StreamInfo): MirroredStream | undefined {
   const config: WholeConfig = info.config;
   const record = config.metadata?.[RECORD];
   if (record === undefined) return undefined;
-  const { format, site, origin } = JSON.parse(record) as { format: number; site: string; origin: WholeConfig };
+  const { format, site, origin, cut } = JSON.parse(record) as StreamRecord;
   const own = mirroredKind(origin);
   if (format !== FORMAT || own === undefined) return undefined;
-  return { stream: config.name, site, origin, info, status: config.mirror === undefined ? "detached" : "mirroring", ...own };
+  const status = config.mirror === undefined ? "detached" : "mirroring";
+  return { stream: config.name, site, origin, info, status, ...(cut === undefined ? {} : { cut }), ...own };
 }
 
 /** The number of a partition or shard, which ends the stream's name. */
@@ -105,10 +112,10 @@ export async function updateStream(nc: NatsConnection, config: object, stream: s
   await askStream(nc, stream, `STREAM.UPDATE.${stream}`, config);
 }
 
-function followerConfig(origin: WholeConfig, site: string): object {
+function followerConfig(origin: WholeConfig, site: string, cut?: number): object {
   const kept = Object.entries(origin).filter(([name]) => KEPT.includes(name));
   const { num_replicas: _replicas, placement: _placement, ...own } = origin;
-  const record = JSON.stringify({ format: FORMAT, site, origin: own });
+  const record = JSON.stringify({ format: FORMAT, site, origin: own, cut });
   return { name: origin.name, ...Object.fromEntries(kept), max_bytes: -1, metadata: { [RECORD]: record } };
 }
 

@@ -3,7 +3,7 @@
  * else but what was made of that: see `stream-ends.ts`.
  *
  * First nobody is followed any more, so that nothing changes while it is counted, also when the first site comes back. Then the streams
- * are cut, snapshots go that are ahead of their log, and at last each stream gets its subjects: logs come last, so that no event is
+ * are cut, behind what was written into each of them before, snapshots go that are ahead of their log, and at last each stream gets its subjects: logs come last, so that no event is
  * taken before there is everything that it needs. A promotion that was cut off is ended by the next one.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -66,6 +66,8 @@ export async function promoteMirrors(nc: NatsConnection, options: PromotionOptio
   });
   if (options.dryRun) return { site: first.site, streams: promoted, snapshots: [] };
   const cuts = streams.filter(({ origin, info }) => (ends.get(origin.name) ?? info.state.last_seq) < info.state.last_seq);
+  // All of it is written down before the first message goes.
+  for (const mirror of cuts) await updateStream(nc, detachedConfig({ ...mirror, cut: ends.get(mirror.origin.name)! }), mirror.stream);
   for (let at = 0; at < cuts.length; at += CUTS_AT_A_TIME) {
     const some = cuts.slice(at, at + CUTS_AT_A_TIME).map(async (mirror) => {
       const { name } = mirror.origin;

@@ -55,7 +55,7 @@ export async function planEnds(world: EndsWorld): Promise<{ readonly ends: Strea
   // Those too that a promotion which was cut off has come to the end with.
   for (const { config, state } of await listStreams(world.nc))
     if (ownStream(config.subjects) !== undefined) ends.set(config.name, state.last_seq);
-  for (const { origin, info } of numbered) ends.set(origin.name, info.state.last_seq);
+  for (const { origin, info, cut } of numbered) ends.set(origin.name, cut ?? info.state.last_seq);
   const logs = world.streams.filter(({ kind }) => kind === "log");
   const unknown = new Set<string>();
   const jobs = await jobsOf(world.nc, logs);

@@ -27,3 +27,21 @@ export async function detachAll(nc: NatsConnection, streams: readonly string[]):
   }
   return await mirroredStreams(nc);
 }
+
+/** The same connection, of a process that dies before it has changed something once more. */
+export function endingAfter(nc: NatsConnection, changes: number): NatsConnection {
+  let left = changes;
+  return new Proxy(nc, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      // Whoever asks again and again sees that it is over.
+      if (name === "isClosed") return () => left < 0;
+      if (name !== "request") return value.bind(target);
+      return async (subject: string, ...rest: unknown[]) => {
+        if (/STREAM\.(CREATE|UPDATE|DELETE|MSG\.DELETE)\./.test(subject) && left-- <= 0) throw new Error("the process died");
+        return await (value as (...words: unknown[]) => unknown).call(target, subject, ...rest);
+      };
+    },
+  });
+}

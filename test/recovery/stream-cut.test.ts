@@ -8,7 +8,7 @@ import { mirroredStreams, promotedConfig, updateStream } from "../../runtime/mir
 import { cutStream, finishCuts } from "../../runtime/mirror/stream-cut.ts";
 import { startTestNats } from "../support/nats.ts";
 import { purgeBefore } from "../support/stream-backup.ts";
-import { detachAll, fill } from "./detached.ts";
+import { detachAll, endingAfter, fill } from "./detached.ts";
 
 const SUBJECT = "sums.out.0.k.t";
 const END = 5;
@@ -87,22 +87,4 @@ async function assertGoesOn(nc: NatsConnection): Promise<void> {
   assert.deepEqual((await streamInfo(nc, "sums-out-0")).config.subjects, ["sums.out.0.>"]);
   const headers = new Map([["Nats-Expected-Last-Sequence", String(END)]]);
   assert.equal(await appendAcknowledged(nc, SUBJECT, Buffer.from("new"), { stream: "sums-out-0", headers }), END + 1);
-}
-
-/** The same connection, of a process that dies before it has changed something once more. */
-function endingAfter(nc: NatsConnection, changes: number): NatsConnection {
-  let left = changes;
-  return new Proxy(nc, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== "function") return value;
-      // Whoever asks again and again sees that it is over.
-      if (name === "isClosed") return () => left < 0;
-      if (name !== "request") return value.bind(target);
-      return async (subject: string, ...rest: unknown[]) => {
-        if (/STREAM\.(CREATE|UPDATE|DELETE|MSG\.DELETE)\./.test(subject) && left-- <= 0) throw new Error("the process died");
-        return await (value as (...words: unknown[]) => unknown).call(target, subject, ...rest);
-      };
-    },
-  });
 }

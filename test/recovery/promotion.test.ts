@@ -1,0 +1,61 @@
+/** A promotion that was cut off is ended by the next one, and comes to the same, whatever had its subjects already. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { writeLink } from "../../actors/fold/reference-entry.ts";
+import { isTidemarkError } from "../../runtime/errors.ts";
+import { streamInfo } from "../../runtime/log/jetstream-api.ts";
+import { mirroredStreams } from "../../runtime/mirror/mirrored-streams.ts";
+import { promoteMirrors } from "../../runtime/mirror/promotion.ts";
+import { startTestNats } from "../support/nats.ts";
+import { deleteStream } from "../support/stream-backup.ts";
+import { detachAll, endingAfter, fill, type Message } from "./detached.ts";
+
+/** In the order in which they are promoted; `last`: what is to stay. */
+const STREAMS = [
+  { stream: "sums-skips", subjects: ["sums.skips.*"], last: 1 },
+  { stream: "one-reference", subjects: ["one-reference.*.*"], last: 2 },
+  { stream: "sums-out-0", subjects: ["sums.out.0.>"], last: 2 },
+  { stream: "one-0", subjects: ["one.0.>", "one.p0.j.>", "one.p0.r.>"], last: 4 },
+] as const;
+const NAMES = STREAMS.map(({ stream }) => stream);
+
+const copy = (source: number): Message => ({ subject: "one.p0.r.t", headers: writeLink({ source, previous: source - 1 }) });
+const output = (sequence: number): Message => ({ subject: "sums.out.0.k.t", text: JSON.stringify({ position: `0:${sequence}.0` }) });
+const MESSAGES: Readonly<Record<(typeof NAMES)[number], readonly Message[]>> = {
+  "sums-skips": [{ subject: "sums.skips.0", text: "{}" }],
+  "one-reference": [{ subject: "one-reference.t.a" }, { subject: "one-reference.t.b" }],
+  "sums-out-0": [output(2), output(4), output(5), output(6)],
+  "one-0": [{ subject: "one.p0.j.sums.epoch" }, copy(1), copy(2), { subject: "one.0.e.k" }, copy(3), { subject: "one.0.e.k" }],
+};
+
+test("a promotion comes to the same when it was cut off at any of its steps", { timeout: 120_000 }, async (t) => {
+  const nats = await startTestNats(t);
+  const nc = await connect({ servers: nats.url });
+  t.after(() => nc.close());
+  for (let steps = 0; ; steps++) {
+    for (const { stream, subjects } of STREAMS) await fill(nc, stream, subjects, MESSAGES[stream]);
+    await detachAll(nc, NAMES);
+    const done = await promote(endingAfter(nc, steps)).catch(() => undefined);
+    if (done === undefined)
+      await promote(nc).catch((error: unknown) => {
+        // It died behind the last of them.
+        if (!isTidemarkError(error, "MIRROR_MISSING")) throw error;
+      });
+    for (const { stream, subjects, last } of STREAMS) {
+      const { config, state } = await streamInfo(nc, stream);
+      assert.deepEqual([stream, config.subjects, state.last_seq, config.max_bytes], [stream, subjects, last, 1 << 20], `${steps} steps`);
+    }
+    assert.deepEqual(await mirroredStreams(nc), []);
+    for (const stream of NAMES) await deleteStream(nc, stream);
+    if (done === undefined) continue;
+    // Two streams are cut, in seven steps beside the deletes, and four get their subjects.
+    assert(steps >= 18, `${steps} steps`);
+    return;
+  }
+});
+
+async function promote(nc: NatsConnection) {
+  const snapshots = { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 } as const;
+  return await promoteMirrors(nc, { dryRun: false, now: false, pumps: new Map(), snapshots, removed: () => {} });
+}
