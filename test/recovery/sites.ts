@@ -13,6 +13,7 @@ import { operatorPermissions } from "../../runtime/node/account-roles.ts";
 import { findNatsServer } from "../../runtime/node/nats-binary.ts";
 import { slotMappings } from "../../runtime/node/nats-config.ts";
 import { runPiped } from "../support/cli-run.ts";
+import { blocksOf } from "../support/doc-page.ts";
 import { freePort } from "../support/free-port.ts";
 import { type Cleanup, startReaper } from "../support/nats.ts";
 
@@ -40,10 +41,6 @@ export class SiteNats {
       endReaper();
     });
     const mappings = Object.entries(slotMappings(logs)).map(([from, to]) => `"${from}": "${to}"`);
-    const may = {
-      publish: [`$JS.${domain}.API.STREAM.LIST`, `$JS.${domain}.API.STREAM.INFO.*`, `$JS.${domain}.API.CONSUMER.>`, "$JS.FC.>"],
-      subscribe: ["_INBOX.>", "$JSC.>", "$JS.M.>"],
-    };
     mkdirSync(join(folder, "jetstream"));
     writeFileSync(
       join(folder, "nats-server.conf"),
@@ -63,7 +60,7 @@ export class SiteNats {
            users: [
              { user: runtime, password: secret }
              { user: operator, password: secret, permissions: ${JSON.stringify(operatorPermissions())} }
-             { user: mirror, password: follower, permissions: ${JSON.stringify(may)} }
+             ${followerUser(domain)}
            ]
          }
        }\n`,
@@ -118,4 +115,10 @@ export class SiteNats {
       if (!stderr.includes("NATS_UNREACHABLE")) throw new Error(stderr);
     }
   }
+}
+
+/** As the page says it. */
+function followerUser(domain: string): string {
+  const lines = blocksOf("docs/disaster-recovery.md").find(({ text }) => text.includes("user: mirror"))!.text;
+  return lines.replaceAll("site-a", domain).replace("$TIDEMARK_MIRROR_PASSWORD", "follower");
 }
