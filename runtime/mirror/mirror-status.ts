@@ -7,7 +7,8 @@ import { apiOfSite, type MirroredStream, mirroredKind, mirroredStreams } from ".
 
 export interface MirrorStatus {
   readonly stream: string;
-  readonly status: MirroredStream["status"] | "missing";
+  /** `missing`: the first site has it, and it has no mirror; `replaced`: another stream has taken its origin's place there. */
+  readonly status: MirroredStream["status"] | "missing" | "replaced";
   /** Last sequence here; 0 where there is no mirror. */
   readonly last: number;
   /** Messages that are still to come; `null` when the first site does not answer, or the stream is gone there. */
@@ -31,8 +32,10 @@ export async function mirrorStatus(nc: NatsConnection): Promise<SiteStatus> {
   const origins = site === undefined ? undefined : await originsOf(nc, site);
   const here = new Set(mirrored.map(({ origin }) => origin.name));
   const streams = mirrored.map((mirror): MirrorStatus => {
-    const { stream, status, info, origin } = mirror;
-    return { stream, status, last: info.state.last_seq, behind: behindOf(mirror, origins?.get(origin.name)), lastAt: lastAtOf(info) };
+    const { stream, info } = mirror;
+    const origin = origins?.get(mirror.origin.name);
+    const status = origin === undefined || origin.created === mirror.originCreated ? mirror.status : "replaced";
+    return { stream, status, last: info.state.last_seq, behind: behindOf(mirror, origin), lastAt: lastAtOf(info) };
   });
   for (const [stream, { state }] of origins ?? []) {
     if (!here.has(stream)) streams.push({ stream, status: "missing", last: 0, behind: state.last_seq, lastAt: null });

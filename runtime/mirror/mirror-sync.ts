@@ -31,7 +31,7 @@ export async function syncMirrors(nc: NatsConnection, site: string, replication:
   const api = apiOfSite(site);
   const origins = (await listStreams(nc, { api })).filter(({ config }) => mirroredKind(config) !== undefined);
   const own = new Map((await listStreams(nc)).map((info) => [info.config.name, info]));
-  for (const { config } of origins) refuseOther(own.get(config.name), site);
+  for (const origin of origins) refuseOther(origin, own.get(origin.config.name), site);
   const synced: SyncedStream[] = [];
   for (const origin of origins) {
     const stream = origin.config.name;
@@ -42,28 +42,35 @@ export async function syncMirrors(nc: NatsConnection, site: string, replication:
   return synced.sort((a, b) => (a.stream < b.stream ? -1 : 1));
 }
 
-function refuseOther(found: StreamInfo | undefined, site: string): void {
+/** A site that lost its disk, and came back with new streams, must not take what is here along. */
+function refuseOther({ created }: StreamInfo, found: StreamInfo | undefined, site: string): void {
   if (found === undefined) return;
   const mirrored = mirroredStream(found);
   const { name } = found.config;
   if (mirrored === undefined) throw new TidemarkError("MIRROR_CONFLICT", `The stream ${name} of this site is no mirror.`);
   if (mirrored.site !== site) throw new TidemarkError("MIRROR_CONFLICT", `The stream ${name} is a mirror of the site ${mirrored.site}.`);
+  if (mirrored.originCreated !== created)
+    throw new TidemarkError(
+      "MIRROR_CONFLICT",
+      `The stream ${name} of the site ${site} is not the one that is mirrored: it was created at ${created}.`,
+    );
   if (mirrored.status !== "mirroring") throw new TidemarkError("MIRROR_CONFLICT", `The promotion of ${name} has begun.`);
 }
 
-async function create(nc: NatsConnection, { config }: StreamInfo, site: string, replication: Replication): Promise<"created"> {
-  const { error } = await askApi(nc, `STREAM.CREATE.${config.name}`, mirrorConfig(config, site, replication));
-  if (error !== undefined) throw refusalOf(error, config.name);
+async function create(nc: NatsConnection, origin: StreamInfo, site: string, replication: Replication): Promise<"created"> {
+  const { name } = origin.config;
+  const { error } = await askApi(nc, `STREAM.CREATE.${name}`, mirrorConfig(origin, site, replication));
+  if (error !== undefined) throw refusalOf(error, name);
   return "created";
 }
 
 /** Who raises a bound at the first site wants it at the second too, when that is promoted. */
-async function update(nc: NatsConnection, { config }: StreamInfo, found: StreamInfo, site: string): Promise<"updated" | "nothing"> {
+async function update(nc: NatsConnection, origin: StreamInfo, found: StreamInfo, site: string): Promise<"updated" | "nothing"> {
   const { num_replicas: replicas } = found.config;
-  const wanted = mirrorConfig(config, site, { replicas }) as { readonly metadata: Readonly<Record<string, string>> };
+  const wanted = mirrorConfig(origin, site, { replicas }) as { readonly metadata: Readonly<Record<string, string>> };
   const { metadata } = found.config as { readonly metadata?: Readonly<Record<string, string>> };
   if (Object.entries(wanted.metadata).every(([name, value]) => metadata?.[name] === value)) return "nothing";
-  await updateStream(nc, { ...found.config, metadata: { ...metadata, ...wanted.metadata } }, config.name);
+  await updateStream(nc, { ...found.config, metadata: { ...metadata, ...wanted.metadata } }, found.config.name);
   return "updated";
 }
 

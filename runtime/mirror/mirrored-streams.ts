@@ -24,13 +24,15 @@ export interface MirroredStream extends OwnStream {
   readonly site: string;
   /** As the first site has it. */
   readonly origin: WholeConfig;
+  /** When that was created; another one may take its place there. */
+  readonly originCreated: string;
   readonly status: "mirroring" | "detached";
   /** Last sequence that is to stay, where that was decided: once a message is deleted it could not be told again. */
   readonly cut?: number;
   readonly info: StreamInfo;
 }
 
-interface StreamRecord extends Pick<MirroredStream, "site" | "origin" | "cut"> {
+interface StreamRecord extends Pick<MirroredStream, "site" | "origin" | "originCreated" | "cut"> {
   readonly format: number;
 }
 
@@ -65,18 +67,19 @@ export function mirroredKind({ subjects, mirror }: WholeConfig): OwnStream | und
 }
 
 /** Of a mirror that is to be made. */
-export function mirrorConfig(origin: WholeConfig, site: string, replication: Replication): object {
-  return { ...followerConfig(origin, site), ...replicationConfig(replication), mirror: { name: origin.name, external: externalOf(site) } };
+export function mirrorConfig({ config: origin, created: originCreated }: StreamInfo, site: string, replication: Replication): object {
+  const follower = followerConfig({ origin, originCreated, site });
+  return { ...follower, ...replicationConfig(replication), mirror: { name: origin.name, external: { api: apiOfSite(site), deliver: "" } } };
 }
 
 /** Of a stream that follows another one of its own site. */
-export function localMirrorConfig({ origin, site, info }: MirroredStream, name: string, from: string): object {
-  return { ...followerConfig(origin, site), ...placeOf(info.config), name, mirror: { name: from } };
+export function localMirrorConfig({ origin, originCreated, site, info }: MirroredStream, name: string, from: string): object {
+  return { ...followerConfig({ origin, originCreated, site }), ...placeOf(info.config), name, mirror: { name: from } };
 }
 
 /** As it is, and following nobody. */
-export function detachedConfig({ origin, site, info, cut }: MirroredStream, name = origin.name): object {
-  return { ...followerConfig(origin, site, cut), ...placeOf(info.config), name, subjects: [`${NO_SUBJECT}.${name}`] };
+export function detachedConfig({ info, ...mirrored }: MirroredStream, name = mirrored.origin.name): object {
+  return { ...followerConfig(mirrored), ...placeOf(info.config), name, subjects: [`${NO_SUBJECT}.${name}`] };
 }
 
 /** As its origin was, on this site's servers. */
@@ -96,11 +99,11 @@ export function mirroredStream(info: StreamInfo): MirroredStream | undefined {
   const config: WholeConfig = info.config;
   const record = config.metadata?.[RECORD];
   if (record === undefined) return undefined;
-  const { format, site, origin, cut } = JSON.parse(record) as StreamRecord;
+  const { format, site, origin, originCreated, cut } = JSON.parse(record) as StreamRecord;
   const own = mirroredKind(origin);
   if (format !== FORMAT || own === undefined) return undefined;
   const status = config.mirror === undefined ? "detached" : "mirroring";
-  return { stream: config.name, site, origin, info, status, ...(cut === undefined ? {} : { cut }), ...own };
+  return { stream: config.name, site, origin, originCreated, info, status, ...(cut === undefined ? {} : { cut }), ...own };
 }
 
 /** The number of a partition or shard, which ends the stream's name. */
@@ -112,15 +115,11 @@ export async function updateStream(nc: NatsConnection, config: object, stream: s
   await askStream(nc, stream, `STREAM.UPDATE.${stream}`, config);
 }
 
-function followerConfig(origin: WholeConfig, site: string, cut?: number): object {
+function followerConfig({ origin, originCreated, site, cut }: Omit<StreamRecord, "format">): object {
   const kept = Object.entries(origin).filter(([name]) => KEPT.includes(name));
   const { num_replicas: _replicas, placement: _placement, ...own } = origin;
-  const record = JSON.stringify({ format: FORMAT, site, origin: own, cut });
-  return { name: origin.name, ...Object.fromEntries(kept), max_bytes: -1, metadata: { [RECORD]: record } };
-}
-
-function externalOf(site: string): object {
-  return { api: apiOfSite(site), deliver: "" };
+  const record = { format: FORMAT, site, origin: own, originCreated, cut };
+  return { name: origin.name, ...Object.fromEntries(kept), max_bytes: -1, metadata: { [RECORD]: JSON.stringify(record) } };
 }
 
 function placeOf({ num_replicas, placement }: WholeConfig): object {

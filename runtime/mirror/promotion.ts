@@ -14,6 +14,7 @@ import { openCatalogue, resultPlaceIfThere, type SnapshotSettings } from "../sna
 import { deleteLostSnapshots } from "./lost-snapshots.ts";
 import { mirrorStatus } from "./mirror-status.ts";
 import { detachedConfig, type MirroredStream, mirroredStreams, partitionOf, promotedConfig, updateStream } from "./mirrored-streams.ts";
+import { promotingAlone, STILL_MS } from "./promotion-lock.ts";
 import { cutStream, finishCuts, isBeside, type RemovedMessage } from "./stream-cut.ts";
 import { type EndsWorld, planEnds, type StreamEnds } from "./stream-ends.ts";
 
@@ -26,6 +27,8 @@ export interface PromotionOptions {
   readonly pumps: ReadonlyMap<string, string>;
   readonly snapshots: SnapshotSettings;
   readonly removed: (message: RemovedMessage) => void;
+  /** How long another promotion may show no progress before it counts as dead. Default 15 s. */
+  readonly stillMs?: number;
 }
 
 export interface PromotedStream {
@@ -48,8 +51,13 @@ export interface Promotion {
 const CUTS_AT_A_TIME = 8;
 const ORDER: readonly MirroredStream["kind"][] = ["bucket", "skips", "reference", "outputs", "log"];
 
-/** Throws MIRROR_MISSING, MIRROR_BEHIND, INPUT_INVALID, NATS_STORAGE, NATS_UNREACHABLE, SNAPSHOT_STORE. */
+/** Throws MIRROR_MISSING, MIRROR_BEHIND, MIRROR_CONFLICT, INPUT_INVALID, NATS_STORAGE, NATS_UNREACHABLE, SNAPSHOT_STORE. */
 export async function promoteMirrors(nc: NatsConnection, options: PromotionOptions): Promise<Promotion> {
+  if (options.dryRun) return await promote(nc, options);
+  return await promotingAlone(nc, options.stillMs ?? STILL_MS, () => promote(nc, options));
+}
+
+async function promote(nc: NatsConnection, options: PromotionOptions): Promise<Promotion> {
   if (!options.dryRun) await finishCuts(nc);
   const before = await mirrorsOf(nc);
   const [first] = before;
@@ -87,7 +95,9 @@ async function mirrorsOf(nc: NatsConnection): Promise<MirroredStream[]> {
 async function refuseWhileBehind(nc: NatsConnection): Promise<void> {
   const { site, answers, streams } = await mirrorStatus(nc);
   if (!answers) return;
-  const lacking = streams.filter(({ status, behind }) => status !== "detached" && behind !== 0 && behind !== null);
+  const lacking = streams.filter(
+    ({ status, behind }) => (status === "mirroring" || status === "missing") && behind !== 0 && behind !== null,
+  );
   if (lacking.length === 0) return;
   const shown = lacking.slice(0, 5).map(({ stream, behind }) => `${stream} (${behind})`);
   const more = lacking.length > shown.length ? ` and ${lacking.length - shown.length} more` : "";

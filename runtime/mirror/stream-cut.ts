@@ -31,7 +31,7 @@ export interface RemovedMessage {
 }
 
 const BESIDE = "tidemark-cut-";
-const POLL_MS = 50;
+const POLL_MS = 20;
 /** A copy that gets no further for so long has stopped. */
 const STILL_MS = 60_000;
 
@@ -60,24 +60,27 @@ export async function cutStream(
   await deleteMessages(nc, stream, tail, true);
   const beside = BESIDE + stream;
   await make(nc, localMirrorConfig(mirrored, beside, stream), beside);
-  const { state } = await streamInfo(nc, stream);
-  await untilCopied(nc, beside, state.messages);
-  await updateStream(nc, detachedConfig(mirrored, beside), beside);
-  await remove(nc, stream);
-  return await putBack(nc, mirrored);
+  return await moveOver(nc, mirrored);
 }
 
-/** Ends what a promotion that was cut off has begun. */
+/** Ends what a promotion that was cut off has begun: where there is one beside it, the tail is gone already. */
 export async function finishCuts(nc: NatsConnection): Promise<void> {
   const streams = await mirroredStreams(nc);
   for (const beside of streams.filter(({ stream }) => isBeside(stream))) {
-    const { name } = beside.origin;
-    const found = streams.find(({ stream }) => stream === name);
+    const found = streams.find(({ stream }) => stream === beside.origin.name);
     const followed = (found?.info.config as WholeConfig | undefined)?.mirror?.name;
     if (found === undefined || followed === beside.stream) await putBack(nc, beside);
-    // Still whole but for its tail: it is cut once more.
-    else await remove(nc, beside.stream);
+    else await moveOver(nc, found);
   }
+}
+
+async function moveOver(nc: NatsConnection, mirrored: MirroredStream): Promise<number> {
+  const { stream } = mirrored;
+  const { state } = await streamInfo(nc, stream);
+  await untilCopied(nc, BESIDE + stream, state.messages);
+  await updateStream(nc, detachedConfig(mirrored, BESIDE + stream), BESIDE + stream);
+  await remove(nc, stream);
+  return await putBack(nc, mirrored);
 }
 
 async function putBack(nc: NatsConnection, mirrored: MirroredStream): Promise<number> {

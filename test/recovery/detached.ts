@@ -1,6 +1,6 @@
 /** Streams as a promotion finds them: filled as at the first site, and then following nobody. */
 import type { NatsConnection } from "@nats-io/transport-node";
-import { askStream, streamInfo } from "../../runtime/log/jetstream-api.ts";
+import { askStream, storedMessage, streamInfo } from "../../runtime/log/jetstream-api.ts";
 import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
 import { detachedConfig, type MirroredStream, mirroredStreams, updateStream } from "../../runtime/mirror/mirrored-streams.ts";
 
@@ -23,7 +23,11 @@ export async function fill(nc: NatsConnection, stream: string, subjects: readonl
 export async function detachAll(nc: NatsConnection, streams: readonly string[]): Promise<readonly MirroredStream[]> {
   for (const stream of streams) {
     const info = await streamInfo(nc, stream);
-    await updateStream(nc, detachedConfig({ origin: info.config, site: "site-a", info } as MirroredStream), stream);
+    await updateStream(
+      nc,
+      detachedConfig({ origin: info.config, originCreated: info.created, site: "site-a", info } as MirroredStream),
+      stream,
+    );
   }
   return await mirroredStreams(nc);
 }
@@ -44,4 +48,14 @@ export function endingAfter(nc: NatsConnection, changes: number): NatsConnection
       };
     },
   });
+}
+
+export async function messagesOf(nc: NatsConnection, stream: string): Promise<unknown[]> {
+  const messages: unknown[] = [];
+  for (let seq = 1; ; ) {
+    const message = await storedMessage(nc, stream, { next_by_subj: ">", seq });
+    if (message === undefined) return messages;
+    messages.push({ ...message, payload: Buffer.from(message.payload).toString() });
+    seq = message.sequence + 1;
+  }
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { FeatureBucket } from "../../runtime/features/feature-bucket.ts";
 import { askStream, type StreamInfo, streamInfo } from "../../runtime/log/jetstream-api.ts";
 import { ensureLogStream } from "../../runtime/log/log-streams.ts";
 import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
@@ -10,7 +11,7 @@ import type { MirrorStatus } from "../../runtime/mirror/mirror-status.ts";
 import type { SyncedStream } from "../../runtime/mirror/mirror-sync.ts";
 import { ObjectStoreBlobs } from "../../runtime/snapshots/blobs/object-store-blobs.ts";
 import type { Cleanup } from "../support/nats.ts";
-import { editStream, purgeBefore } from "../support/stream-backup.ts";
+import { deleteStream, editStream, purgeBefore } from "../support/stream-backup.ts";
 import { fill } from "./detached.ts";
 import { SiteNats } from "./sites.ts";
 
@@ -75,11 +76,13 @@ suite("a second site", () => {
     const { a, b, second } = await twoSites(t);
     await second.sync("site-a");
     await openSlotMap(a, "meter", 1);
+    await FeatureBucket.open(a, { maxBytes: 1 << 20, replicas: 1 });
     await editStream(a, "meter-0", { max_bytes: 2 << 20 });
     const status = await second.records<MirrorStatus>(["mirror", "status"], 1);
     assert.deepEqual(
       status.map(({ stream, status: is }) => [stream, is]),
       [
+        ["KV_tidemark-features", "missing"],
         ["KV_tidemark-logs", "missing"],
         ["meter-0", "mirroring"],
       ],
@@ -88,14 +91,39 @@ suite("a second site", () => {
     assert.deepEqual(
       (await sync(second)).map(({ stream, did }) => [stream, did]),
       [
+        ["KV_tidemark-features", "created"],
         ["KV_tidemark-logs", "created"],
         ["meter-0", "updated"],
       ],
     );
     await second.untilFollowed();
     assert.equal((await second.run("mirror", "promote")).code, 0);
-    const { config } = await streamInfo(b, "meter-0");
-    assert.deepEqual([config.max_bytes, config.subjects?.includes("meter.0.>")], [2 << 20, true]);
+    for (const stream of ["KV_tidemark-features", "KV_tidemark-logs", "meter-0"])
+      assert.deepEqual((await streamInfo(b, stream)).config, (await streamInfo(a, stream)).config);
+    // An entry that expires, in a bucket that tells of it.
+    assert.equal(await new FeatureBucket(b).write("f.ann", Buffer.from("1"), 0, 60), 1);
+  });
+
+  test("keeps what it has when the first one has lost it and begins anew", async (t) => {
+    const { a, b, second } = await twoSites(t);
+    const blobs = await ObjectStoreBlobs.open(a, { maxBytes: 8 << 20, replicas: 1 });
+    await blobs.put("one", Buffer.alloc(1_000, "one"));
+    await blobs.close();
+    await second.sync("site-a");
+    await second.untilFollowed();
+    for (const stream of ["meter-0", "OBJ_tidemark-snapshots"]) await deleteStream(a, stream);
+    await ensureLogStream(a, "meter", 0, MAP, { maxBytes: 1 << 20 });
+    await (await ObjectStoreBlobs.open(a, { maxBytes: 8 << 20, replicas: 1 })).close();
+    await assert.rejects(second.sync("site-a"), /MIRROR_CONFLICT: The stream \S+ of the site site-a is not the one that is mirrored/);
+    const status = await second.records<MirrorStatus>(["mirror", "status"], 1);
+    assert.deepEqual(
+      status.map((one) => [one.stream, one.status]),
+      [
+        ["OBJ_tidemark-snapshots", "replaced"],
+        ["meter-0", "replaced"],
+      ],
+    );
+    assert.deepEqual([(await stateOf(b, "meter-0")).messages, (await stateOf(b, "OBJ_tidemark-snapshots")).messages], [10, 2]);
   });
 
   test("that has streams of its own is left as it is", async (t) => {

@@ -7,9 +7,10 @@ import { isTidemarkError } from "../../runtime/errors.ts";
 import { streamInfo } from "../../runtime/log/jetstream-api.ts";
 import { mirroredStreams } from "../../runtime/mirror/mirrored-streams.ts";
 import { promoteMirrors } from "../../runtime/mirror/promotion.ts";
+import { promotingAlone } from "../../runtime/mirror/promotion-lock.ts";
 import { startTestNats } from "../support/nats.ts";
 import { deleteStream } from "../support/stream-backup.ts";
-import { detachAll, endingAfter, fill, type Message } from "./detached.ts";
+import { detachAll, endingAfter, fill, type Message, messagesOf } from "./detached.ts";
 
 /** In the order in which they are promoted; `last`: what is to stay. */
 const STREAMS = [
@@ -29,12 +30,14 @@ const MESSAGES: Readonly<Record<(typeof NAMES)[number], readonly Message[]>> = {
   "one-0": [{ subject: "one.p0.j.sums.epoch" }, copy(1), copy(2), { subject: "one.0.e.k" }, copy(3), { subject: "one.0.e.k" }],
 };
 
-test("a promotion comes to the same when it was cut off at any of its steps", { timeout: 120_000 }, async (t) => {
+test("a promotion comes to the same when it was cut off at any second of its steps", { timeout: 120_000 }, async (t) => {
   const nats = await startTestNats(t);
   const nc = await connect({ servers: nats.url });
   t.after(() => nc.close());
-  for (let steps = 0; ; steps++) {
+  for (let steps = 1; ; steps += 2) {
     for (const { stream, subjects } of STREAMS) await fill(nc, stream, subjects, MESSAGES[stream]);
+    const before = new Map<string, readonly unknown[]>();
+    for (const { stream, last } of STREAMS) before.set(stream, (await messagesOf(nc, stream)).slice(0, last));
     await detachAll(nc, NAMES);
     const done = await promote(endingAfter(nc, steps)).catch(() => undefined);
     if (done === undefined)
@@ -46,16 +49,34 @@ test("a promotion comes to the same when it was cut off at any of its steps", { 
       const { config, state } = await streamInfo(nc, stream);
       assert.deepEqual([stream, config.subjects, state.last_seq, config.max_bytes], [stream, subjects, last, 1 << 20], `${steps} steps`);
     }
+    for (const stream of NAMES) assert.deepEqual(await messagesOf(nc, stream), before.get(stream));
     assert.deepEqual(await mirroredStreams(nc), []);
     for (const stream of NAMES) await deleteStream(nc, stream);
     if (done === undefined) continue;
     // Two streams are cut, in seven steps beside the deletes, and four get their subjects.
-    assert(steps >= 18, `${steps} steps`);
+    assert(steps >= 20, `${steps} steps`);
     return;
   }
 });
 
+test("of two promotions at once one is refused, and one that died is followed by the next", { timeout: 60_000 }, async (t) => {
+  const nats = await startTestNats(t);
+  const nc = await connect({ servers: nats.url });
+  t.after(() => nc.close());
+  let end = (): void => {};
+  const first = promotingAlone(nc, 200, () => new Promise<void>((resolve) => (end = resolve)));
+  await assert.rejects(
+    promotingAlone(nc, 200, async () => {}),
+    /MIRROR_CONFLICT: Another promotion is under way/,
+  );
+  end();
+  await first;
+  // Of this one the stream stays, and is never renewed.
+  await promotingAlone(endingAfter(nc, 1), 200, async () => {});
+  assert.equal(await promotingAlone(nc, 200, async () => "alone"), "alone");
+});
+
 async function promote(nc: NatsConnection) {
   const snapshots = { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 } as const;
-  return await promoteMirrors(nc, { dryRun: false, now: false, pumps: new Map(), snapshots, removed: () => {} });
+  return await promoteMirrors(nc, { dryRun: false, now: false, pumps: new Map(), snapshots, removed: () => {}, stillMs: 100 });
 }

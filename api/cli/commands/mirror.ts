@@ -45,7 +45,7 @@ export const mirrorSync = command({
 
 const STATUS: readonly Column<MirrorStatus>[] = [
   { title: "STREAM", of: ({ stream }) => stream },
-  { title: "STATUS", of: ({ status }) => status, colour: ({ status }) => (status === "missing" ? "red" : undefined) },
+  { title: "STATUS", of: ({ status }) => status, colour: ({ status }) => (isWrong(status) ? "red" : undefined) },
   { title: "LAST", of: ({ last }) => String(last), right: true },
   { title: "BEHIND", of: ({ behind }) => (behind === null ? "?" : String(behind)), right: true },
   { title: "LAST STORED", of: ({ lastAt }) => lastAt ?? "" },
@@ -55,7 +55,7 @@ export const mirrorStatusCommand = command({
   name: "mirror status",
   summary: "How far the mirrors of this NATS cluster are behind the first site",
   details: [
-    "BEHIND are messages that are still to come; `?` when the first site does not answer. LAST STORED is when the newest message that is here was stored there. It ends with 1 when the first site does not answer, or has a stream that is not mirrored.",
+    "BEHIND are messages that are still to come; `?` when the first site does not answer. LAST STORED is when the newest message that is here was stored there. It ends with 1 when the first site does not answer, has a stream that is not mirrored (`missing`), or has put another one in the place of one that is (`replaced`).",
   ],
   arguments: {},
   options: {},
@@ -66,7 +66,7 @@ export const mirrorStatusCommand = command({
     if (terminal.json) for (const one of streams) await terminal.record(one);
     else await new Table(terminal, STATUS).write(streams);
     if (!answers) terminal.notice(`the site ${site} does not answer`);
-    return answers && streams.every(({ status }) => status !== "missing") ? 0 : 1;
+    return answers && !streams.some(({ status }) => isWrong(status)) ? 0 : 1;
   },
 });
 
@@ -109,6 +109,10 @@ export const mirrorPromote = command({
     return 0;
   },
 });
+
+function isWrong(status: MirrorStatus["status"]): boolean {
+  return status === "missing" || status === "replaced";
+}
 
 function lineOf({ stream, last, removed }: PromotedStream, dryRun: boolean): string {
   return `${stream}: ends at ${last}, ${removed} messages behind it ${dryRun ? "would go" : "went"}`;
