@@ -98,7 +98,8 @@ export const mirrorPromote = command({
       );
       if (terminal.json) await terminal.record(promotion);
       else {
-        for (const stream of promotion.streams) if (stream.removed > 0) await terminal.line(lineOf(stream, dryRun));
+        for (const stream of promotion.streams)
+          if (stream.kind === "log" || stream.kind === "outputs" || stream.removed > 0) await terminal.line(lineOf(stream, dryRun));
         for (const snapshot of promotion.snapshots) await terminal.line(`${printable(snapshot)}: a snapshot ahead of its log, deleted`);
         const what = dryRun ? "would be promoted" : "promoted";
         await terminal.line(`${promotion.streams.length} streams ${what}${removed.count > 0 ? `; what went is in ${path}` : ""}`);
@@ -115,7 +116,8 @@ function isWrong(status: MirrorStatus["status"]): boolean {
 }
 
 function lineOf({ stream, last, removed }: PromotedStream, dryRun: boolean): string {
-  return `${stream}: ends at ${last}, ${removed} messages behind it ${dryRun ? "would go" : "went"}`;
+  const what = removed === 0 ? "" : `, ${removed} messages behind it ${dryRun ? "would go" : "went"}`;
+  return `${stream}: ends at ${last}${what}`;
 }
 
 function readPumps(written: string): ReadonlyMap<string, string> {
