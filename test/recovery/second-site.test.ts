@@ -16,7 +16,7 @@ import type { ShardReport } from "../../runtime/shard/report.ts";
 import { runPiped } from "../support/cli-run.ts";
 import { assertSumsAgree, METER } from "../support/crash-meter.ts";
 import { assertEqualsFreshFold, type CrashRun, endLog, publishInWaves } from "../support/crash-run.ts";
-import { NodeProcess, untilShards } from "../support/node-process.ts";
+import { NodeProcess, sequenceOf, untilShards } from "../support/node-process.ts";
 import { SiteNats } from "./sites.ts";
 
 const [job] = METER.jobs;
@@ -45,8 +45,7 @@ test("a lost site is gone on from at the second one, and the first is gone back 
   // Whoever publishes has kept what he published last: what came over is a duplicate.
   const nc = await connectedTo(t, b);
   await publish(nc, lines.slice(600));
-  await endLog(nc, "meter", METER.endMs);
-  await untilQuiet(url);
+  await untilEnd(nc, url);
   assert((await assertEqualsFreshFold(nc, job!)) > 0);
   assert((await assertSumsAgree({ nc, lines } as unknown as CrashRun<MeterLine>)) > 0);
 
@@ -59,7 +58,7 @@ test("a lost site is gone on from at the second one, and the first is gone back 
   assert(returned!.streams.every(({ removed }) => removed === 0));
   const third = startNode(t, back, join(root, "back"));
   await publish(atBack, [...METER.lines(12, 200)]);
-  await untilQuiet(await third.ready);
+  await untilEnd(atBack, await third.ready);
   assert((await assertEqualsFreshFold(atBack, job!)) > 0);
 });
 
@@ -144,8 +143,10 @@ async function untilFolded(url: string, events: number): Promise<void> {
   await untilShards(url, (shards) => shards.reduce((sum, { counts }) => sum + (counts.in ?? 0), 0) >= events && areStored(shards));
 }
 
-async function untilQuiet(url: string): Promise<void> {
-  await untilShards(url, (shards) => shards.every(({ status, lag }) => status === "running" && lag === 0) && areStored(shards));
+/** Behind a watermark that ends the log. */
+async function untilEnd(nc: NatsConnection, url: string): Promise<void> {
+  const ends = await endLog(nc, "meter", METER.endMs);
+  await untilShards(url, (shards) => shards.every(({ position, shard }) => sequenceOf(position) >= ends[shard]!) && areStored(shards));
 }
 
 function areStored(shards: readonly ShardReport[]): boolean {
