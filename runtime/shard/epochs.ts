@@ -11,6 +11,7 @@ import type { LogEntry } from "../../actors/fold/entry.ts";
 import { type EpochBase, type EpochEntry, readJournalEntry, writeEpoch } from "../../actors/fold/journal.ts";
 import { type CodeIdentity, type Epoch, sameCode } from "../../actors/fold/meta.ts";
 import { epochSubject } from "../../actors/fold/subject.ts";
+import { systemClock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import type { PartitionLog } from "../log/partition-log.ts";
 import { primitives } from "../primitives.ts";
@@ -75,6 +76,9 @@ interface Found extends EpochEntry {
   readonly logTime: number;
 }
 
+/** Tries to append the first epoch, or a new root, beside other nodes that do the same. */
+const BEGIN_TRIES = 100;
+const BEGIN_RETRY_MS = 20;
 /** Tries of an append whose acknowledgement was lost, or that another writer was faster than. */
 const HAND_OVER_TRIES = 8;
 
@@ -84,7 +88,7 @@ const HAND_OVER_TRIES = 8;
  * turn has not come), LOG_TRIMMED when nobody can tell, and for a standby SHARD_UNBEGUN.
  */
 export async function openEpochs(log: PartitionLog, setting: EpochSetting): Promise<{ readonly plan: EpochPlan }> {
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const { firstSequence } = await log.bounds();
     const { epochs, plan, lastStored } = await knownEpochs(log, setting, firstSequence);
     const decision = decideEpoch(epochs, setting, firstSequence);
@@ -97,8 +101,9 @@ export async function openEpochs(log: PartitionLog, setting: EpochSetting): Prom
     try {
       await log.append(subjectOf(setting), Buffer.from(text), { expectedLastSubjectSequence: lastStored });
     } catch (error) {
-      // Another node was first: its epoch is read in the next round.
-      if (!isTidemarkError(error, "LOG_CONFLICT")) throw error;
+      // Another node was first: its epoch is read in the next round. A replicated log may refuse the second before the first can be read.
+      if (!isTidemarkError(error, "LOG_CONFLICT") || tries >= BEGIN_TRIES) throw error;
+      await systemClock.sleep(BEGIN_RETRY_MS);
     }
   }
 }
