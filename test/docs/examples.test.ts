@@ -28,6 +28,7 @@ const NOT_RUN: readonly [pattern: RegExp, reason: string][] = [
     "test/history and test/cli/actor-test.test.ts have outputs and positions that they know",
   ],
   [/^tidemark nodes (drain|resume)\b/, "test/cluster has nodes that take the shards of others"],
+  [/^tidemark mirror\b/, "test/recovery has two sites"],
   [/^tidemark replay\b/, "test/cli/replay.test.ts has logs to replay, and builds"],
   [/^tidemark dead-letters (show|redrive)/, "test/http/dead-letters.test.ts has handlers that fail"],
 ];
