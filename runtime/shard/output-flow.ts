@@ -69,6 +69,8 @@ export class OutputFlow {
   #following: boolean;
   /** Since when the stream has been found to have less than is stored; `undefined` while it has not. */
   #doubtedFrom: number | undefined;
+  /** Why nobody answered the last time, which is said once: a standby asks ten times a second. */
+  #unanswered: string | undefined;
   /** Highest k that this flow ever sent. */
   #sentUpTo = 0;
   /** The stream was found ahead of what was sent from here: another owner writes the same outputs. */
@@ -237,10 +239,14 @@ export class OutputFlow {
   /** `undefined` when nobody answers. A stream that is gone counts as empty: that too is believed only when it stays so. */
   async #last(): Promise<LastOutput | undefined> {
     try {
-      return await this.#options.stream.last();
+      const last = await this.#options.stream.last();
+      this.#unanswered = undefined;
+      return last;
     } catch (error) {
       if (isTidemarkError(error, "OUTPUTS_TRUNCATED")) return GONE;
-      this.#options.notice(`${this.#options.stream.stream}: ${error instanceof Error ? error.message : String(error)}`);
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== this.#unanswered) this.#options.notice(`${this.#options.stream.stream}: ${message}`);
+      this.#unanswered = message;
       return undefined;
     }
   }

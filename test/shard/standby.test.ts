@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { controlSubject } from "../../actors/fold/subject.ts";
+import { TidemarkError } from "../../runtime/errors.ts";
+import { MemoryOutputStream } from "../../runtime/outputs/memory-output-stream.ts";
 import type { Shard } from "../../runtime/shard/shard.ts";
 import type { ShardTuning } from "../../runtime/shard/shard-parts.ts";
 import { everythingJob } from "../support/everything-app.ts";
@@ -54,6 +56,38 @@ suite("a standby", () => {
     const world = new MemoryWorld(job);
     await assert.rejects(standbyOf(world), { code: "SHARD_UNBEGUN" });
     assert.equal(world.log.lastSequence, 0);
+  });
+
+  test("says once that nobody answers for the stream, and once more when that happens again", async () => {
+    const world = new MemoryWorld(job);
+    const owner = await world.start();
+    let away = false;
+    class AwayStream extends MemoryOutputStream {
+      override async last() {
+        if (away) throw new TidemarkError("NATS_UNREACHABLE", "Nobody answers.");
+        return await super.last();
+      }
+    }
+    const outputs = new AwayStream(world.broker);
+    const standby = await world.start({}, { store: new WatchedStore(world.broker), node: "n2", role: "standby", outputs });
+    const said = () => world.notices.filter((notice) => notice.includes("Nobody answers.")).length;
+    const look = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        await world.clock.sleep(1_000);
+        await standby.ownership.look();
+      }
+    };
+    away = true;
+    await look(5);
+    assert.equal(said(), 1);
+    away = false;
+    await world.feed(events(0, 3));
+    await world.settle(owner);
+    await world.settle(standby);
+    assert.equal(standby.stored, 3);
+    away = true;
+    await look(5);
+    assert.equal(said(), 2);
   });
 
   test("that is stopped leaves what the stream does not have, and folds it again", async () => {
