@@ -53,8 +53,8 @@ const START_RETRY_MS = 1_000;
 const START_RETRY_MAX_MS = 15_000;
 const PAUSE_STEP_MS = 250;
 
-/** What a start waits for; a standby also for an owner of its own build. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(["NATS_UNREACHABLE", "SNAPSHOT_STORE"]);
+/** What a start waits for; a standby also for an owner of its own build. A log without a leader looks like none to whoever appends to it. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(["NATS_UNREACHABLE", "LOG_MISSING", "PUBLISH_TIMEOUT", "SNAPSHOT_STORE"]);
 const PASSING_FOR_STANDBYS: ReadonlySet<ErrorCode> = new Set(["SHARD_UNBEGUN", "CODE_UNAVAILABLE", "CODE_VERSION_UNCHANGED"]);
 
 function mayPass({ code }: TidemarkError, role: ShardRole): boolean {
