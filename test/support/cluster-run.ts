@@ -1,174 +1,121 @@
 /**
- * Events through a real server into a cluster of real nodes that are killed, stopped and frozen again and again, one at a
- * time. What came out is judged by a fresh fold of the same log, and so is the state of every node.
+ * Events through three real NATS servers into a cluster of three real nodes, in the configuration of production, while one fault
+ * follows the other. What came out is judged by a fresh fold of the same log, and so is the state of every node.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { openLogPublisher } from "../../runtime/log/log-publisher.ts";
-import { readSlotMap } from "../../runtime/log/slot-map.ts";
-import type { ShardReport } from "../../runtime/shard/report.ts";
-import { assertStateEqualsFreshFold, type CrashScenario, endLog, PARTITIONS, pause, publishInWaves, seeded, sliced } from "./crash-run.ts";
-import { type Cleanup, startTestNats } from "./nats.ts";
-import { NodeProcess, sequenceOf, shardsOf } from "./node-process.ts";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Job } from "../../actors/model/job.ts";
+import { listStreams } from "../../runtime/log/own-streams.ts";
+import { connectNats } from "../../runtime/nats-connect.ts";
+import { outputStreamName } from "../../runtime/outputs/output-layout.ts";
+import { beginFault, describeRound, type FaultyCluster, type PlanOptions, planFaults } from "./cluster-faults.ts";
+import { APP, ClusterLoad, JOBS, LEDGER_END_MS, LOG, type LoadOptions } from "./cluster-load.ts";
+import { ClusterNodes } from "./cluster-nodes.ts";
+import { assertEqualsFreshFold, assertStateEqualsFreshFold, endLog, PARTITIONS, pause, seeded } from "./crash-run.ts";
+import { loseMajority } from "./lost-majority.ts";
+import type { Cleanup } from "./nats.ts";
+import { NatsCluster, SERVERS } from "./nats-cluster.ts";
+import { LOOPBACK, type TestNetwork } from "./network.ts";
+import { sequenceOf } from "./node-process.ts";
 
-export interface ClusterRunOptions {
-  readonly seed: number;
-  readonly events: number;
-  readonly nodes: number;
-  readonly rounds: number;
-  /** How long a node is frozen at most, in milliseconds. */
-  readonly freezeMs: number;
+export interface ClusterRunOptions extends Omit<PlanOptions, "nodes">, LoadOptions {
+  /** Whether the majority of the servers is lost once, for the longest time that a fault has. */
+  readonly losesMajority: boolean;
 }
 
+/** What went on, and what was compared. */
 export interface ClusterRun {
-  readonly nc: NatsConnection;
-  /** Drains all nodes, and compares what each has in its folders. Gives the rows that were compared. */
-  stop(): Promise<number>;
   readonly faults: readonly string[];
-  log(): string;
+  readonly events: number;
+  /** Starts of nodes that found no NATS. */
+  readonly startedAgain: number;
+  /** Messages of the log that are there once more, because an acknowledgement was lost. */
+  readonly storedAgain: number;
+  readonly outputs: number;
+  readonly features: number;
+  readonly rows: number;
 }
 
-export class ClusterNodes {
-  readonly nodes: (NodeProcess | undefined)[] = [];
-  readonly #app: string;
-  readonly #natsUrl: string;
-  readonly #folder: string;
-  readonly #env: Readonly<Record<string, string>>;
-  #log = "";
+const NODES = [0, 1, 2] as const;
+const ENV = {
+  TIDEMARK_PROFILE: "production",
+  TIDEMARK_NATS_REPLICAS: "3",
+  TIDEMARK_ALLOW_SINGLE_REPLICA: "off",
+  TIDEMARK_STREAM_MAX_BYTES: String(256 << 20),
+};
 
-  constructor(t: Cleanup, app: string, natsUrl: string, env: Readonly<Record<string, string>> = {}) {
-    this.#app = app;
-    this.#natsUrl = natsUrl;
-    this.#env = env;
-    this.#folder = mkdtempSync(join(tmpdir(), "tidemark-cluster-"));
-    t.after(async () => {
-      for (const node of this.nodes) {
-        node?.child.kill("SIGCONT");
-        await node?.kill();
-      }
-      rmSync(this.#folder, { recursive: true, force: true });
-    });
-  }
-
-  get log(): string {
-    return this.#log + this.nodes.map((node) => node?.log ?? "").join("");
-  }
-
-  dataDir(i: number): string {
-    return join(this.#folder, `n${i}`);
-  }
-
-  /** With another build of the app than the first one, where it is given. */
-  start(i: number, app = this.#app): NodeProcess {
-    const env = { TIDEMARK_NODE_ID: `n${i}`, ...this.#env };
-    const node = new NodeProcess({ app, natsUrl: this.#natsUrl, dataDir: this.dataDir(i), env });
-    this.nodes[i] = node;
-    return node;
-  }
-
-  async kill(i: number): Promise<void> {
-    const node = this.nodes[i]!;
-    await node.kill();
-    this.#gone(i, node);
-  }
-
-  /** Drains it, which has to succeed. */
-  async stop(i: number): Promise<void> {
-    const node = this.nodes[i]!;
-    assert.equal(await node.stop(), 0, node.log);
-    this.#gone(i, node);
-  }
-
-  freeze(i: number): void {
-    this.nodes[i]!.child.kill("SIGSTOP");
-  }
-
-  thaw(i: number): void {
-    this.nodes[i]!.child.kill("SIGCONT");
-  }
-
-  /** What each node says of the shards that it has; nothing of one that does not answer. */
-  async reports(): Promise<readonly (readonly ShardReport[])[]> {
-    return await Promise.all(
-      this.nodes.map(async (node) =>
-        node === undefined ? [] : (await shardsOf(await node.ready)).filter((report) => report.node === `n${this.nodes.indexOf(node)}`),
-      ),
-    );
-  }
-
-  /** Each shard has one owner, and a standby where there are several nodes. Polls until then. */
-  async untilSettled(shards: number, isDone: (report: ShardReport) => boolean = () => true): Promise<readonly ShardReport[]> {
-    const alive = this.nodes.filter((node) => node !== undefined).length;
-    for (;;) {
-      const reports = (await this.reports()).flat();
-      const halted = reports.find(({ error }) => error !== undefined);
-      if (halted !== undefined)
-        throw new Error(`${halted.job}/${halted.shard} on ${halted.owner}: ${halted.error?.code}: ${halted.error?.detail}\n${this.log}`);
-      const of = (role: string) => reports.filter((report) => report.role === role && report.status === "running").length;
-      if (of("owner") === shards && of("standby") === (alive > 1 ? shards : 0) && reports.every(isDone)) return reports;
-      await pause(50);
-    }
-  }
-
-  #gone(i: number, { log }: NodeProcess): void {
-    this.#log += log;
-    this.nodes[i] = undefined;
-  }
-}
-
-export async function clusterRun<L>(t: TestContext, scenario: CrashScenario<L>, options: ClusterRunOptions): Promise<ClusterRun> {
+/** `network`: with one, each node and each server has a place of its own in it. */
+export async function clusterRun(t: Cleanup, options: ClusterRunOptions, network?: TestNetwork): Promise<ClusterRun> {
   const random = seeded(options.seed);
-  const job = scenario.jobs[0]!;
-  const nats = await startTestNats(t, { logs: [job.log] });
-  const nc = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-  const cluster = new ClusterNodes(t, scenario.app, nats.url);
+  const plan = planFaults(random, { ...options, nodes: NODES.length });
+  const place = () => network?.add() ?? LOOPBACK;
+  const placeOf = { servers: SERVERS.map(place), nodes: NODES.map(place) };
+  const partitions = Array.from({ length: PARTITIONS }, (_, p) => p);
+  const scope = {
+    logs: [LOG],
+    jobs: JOBS.map(({ name }) => ({ name, partitions: PARTITIONS })),
+    logStreams: partitions.map((p) => `${LOG}-${p}`),
+  };
+  const servers = await NatsCluster.start(t, scope, placeOf.servers);
+  const nodes = new ClusterNodes(t, { app: APP, natsUrl: servers.url(), env: ENV, places: placeOf.nodes });
+  for (const i of NODES) nodes.start(i);
+  for (const i of NODES) await nodes.ready(i);
+  const nc = await connectNats({ url: servers.url() }, "test");
   t.after(() => nc.close());
-  for (let i = 0; i < options.nodes; i++) cluster.start(i);
-  await Promise.all(cluster.nodes.map((node) => node!.ready));
-  const publisher = openLogPublisher(nc, job.log, (await readSlotMap(nc, job.log))!, { tries: 100 });
+  for (const { config } of await listStreams(nc)) assert.equal(config.num_replicas, SERVERS.length, config.name);
+
+  const cluster: FaultyCluster = { nodes, servers, network, placeOf };
+  const load = await ClusterLoad.start(nc, options);
   const faults: string[] = [];
-  for (const slice of sliced([...scenario.lines(options.seed, options.events)], options.rounds)) {
-    const publishing = publishInWaves(slice, (line) => publisher.publish(scenario.keyOf(line), scenario.payloadOf(line)));
-    const victim = Math.floor(random() * options.nodes);
-    const fault = (["kill", "stop", "freeze"] as const)[Math.floor(random() * 3)]!;
-    faults.push(`${fault} n${victim}`);
-    if (fault === "freeze") {
-      await cluster.nodes[victim]!.ready;
-      cluster.freeze(victim);
-      await pause(random() * options.freezeMs);
-      cluster.thaw(victim);
-    } else {
-      if (fault === "kill") await cluster.kill(victim);
-      else {
-        await cluster.nodes[victim]!.ready;
-        await cluster.stop(victim);
+  try {
+    const from = performance.now();
+    for (const [i, round] of plan.entries()) {
+      faults.push(`${Math.round((performance.now() - from) / 1_000)} s: ${describeRound(round)}`);
+      const ends = [];
+      for (const fault of round.faults) ends.push(await beginFault(cluster, fault));
+      await pause(round.ms);
+      for (const end of ends) await end();
+      await pause(round.restMs);
+      nodes.assertAlive();
+      if (options.losesMajority && i === Math.floor(plan.length / 2)) {
+        await servers.whole();
+        faults.push(await loseMajority(cluster, load, random, options.longestMs));
       }
-      await pause(random() * 4_000);
-      cluster.start(victim);
     }
-    await publishing;
+    await load.end();
+    return { faults, ...(await judge(cluster, nc, load)) };
+  } catch (error) {
+    throw new Error(`after ${faults.join(", ")}: ${error instanceof Error ? error.stack : String(error)}\n${nodes.log}`, { cause: error });
   }
-  publisher.close();
-  const ends = await endLog(nc, job.log, scenario.endMs);
-  await cluster.untilSettled(
-    PARTITIONS,
+}
+
+/** The nodes have ended when it resolves. */
+async function judge({ nodes, servers }: FaultyCluster, nc: NatsConnection, load: ClusterLoad): Promise<Omit<ClusterRun, "faults">> {
+  await servers.whole();
+  const ends = await endLog(nc, LOG, LEDGER_END_MS);
+  const reports = await nodes.untilSettled(
+    JOBS.length * PARTITIONS,
     ({ shard, position, outputs, outputsStored }) => sequenceOf(position) >= ends[shard]! && outputsStored >= outputs,
   );
-  const stop = async (): Promise<number> => {
-    for (let i = 0; i < options.nodes; i++) await cluster.stop(i);
-    let rows = 0;
-    for (let i = 0; i < options.nodes; i++) {
-      const partitions = Array.from({ length: PARTITIONS }, (_, p) => p).filter((p) =>
-        existsSync(join(cluster.dataDir(i), "shards", `${job.name}-${p}`)),
-      );
-      for (const partition of partitions)
-        rows += await assertStateEqualsFreshFold({ nc, dataDir: cluster.dataDir(i) }, job, PARTITIONS, partition);
-    }
-    return rows;
-  };
-  return { nc, stop, faults, log: () => cluster.log };
+  for (const { job, shard, outputs } of reports) await servers.untilReplicated(outputStreamName(job, shard), outputs);
+  const storedAgain = await load.assertStored();
+  const outputs = await load.assertAccountsAgree();
+  const features = await load.untilFeaturesAgree((key) => nodes.feature(LOG, key));
+  for (const job of JOBS) await assertEqualsFreshFold(nc, job);
+  for (const i of NODES) await nodes.stop(i);
+  let rows = 0;
+  for (const i of NODES) {
+    const dataDir = nodes.dataDir(i);
+    for (const { job, partition } of shardsIn(dataDir))
+      rows += await assertStateEqualsFreshFold({ nc, dataDir }, job, PARTITIONS, partition);
+  }
+  return { events: load.events, startedAgain: nodes.startedAgain, storedAgain, outputs, features, rows };
+}
+
+/** Those that a node has had, also when others have them now. */
+function shardsIn(dataDir: string): { readonly job: Job; readonly partition: number }[] {
+  const shards = JOBS.flatMap((job) => Array.from({ length: PARTITIONS }, (_, partition) => ({ job, partition })));
+  return shards.filter(({ job, partition }) => existsSync(join(dataDir, "shards", `${job.name}-${partition}`)));
 }

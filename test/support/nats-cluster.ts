@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { listStreams } from "../../runtime/log/own-streams.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
@@ -16,8 +17,9 @@ import { findNatsServer } from "../../runtime/node/nats-binary.ts";
 import { readServers } from "../../runtime/node/server-reports.ts";
 import { freePort } from "./free-port.ts";
 import { type Cleanup, startReaper } from "./nats.ts";
+import { LOOPBACK, type Place } from "./network.ts";
 
-const SERVERS = 3;
+export const SERVERS = [0, 1, 2] as const;
 const POLL_MS = 50;
 const WHOLE_WITHIN_MS = 60_000;
 
@@ -26,35 +28,37 @@ type Role = keyof typeof ROLE_VARIABLES;
 export class NatsCluster {
   readonly #folder: string;
   readonly #ports: readonly number[];
+  readonly #places: readonly Place[];
   readonly #children: (ChildProcess | undefined)[] = [];
 
-  private constructor(folder: string, ports: readonly number[]) {
+  private constructor(folder: string, ports: readonly number[], places: readonly Place[]) {
     this.#folder = folder;
     this.#ports = ports;
+    this.#places = places;
   }
 
   /** Resolves when all three have found each other and JetStream serves. */
-  static async start(t: Cleanup, scope: RoleScope): Promise<NatsCluster> {
+  static async start(t: Cleanup, scope: RoleScope, places: readonly Place[] = SERVERS.map(() => LOOPBACK)): Promise<NatsCluster> {
     const folder = realpathSync(mkdtempSync(join(tmpdir(), "tidemark-cluster-")));
     const ports: number[] = [];
-    while (ports.length < SERVERS * 2) ports.push(await freePort());
-    const cluster = new NatsCluster(folder, ports.slice(0, SERVERS));
-    const routes = ports.slice(SERVERS).map((port) => `nats://127.0.0.1:${port}`);
+    while (ports.length < SERVERS.length * 2) ports.push(await freePort());
+    const cluster = new NatsCluster(folder, ports, places);
+    const routes = SERVERS.map((i) => `nats://${cluster.#listen(SERVERS.length + i)}`);
     const endReapers: (() => void)[] = [];
     t.after(async () => {
-      await Promise.all(Array.from({ length: SERVERS }, (_, i) => cluster.kill(i)));
+      await Promise.all(SERVERS.map((i) => cluster.kill(i)));
       for (const end of endReapers) end();
       rmSync(folder, { recursive: true, force: true });
     });
-    for (let i = 0; i < SERVERS; i++) {
+    for (const i of SERVERS) {
       const storeDir = join(folder, `nats-${i}`);
       mkdirSync(storeDir);
       const config = clusterConfig({
         ...scope,
         serverName: `nats-${i}`,
-        listen: `127.0.0.1:${ports[i]}`,
+        listen: cluster.#listen(i),
         storeDir,
-        cluster: { listen: `127.0.0.1:${ports[SERVERS + i]}`, routes },
+        cluster: { listen: cluster.#listen(SERVERS.length + i), routes },
         tlsDir: undefined,
       });
       const own = `pid_file: "${storeDir}/nats-server.pid"\nlog_file: "${storeDir}/nats-server.log"\n`;
@@ -68,12 +72,12 @@ export class NatsCluster {
 
   /** Of one server. */
   urlOf(i: number, role: Role = "runtime"): string {
-    return `nats://${role}:${passwordOf(role)}@127.0.0.1:${this.#ports[i]}`;
+    return `nats://${role}:${passwordOf(role)}@${this.#listen(i)}`;
   }
 
   /** Of all servers. */
   url(role: Role = "runtime"): string {
-    return Array.from({ length: SERVERS }, (_, i) => this.urlOf(i, role)).join(",");
+    return SERVERS.map((i) => this.urlOf(i, role)).join(",");
   }
 
   /** SIGKILL; nothing where it does not run. Resolves when the process is gone. */
@@ -86,11 +90,39 @@ export class NatsCluster {
     await exited;
   }
 
+  freeze(i: number): void {
+    this.#children[i]?.kill("SIGSTOP");
+  }
+
+  thaw(i: number): void {
+    this.#children[i]?.kill("SIGCONT");
+  }
+
   /** On their same ports and stores. Resolves when the cluster is whole again: see {@link whole}. */
   async restart(...which: readonly number[]): Promise<void> {
     await Promise.all(which.map((i) => this.kill(i)));
     for (const i of which) this.#spawn(i);
     await this.whole();
+  }
+
+  /**
+   * Resolves when each server's own replica of a stream has come to `sequence`: who reads near a server is answered from there. What the
+   * leader says of its replicas is not asked, for in its books one may stay behind until the next message.
+   */
+  async untilReplicated(stream: string, sequence: number): Promise<void> {
+    for (const i of SERVERS) {
+      const nc = await connectNats({ url: this.urlOf(i) }, "test replica");
+      try {
+        const jsm = await jetstreamManager(nc, { checkAPI: false });
+        for (const giveUpAt = performance.now() + WHOLE_WITHIN_MS; ; await pause()) {
+          const found = await jsm.direct.getMessage(stream, { seq: sequence }).catch(() => null);
+          if (found !== null) break;
+          if (performance.now() > giveUpAt) throw new Error(`${stream} has not come to ${sequence} on server ${i}`);
+        }
+      } finally {
+        await nc.close();
+      }
+    }
   }
 
   /** Resolves when every server takes part, with its replica of every stream; rejects with what is lacking. */
@@ -113,7 +145,13 @@ export class NatsCluster {
     const config = join(this.#folder, `nats-${i}`, "nats-server.conf");
     const passwords = Object.entries(ROLE_VARIABLES).map(([role, name]) => [name, passwordOf(role as Role)] as const);
     const env = { ...process.env, ...Object.fromEntries(passwords) };
-    this.#children[i] = spawn(findNatsServer().binary, ["-c", config], { detached: true, stdio: "ignore", env });
+    const [binary, ...args] = [...this.#places[i]!.command, findNatsServer().binary, "-c", config];
+    this.#children[i] = spawn(binary!, args, { detached: true, stdio: "ignore", env });
+  }
+
+  /** Ports of clients, one for each server, and behind them those between the servers. */
+  #listen(port: number): string {
+    return `${this.#places[port % SERVERS.length]!.address}:${this.#ports[port]}`;
   }
 }
 
@@ -127,7 +165,8 @@ function pause(): Promise<void> {
 
 async function whatLacks(nc: NatsConnection): Promise<string | undefined> {
   const servers = await readServers(nc);
-  if (servers.length < SERVERS || servers.some(({ jetStream }) => jetStream?.clusterSize !== SERVERS)) return JSON.stringify(servers);
+  if (servers.length < SERVERS.length || servers.some(({ jetStream }) => jetStream?.clusterSize !== SERVERS.length))
+    return JSON.stringify(servers);
   // Whether they are current is not asked: in the books of its leader a replica may stay behind until the next message of its stream.
   const lacking = (await listStreams(nc)).find(({ config, cluster }) => {
     const there = (cluster?.replicas ?? []).filter(({ offline }) => offline !== true);

@@ -11,6 +11,8 @@ export interface NodeProcessOptions {
   readonly natsUrl: string;
   readonly dataDir: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Before its command; see {@link Place}. */
+  readonly command?: readonly string[];
 }
 
 export class NodeProcess {
@@ -38,7 +40,8 @@ export class NodeProcess {
       TIDEMARK_ALLOW_SINGLE_REPLICA: "on",
       ...options.env,
     };
-    this.child = fork(CLI, ["node", options.app], { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const [execPath = process.execPath, ...execArgv] = [...(options.command ?? []), process.execPath];
+    this.child = fork(CLI, ["node", options.app], { env, stdio: ["ignore", "pipe", "pipe", "ipc"], execPath, execArgv });
     this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.log += text;
     });
@@ -65,14 +68,16 @@ export class NodeProcess {
 }
 
 /** Over a connection of its own: one that was kept is reset when the node was stopped, or busy, for longer than it keeps idle ones. */
-export async function getJson<T>(url: string): Promise<T> {
-  const answer = await fetch(url, { headers: { connection: "close" } });
+export async function getJson<T>(url: string, token?: string): Promise<T> {
+  const answer = await fetch(url, {
+    headers: { connection: "close", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+  });
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
   return (await answer.json()) as T;
 }
 
-export async function shardsOf(apiUrl: string): Promise<readonly ShardReport[]> {
-  return (await getJson<{ items: ShardReport[] }>(`${apiUrl}/v1/shards`)).items;
+export async function shardsOf(apiUrl: string, token?: string): Promise<readonly ShardReport[]> {
+  return (await getJson<{ items: ShardReport[] }>(`${apiUrl}/v1/shards`, token)).items;
 }
 
 /** Polls until `done`; the caller's test timeout is the bound. Throws when a shard halted. */
