@@ -9,7 +9,6 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Job } from "../../actors/model/job.ts";
 import { listStreams } from "../../runtime/log/own-streams.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
-import { outputStreamName } from "../../runtime/outputs/output-layout.ts";
 import { beginFault, describeRound, type FaultyCluster, type PlanOptions, planFaults } from "./cluster-faults.ts";
 import { APP, ClusterLoad, JOBS, LEDGER_END_MS, LOG, type LoadOptions } from "./cluster-load.ts";
 import { ClusterNodes } from "./cluster-nodes.ts";
@@ -95,11 +94,10 @@ export async function clusterRun(t: Cleanup, options: ClusterRunOptions, network
 async function judge({ nodes, servers }: FaultyCluster, nc: NatsConnection, load: ClusterLoad): Promise<Omit<ClusterRun, "faults">> {
   await servers.whole();
   const ends = await endLog(nc, LOG, LEDGER_END_MS);
-  const reports = await nodes.untilSettled(
+  await nodes.untilSettled(
     JOBS.length * PARTITIONS,
     ({ shard, position, outputs, outputsStored }) => sequenceOf(position) >= ends[shard]! && outputsStored >= outputs,
   );
-  for (const { job, shard, outputs } of reports) await servers.untilReplicated(outputStreamName(job, shard), outputs);
   const storedAgain = await load.assertStored();
   const outputs = await load.assertAccountsAgree();
   const features = await load.untilFeaturesAgree((key) => nodes.feature(LOG, key));

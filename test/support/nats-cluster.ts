@@ -7,7 +7,6 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { listStreams } from "../../runtime/log/own-streams.ts";
 import { connectNats } from "../../runtime/nats-connect.ts";
@@ -103,26 +102,6 @@ export class NatsCluster {
     await Promise.all(which.map((i) => this.kill(i)));
     for (const i of which) this.#spawn(i);
     await this.whole();
-  }
-
-  /**
-   * Resolves when each server's own replica of a stream has come to `sequence`: who reads near a server is answered from there. What the
-   * leader says of its replicas is not asked, for in its books one may stay behind until the next message.
-   */
-  async untilReplicated(stream: string, sequence: number): Promise<void> {
-    for (const i of SERVERS) {
-      const nc = await connectNats({ url: this.urlOf(i) }, "test replica");
-      try {
-        const jsm = await jetstreamManager(nc, { checkAPI: false });
-        for (const giveUpAt = performance.now() + WHOLE_WITHIN_MS; ; await pause()) {
-          const found = await jsm.direct.getMessage(stream, { seq: sequence }).catch(() => null);
-          if (found !== null) break;
-          if (performance.now() > giveUpAt) throw new Error(`${stream} has not come to ${sequence} on server ${i}`);
-        }
-      } finally {
-        await nc.close();
-      }
-    }
   }
 
   /** Resolves when every server takes part, with its replica of every stream; rejects with what is lacking. */
