@@ -1,7 +1,7 @@
 /** Nodes of a cluster that are restarted with a new build one after the other, under load, and the moment in which it follows. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterNodes } from "../support/cluster-run.ts";
+import { ClusterNodes } from "../support/cluster-nodes.ts";
 import { pause } from "../support/crash-run.ts";
 import { getJson, shardsOf } from "../support/node-process.ts";
 import { UpgradeWorld, V1, V2 } from "../support/upgrade-world.ts";
@@ -14,7 +14,8 @@ test("the old build goes on in nodes that start with a new one, until all shards
 }, async (t) => {
   const world = await UpgradeWorld.start(t);
   const [v1, v2] = [world.build(V1), world.build(V2)];
-  const cluster = new ClusterNodes(t, v1, world.natsUrl, { TIDEMARK_PROFILE: "production", TIDEMARK_ROLLING_UPGRADE: "on" });
+  const env = { TIDEMARK_PROFILE: "production", TIDEMARK_ROLLING_UPGRADE: "on" };
+  const cluster = new ClusterNodes(t, { app: v1, natsUrl: world.natsUrl, env });
   for (let i = 0; i < NODES; i++) cluster.start(i);
   await cluster.untilSettled(SHARDS);
   let done = false;

@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 import { pause } from "./crash-run.ts";
 import type { Cleanup } from "./nats.ts";
@@ -64,14 +63,15 @@ export class ClusterNodes {
     return join(this.#folder, `n${i}`);
   }
 
-  start(i: number): NodeProcess {
-    const { app, natsUrl, places, env: more } = this.#options;
+  /** With another build of the app than the first one, where it is given. */
+  start(i: number, app = this.#options.app): NodeProcess {
+    const { natsUrl, places, env: more } = this.#options;
     const { address, command } = places?.[i] ?? LOOPBACK;
     const api = address === LOOPBACK.address ? {} : { TIDEMARK_HTTP_HOST: address, TIDEMARK_API_TOKENS: join(this.#folder, "tokens") };
     const env = { TIDEMARK_NODE_ID: `n${i}`, ...api, ...more };
     const node = new NodeProcess({ app, natsUrl, dataDir: this.dataDir(i), env, command });
     this.nodes[i] = node;
-    void node.exited.then(({ code }) => this.#supervise(i, node, code));
+    void node.exited.then(({ code }) => this.#supervise(i, node, app, code));
     return node;
   }
 
@@ -156,11 +156,11 @@ export class ClusterNodes {
   }
 
   /** A start that finds no NATS ends, and whoever runs nodes starts them again. */
-  #supervise(i: number, node: NodeProcess, code: number | null): void {
-    if (this.nodes[i] !== node || code !== REFUSED_EXIT_CODE || !node.log.includes("NATS_UNREACHABLE")) return;
+  #supervise(i: number, node: NodeProcess, app: string, code: number | null): void {
+    if (this.nodes[i] !== node || code !== 1 || !node.log.includes("NATS_UNREACHABLE")) return;
     if (++this.startedAgain > STARTS_MAX) return;
     this.#gone(i, node);
-    this.start(i);
+    this.start(i, app);
   }
 
   #gone(i: number, { log }: NodeProcess): void {

@@ -9,7 +9,7 @@ import { readSlotMap } from "../../runtime/log/slot-map.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb-store.ts";
 import { committed, type RowChange, type ShardStore } from "../../runtime/store/shard-store.ts";
-import { ClusterNodes } from "./cluster-run.ts";
+import { ClusterNodes } from "./cluster-nodes.ts";
 import { METER } from "./crash-meter.ts";
 import { PARTITIONS, pause, publishInWaves } from "./crash-run.ts";
 import { type Cleanup, startTestNats } from "./nats.ts";
@@ -33,7 +33,7 @@ export class TwoNodes {
     const nats = await startTestNats(t, { logs: [job.log] });
     const nc = await connect({ servers: nats.url });
     t.after(() => nc.close());
-    const cluster = new ClusterNodes(t, METER.app, nats.url, { TIDEMARK_SNAPSHOT_EVERY: "1h", ...env });
+    const cluster = new ClusterNodes(t, { app: METER.app, natsUrl: nats.url, env: { TIDEMARK_SNAPSHOT_EVERY: "1h", ...env } });
     await Promise.all([cluster.start(0).ready, cluster.start(1).ready]);
     const publisher = openLogPublisher(nc, job.log, (await readSlotMap(nc, job.log))!);
     t.after(async () => publisher.close());
