@@ -35,7 +35,10 @@ export function workInNetwork<I, R>(work: (t: Cleanup, input: I, network: TestNe
   const cleanUp = async (): Promise<void> => {
     for (let hook = hooks.pop(); hook !== undefined; hook = hooks.pop()) await hook();
   };
-  const tell = (answer: Answer<R>): void => void process.send!(answer);
+  // Whoever began it may be gone, and is the reason why the work failed.
+  const tell = (answer: Answer<R>): void => {
+    if (process.connected) process.send!(answer);
+  };
   process.once("disconnect", () => void cleanUp().finally(() => process.exit()));
   process.once("message", (input: I) => {
     const t = { after: (hook: () => Promise<void>) => void hooks.push(hook) };
