@@ -7,6 +7,7 @@ import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
 import { TidemarkError } from "../errors.ts";
 import { messageOf } from "../log/jetstream-api.ts";
 import { type Outcome, outcomeOf, outcomeValue } from "../threads/outcome.ts";
+import type { NodeRecord } from "./records.ts";
 
 export type NodeMethods = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;
 
@@ -69,6 +70,17 @@ export async function askNode<T>(
   }
   if (!whole || pieces.length === 0) throw new TidemarkError("NODE_UNREACHABLE", `${node} does not answer within ${deadlineMs} ms.`);
   return outcomeValue(deserialize(Buffer.concat(pieces)) as Outcome<T>);
+}
+
+/** What each of the nodes answers; of those that do not, nothing. */
+export async function askNodes<T>(
+  nc: NatsConnection,
+  nodes: readonly NodeRecord[],
+  method: string,
+  args: readonly unknown[],
+): Promise<T[]> {
+  const asked = await Promise.allSettled(nodes.map(({ node }) => askNode<T>(nc, node, method, args)));
+  return asked.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
 }
 
 function respond(message: Msg, outcome: Outcome<unknown>): void {

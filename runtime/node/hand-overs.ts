@@ -42,12 +42,16 @@ export interface HandOverParts {
   readonly clock: Clock;
   readonly operations: Operations;
   readonly builds: readonly OwnBuild[];
-  /** Asks every owner of a shard of the job that answers. */
+  /** A job and its generations, which run the same code. */
+  readonly lineage: (job: string) => readonly string[];
+  /** The node folds with the builds before its own until they hand over. */
+  readonly rolling: boolean;
+  /** Asks every owner of a shard of the job, or of its generations, that answers. */
   readonly ask: (job: string, next: CodeIdentity) => Promise<void>;
   /** Of the shards that were asked, on all nodes that answer. */
   readonly reports: () => Promise<readonly HandOverReport[]>;
   /** Owners of shards, on all nodes that answer. */
-  readonly shards: () => Promise<readonly Pick<ShardReport, "job" | "shard" | "build">[]>;
+  readonly shards: () => Promise<readonly Pick<ShardReport, "job" | "shard" | "build" | "error">[]>;
   /** Keeps the state of these jobs as it is at the epoch, when every shard is there; gives the snapshots' ids. */
   readonly snapshot: (jobs: readonly string[]) => Promise<readonly string[]>;
 }
@@ -65,6 +69,8 @@ export interface HandOverResult {
 const POLL_MS = 20;
 /** An owner that took a shard over meanwhile is asked so soon. */
 const ASK_AGAIN_MS = 1_000;
+/** So long an owner that says why it does not run may find its build. */
+const HALTED_FOR_MS = 30_000;
 const RESUME_RETRY_MS = 1_000;
 const WHO_RESUMES = "cut-off hand-over";
 
@@ -104,10 +110,7 @@ export class HandOvers {
       for (const own of this.#parts.builds) {
         const next = over.get(own.job);
         if (next === undefined) continue;
-        const lists = await this.#epochs(own);
-        const before = sameCode(own.identity, next) ? inForce(lists, next) : own.identity;
-        if (before !== undefined) checkHandOver(own.job, lists, before, next);
-        else {
+        if (!(await this.#isAble(own, next))) {
           over.delete(own.job);
           unchanged.push(own.job);
         }
@@ -119,6 +122,18 @@ export class HandOvers {
       release();
       throw error;
     }
+  }
+
+  /** Whether there is something to hand over. Throws as `checkHandOver` does. */
+  async #isAble(own: OwnBuild, next: CodeIdentity): Promise<boolean> {
+    const lists = await this.#epochs(own);
+    const isOwn = sameCode(own.identity, next);
+    checkHandOver(own.job, lists, isOwn ? (inForce(lists, next) ?? next) : own.identity, next);
+    if (!isOwn || inForce(lists, next) !== undefined) return true;
+    for (const job of this.#parts.lineage(own.job)) {
+      if (inForce(await this.#epochs({ ...own, job }), next) !== undefined) return true;
+    }
+    return false;
   }
 
   #wanted(nexts: readonly NextBuild[]): Map<string, CodeIdentity> {
@@ -156,7 +171,8 @@ export class HandOvers {
       try {
         const cutOff: NextBuild[] = [];
         for (const own of this.#parts.builds) {
-          const identity = cutOffHandOver(await this.#epochs(own), own.identity);
+          const lists = await this.#epochs(own);
+          const identity = cutOffHandOver(lists, own.identity) ?? (this.#wasFollowing(own, lists) ? own.identity : undefined);
           if (identity === undefined) continue;
           notice(`${own.job} was handing over to ${codeOf(identity)}: that is finished now`);
           cutOff.push({ job: own.job, log: own.log, identity });
@@ -170,11 +186,19 @@ export class HandOvers {
     }
   }
 
+  /** Some partitions have gone over to the node's own build, and some still are to. */
+  #wasFollowing({ identity }: OwnBuild, lists: readonly EpochList[]): boolean {
+    const hasFollowed = lists.some((list) => list.length > 1 && sameCode(list.at(-1)!, identity));
+    return this.#parts.rolling && hasFollowed && inForce(lists, identity) !== undefined;
+  }
+
   async #work({ over, unchanged }: Wanted, progress: Progress): Promise<HandOverResult> {
     const { builds, snapshot } = this.#parts;
     const goesOn = builds.some(({ job, identity }) => over.has(job) && sameCode(identity, over.get(job)!));
     // Of shards that go on at once there is no state exactly at the entry for anybody to read.
     const before = goesOn ? await snapshot([...over.keys()]) : [];
+    // That took its time: somebody may have asked another node for another build.
+    if (goesOn) for (const own of builds) if (over.has(own.job)) await this.#isAble(own, over.get(own.job)!);
     const shards = await this.#settled(over, progress);
     const failed = shards.filter(({ state }) => state === "failed");
     const [first] = failed;
@@ -197,13 +221,14 @@ export class HandOvers {
   /** Has no bound of time, for a backlog may lie before the entries. */
   async #settled(over: ReadonlyMap<string, CodeIdentity>, { signal, report }: Progress): Promise<readonly HandOverReport[]> {
     const { clock, ask } = this.#parts;
+    const haltedAt = new Map<string, number>();
     for (let askedAt = Number.NEGATIVE_INFINITY; ; ) {
       signal.throwIfAborted();
       if (clock.monotonic() - askedAt >= ASK_AGAIN_MS) {
         for (const [job, next] of over) await ask(job, next);
         askedAt = clock.monotonic();
       }
-      const shards = await this.#states(over);
+      const shards = await this.#states(over, haltedAt);
       const settled = shards.flatMap((shard) => (shard !== undefined && isSettled(shard) ? [shard] : []));
       report(settled.length, shards.length);
       if (settled.length === shards.length) return settled;
@@ -212,19 +237,27 @@ export class HandOvers {
   }
 
   /** Of every shard: `undefined` where nobody who answers was asked. */
-  async #states(over: ReadonlyMap<string, CodeIdentity>): Promise<readonly (HandOverReport | undefined)[]> {
+  async #states(over: ReadonlyMap<string, CodeIdentity>, haltedAt: Map<string, number>): Promise<readonly (HandOverReport | undefined)[]> {
     const [asked, owners] = await Promise.all([this.#parts.reports(), this.#parts.shards()]);
-    return this.#parts.builds.flatMap(({ job, partitions }) => {
-      const next = over.get(job);
+    return this.#parts.builds.flatMap(({ job: origin, partitions }) => {
+      const next = over.get(origin);
       if (next === undefined) return [];
-      return Array.from({ length: partitions }, (_, shard): HandOverReport | undefined => {
-        const reports = asked.filter((report) => report.job === job && report.shard === shard && sameCode(report.next, next));
-        const over = reports.find(({ state }) => state === "handed-over");
-        const owner = owners.find((report) => report.job === job && report.shard === shard);
-        if (over === undefined && owner?.build?.version === next.version && owner.build.codeHash === next.codeHash)
-          return { job, shard, state: "handed-over", lag: 0, next, here: false };
-        return over ?? reports[0];
-      });
+      return this.#parts.lineage(origin).flatMap((job) =>
+        Array.from({ length: partitions }, (_, shard): HandOverReport | undefined => {
+          const isIt = (report: { readonly job: string; readonly shard: number }): boolean => report.job === job && report.shard === shard;
+          const reports = asked.filter((report) => isIt(report) && sameCode(report.next, next));
+          const done = reports.find(({ state }) => state === "handed-over");
+          const owner = owners.find(isIt);
+          const about = { job, shard, lag: 0, next, here: false } as const;
+          if (done === undefined && owner?.build != null && sameCode(owner.build, next)) return { ...about, state: "handed-over" };
+          const error = owner?.error;
+          if (done !== undefined || error === undefined) return done ?? reports[0];
+          const since = haltedAt.get(`${job}/${shard}`) ?? this.#parts.clock.monotonic();
+          haltedAt.set(`${job}/${shard}`, since);
+          const isHalted = this.#parts.clock.monotonic() - since >= HALTED_FOR_MS;
+          return reports[0] ?? (isHalted ? { ...about, state: "failed", error } : undefined);
+        }),
+      );
     });
   }
 

@@ -34,6 +34,8 @@ interface Place {
   worker: Worker;
   /** While it is taken from one worker to another. */
   moving: { readonly standing: Standing; readonly done: Promise<void> } | undefined;
+  /** While its state is replaced by a snapshot's, it stays where it is. */
+  restoring: boolean;
   readonly at: Omit<HostedPlace, "role">;
 }
 
@@ -74,7 +76,13 @@ export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
       const pumps = pumpsBeside({ job, partition }, all);
       const at = { partition, partitions: map.partitions, folder: this.#parts.dataDir.shardFolder(job.name, partition), pumps };
       const number = this.#next++;
-      this.#places.set(`${job.name}/${partition}`, { number, worker: numbered(this.#own, number), moving: undefined, at });
+      this.#places.set(`${job.name}/${partition}`, {
+        number,
+        worker: numbered(this.#own, number),
+        moving: undefined,
+        restoring: false,
+        at,
+      });
     }
   }
 
@@ -100,6 +108,8 @@ export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
     const asked = this.workers.map((worker) => worker.call("standings", (remote) => remote.standings(), STANDING_MS).catch(() => []));
     const standings = (await Promise.all(asked)).flat();
     for (const standing of standings) if (standing.needs !== undefined) this.#toItsBuild(standing, standing.needs);
+    const used = new Set([...this.#places.values()].map(({ worker }) => worker));
+    this.#parts.others?.endIdle((worker) => used.has(worker));
     const moving = [...this.#places.values()].flatMap(({ moving: move }) => (move === undefined ? [] : [move.standing]));
     return [...standings.filter((standing) => !moving.some((other) => isSame(standing, other))), ...moving];
   }
@@ -108,13 +118,15 @@ export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
   #toItsBuild({ job, shard, role, status }: Standing, build: CodeIdentity): void {
     const place = this.#places.get(`${job}/${shard}`);
     const running = this.#jobs.get(job);
-    if (place === undefined || running === undefined || place.moving !== undefined) return;
+    if (place === undefined || running === undefined || place.moving !== undefined || place.restoring) return;
     if (this.#own.includes(place.worker) && status === "stopped") return;
     const { others, identityOf, notice } = this.#parts;
     const workers = sameCode(identityOf(running.job), build) ? this.#own : others?.workersOf(build);
     if (workers === undefined) return;
+    const to = numbered(workers, place.number);
+    if (to === place.worker) return;
     const standing: Standing = { job, shard, role, status: "running", ready: false };
-    const done = this.#move(place, standing, numbered(workers, place.number))
+    const done = this.#move(place, standing, to)
       .catch((error: unknown) => {
         notice(`${job}/${shard} is not taken to its build: ${error instanceof Error ? error.message : String(error)}`);
       })
@@ -125,7 +137,6 @@ export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
   }
 
   async #move(place: Place, { job, shard, role }: Standing, to: Worker): Promise<void> {
-    if (to === place.worker) return;
     await place.worker.call("end", (remote) => remote.end(job, shard), END_MS);
     place.worker = to;
     await to.call("follow", (remote) => remote.follow(this.#followed));
@@ -160,19 +171,23 @@ export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
     await Promise.all(this.workers.map((worker) => worker.call("follow", (remote) => remote.follow(active))));
   }
 
-  /** Puts a shard back to a snapshot. Throws as {@link SnapshotSource.restore} does. */
+  /** Puts a shard back to a snapshot. Throws as {@link SnapshotSource.restore} does, and RESTORE_BUSY. */
   async restore(manifest: ShardManifest, progress: (doneBytes: number) => void, signal: AbortSignal): Promise<void> {
     const { job, shard } = manifest;
-    const worker = this.#places.get(`${job}/${shard}`)?.worker;
-    if (worker === undefined) throw new TidemarkError("GENERATION_MISSING", `${job} does not run here any more.`);
-    signal.throwIfAborted();
-    const told = Comlink.proxy(progress);
+    const place = this.#places.get(`${job}/${shard}`);
+    if (place === undefined) throw new TidemarkError("GENERATION_MISSING", `${job} does not run here any more.`);
+    if (place.restoring) throw new TidemarkError("RESTORE_BUSY", `${job}/${shard} is being put back to a snapshot.`);
+    place.restoring = true;
     // A worker that is gone has given up already.
     const cancel = (): void => void this.cancelRestore(job, shard).catch(() => {});
     signal.addEventListener("abort", cancel, { once: true });
     try {
-      await worker.ask("restore", (remote) => remote.restore(manifest, told), RESTORE_MS);
+      await place.moving?.done;
+      signal.throwIfAborted();
+      const told = Comlink.proxy(progress);
+      await place.worker.ask("restore", (remote) => remote.restore(manifest, told), RESTORE_MS);
     } finally {
+      place.restoring = false;
       signal.removeEventListener("abort", cancel);
     }
   }

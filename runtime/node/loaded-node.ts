@@ -174,11 +174,12 @@ export class LoadedNode {
       care,
       workers,
       shards,
+      rolling: config.rolling,
       drainMs: config.drainMs,
       streamSizes: streamSizes(config),
       onDrained: this.#life.drained,
     });
-    node.answerOthers({ ...reads.methods, ...snapshotMethods(snapshots, shards, cluster), ...restoreMethods(shards) });
+    node.answerOthers({ ...reads.methods, ...snapshotMethods(snapshots, shards, cluster), ...restoreMethods(shards, cluster) });
     await cluster.start();
     care.start();
     await node.generations.open();

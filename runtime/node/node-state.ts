@@ -1,6 +1,7 @@
 /** What a node says of itself, to whoever asks it or another node. */
 import { formatInstant } from "../../actors/model/time.ts";
 import { TIDEMARK_VERSION } from "../app.ts";
+import { askNode } from "../cluster/node-calls.ts";
 import type { NodeRecord } from "../cluster/records.ts";
 import type { Node } from "./node.ts";
 
@@ -43,6 +44,14 @@ export async function nodeState(node: Node): Promise<NodeState> {
   };
 }
 
-export function silentNode({ node, zone, startedAt, jobs }: NodeRecord): NodeState {
+function silentNode({ node, zone, startedAt, jobs }: NodeRecord): NodeState {
   return { node, status: "silent", zone, startedAt: formatInstant(startedAt), jobs: Object.keys(jobs) };
+}
+
+/** All nodes, the one that is asked first. */
+export async function nodesEverywhere(node: Node): Promise<readonly NodeState[]> {
+  const others = node.cluster.members.others().map(async (record) => {
+    return await askNode<NodeState>(node.nc, record.node, "node", []).catch(() => silentNode(record));
+  });
+  return await Promise.all([nodeState(node), ...others]);
 }

@@ -10,7 +10,7 @@ import type { App } from "../app.ts";
 import type { NodeBuilds } from "../builds/node-builds.ts";
 import { systemClock } from "../clock.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { answerNodes, askNode, type NodeMethods } from "../cluster/node-calls.ts";
+import { answerNodes, askNode, askNodes, type NodeMethods } from "../cluster/node-calls.ts";
 import { docPage } from "../doc-page.ts";
 import type { Generations } from "../generations/generations.ts";
 import type { Restores } from "../generations/restores.ts";
@@ -38,7 +38,7 @@ import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
 import { checkReplicas, checkServers } from "./nats-safety.ts";
 import type { NatsWatch } from "./nats-watch.ts";
 import type { NodeModels } from "./node-models.ts";
-import { type NodeState, nodeState, silentNode } from "./node-state.ts";
+import { type NodeState, nodeState, nodesEverywhere } from "./node-state.ts";
 import type { OpenedGenerations } from "./opened-generations.ts";
 import { Operations } from "./operations.ts";
 import type { ShardReads } from "./shard-reads.ts";
@@ -71,6 +71,7 @@ export interface NodeParts {
   /** Of its own build. */
   readonly workers: readonly Thread<ShardWorker>[];
   readonly shards: HostedShards;
+  readonly rolling: boolean;
   readonly snapshots: Snapshots;
   readonly models: NodeModels;
   /** Where large results lie; see {@link resultPlace}. */
@@ -163,14 +164,15 @@ export class Node {
         const { name, log, identity } = parts.builds.find((build) => build.name === job.name)!;
         return { job: name, log, partitions, identity };
       }),
+      lineage: (job) => this.#lineage(job),
+      rolling: parts.rolling,
       ask: async (job, next) => {
-        const others = this.cluster.members.others().map(({ node }) => askNode(this.nc, node, "handOver", [job, next]).catch(() => {}));
-        await Promise.all([this.#askLineage(job, next), ...others]);
+        // Whoever did not take it is asked again.
+        await Promise.all([this.#askLineage(job, next).catch(() => {}), this.#askOthers("handOver", [job, next])]);
       },
       reports: async () => {
-        const { members } = this.cluster;
-        const others = members.others().map(({ node }) => askNode<HandOverReport[]>(this.nc, node, "handOvers", []).catch(() => []));
-        return (await Promise.all([this.#handOverReports(), ...others])).flat();
+        const [own, others] = await Promise.all([this.#handOverReports(), this.#askOthers<HandOverReport[]>("handOvers", [])]);
+        return [...own, ...others.flat()];
       },
       shards: async () => (await this.shards()).filter(({ role }) => role === "owner"),
       snapshot: (jobs) => this.#takeEpochSnapshots(jobs),
@@ -184,11 +186,8 @@ export class Node {
   }
 
   /** All nodes, this one first. */
-  async nodes(): Promise<readonly NodeState[]> {
-    const others = this.cluster.members.others().map(async (record) => {
-      return await askNode<NodeState>(this.nc, record.node, "node", []).catch(() => silentNode(record));
-    });
-    return await Promise.all([nodeState(this), ...others]);
+  nodes(): Promise<readonly NodeState[]> {
+    return nodesEverywhere(this);
   }
 
   /** Lets a node give its shards away, or take its share again. Throws NODE_UNREACHABLE. */
@@ -290,6 +289,10 @@ export class Node {
     }
   }
 
+  #askOthers<T>(method: string, args: readonly unknown[]): Promise<T[]> {
+    return askNodes<T>(this.nc, this.cluster.members.others(), method, args);
+  }
+
   /** Those of the shards that this node owns. */
   async #askLineage(job: string, next: CodeIdentity): Promise<void> {
     const names = this.#lineage(job);
@@ -304,12 +307,9 @@ export class Node {
   }
 
   async #takeEpochSnapshots(jobs: readonly string[]): Promise<readonly string[]> {
-    const ids: string[] = [];
-    for (const job of jobs) {
-      const taken = await this.snapshots.take(job, { reason: "epoch" });
-      if (taken !== undefined) ids.push(taken.id);
-    }
-    return ids;
+    const ids: (string | undefined)[] = [];
+    for (const job of jobs.flatMap((name) => this.#lineage(name))) ids.push((await this.snapshots.take(job, { reason: "epoch" }))?.id);
+    return ids.filter((id) => id !== undefined);
   }
 
   /** Resolves when every shard has folded to the log's end as it is now, or up to its successor's epoch, or cannot. */

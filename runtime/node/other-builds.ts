@@ -14,11 +14,17 @@ import { startNodeThread } from "./node-thread.ts";
 
 export type Worker = Thread<ShardWorker>;
 
+/** Threads of one build, opened. */
+export interface StartedBuild {
+  readonly workers: readonly Worker[];
+  /** Ends them; they have no shard. */
+  stop(): Promise<void>;
+}
+
 export interface OtherBuildsParts {
   /** The app of a build. Throws CODE_UNAVAILABLE with what is missing. */
   readonly appOf: (build: CodeIdentity) => Promise<string>;
-  /** Starts the threads of a build, opened. */
-  readonly start: (app: string, build: CodeIdentity) => Promise<readonly Worker[]>;
+  readonly start: (app: string, build: CodeIdentity) => Promise<StartedBuild>;
   readonly clock: Clock;
   readonly notice: (message: string) => void;
 }
@@ -27,12 +33,16 @@ export interface OtherBuildsParts {
 const BUILDS_MAX = 2;
 /** A build that cannot be had is asked for again so much later: it may be kept meanwhile. */
 const RETRY_MS = 15_000;
+/** A build that has no shard for so long has handed them all over. */
+const IDLE_MS = 300_000;
 
 interface Build {
-  readonly build: CodeIdentity;
-  workers?: readonly Worker[];
+  started?: StartedBuild;
+  /** When it was seen to have a shard. */
+  usedAt: number;
   /** Since when it is known that it cannot be had. */
   failedAt?: number;
+  told: string;
 }
 
 export class OtherBuilds {
@@ -44,36 +54,52 @@ export class OtherBuilds {
   }
 
   get workers(): readonly Worker[] {
-    return [...this.#builds.values()].flatMap(({ workers = [] }) => workers);
+    return [...this.#builds.values()].flatMap(({ started }) => started?.workers ?? []);
   }
 
-  /** `undefined` while they start, and while the build cannot be had, which is told once. */
+  /** `undefined` while they start, and while the build cannot be had, which is told once for each reason. */
   workersOf(build: CodeIdentity): readonly Worker[] | undefined {
-    const { clock } = this.#parts;
+    const now = this.#parts.clock.monotonic();
     const name = nameOf(build);
     const known = this.#builds.get(name);
-    if (known === undefined || (known.failedAt !== undefined && clock.monotonic() - known.failedAt >= RETRY_MS)) {
-      const starting: Build = { build };
+    if (known?.started !== undefined) known.usedAt = now;
+    else if (known === undefined || (known.failedAt !== undefined && now - known.failedAt >= RETRY_MS)) {
+      const starting: Build = { usedAt: now, told: known?.told ?? "" };
       this.#builds.set(name, starting);
-      void this.#start(starting).catch((error: unknown) => {
-        starting.failedAt = clock.monotonic();
-        if (known === undefined) this.#tell(build, error);
-      });
+      void this.#start(starting, build).catch((error: unknown) => this.#fail(starting, build, error));
     }
-    return known?.workers;
+    return known?.started?.workers;
   }
 
-  async #start(starting: Build): Promise<void> {
-    const { appOf, start, notice } = this.#parts;
-    const { build } = starting;
-    if (this.#builds.size > BUILDS_MAX) throw new TidemarkError("CODE_UNAVAILABLE", `This node runs ${BUILDS_MAX} other builds already.`);
-    starting.workers = await start(await appOf(build), build);
+  /** Ends the threads of builds that have had no shard for a while. */
+  endIdle(isUsed: (worker: Worker) => boolean): void {
+    const now = this.#parts.clock.monotonic();
+    for (const [name, build] of this.#builds) {
+      if (build.started === undefined) continue;
+      if (build.started.workers.some(isUsed)) build.usedAt = now;
+      else if (now - build.usedAt >= IDLE_MS) {
+        this.#builds.delete(name);
+        void build.started
+          .stop()
+          .catch((error: unknown) => this.#parts.notice(`threads of an earlier build did not end: ${String(error)}`));
+      }
+    }
+  }
+
+  async #start(starting: Build, build: CodeIdentity): Promise<void> {
+    const { appOf, start, notice, clock } = this.#parts;
+    const others = [...this.#builds.values()].filter(({ failedAt }) => failedAt === undefined).length;
+    if (others > BUILDS_MAX) throw new TidemarkError("CODE_UNAVAILABLE", `This node runs ${BUILDS_MAX} other builds already.`);
+    starting.started = await start(await appOf(build), build);
+    starting.usedAt = clock.monotonic();
     notice(`${named(build)} is in force and kept: this node folds with it until it hands over`);
   }
 
-  #tell(build: CodeIdentity, error: unknown): void {
+  #fail(starting: Build, build: CodeIdentity, error: unknown): void {
+    starting.failedAt = this.#parts.clock.monotonic();
     const why = error instanceof Error ? error.message : String(error);
-    this.#parts.notice(`${named(build)} is in force and cannot be run here: ${why}`);
+    if (why !== starting.told) this.#parts.notice(`${named(build)} is in force and cannot be run here: ${why}`);
+    starting.told = why;
   }
 }
 
@@ -81,9 +107,9 @@ function named({ version, codeHash }: CodeIdentity): string {
   return `version ${version} (${codeHash.slice(0, 12)})`;
 }
 
-/** One setting of the node is recorded in its epochs. */
-function nameOf({ codeHash, settings }: CodeIdentity): string {
-  return `${codeHash} ${settings.maxAheadMs}`;
+/** Of the settings of a node one is recorded in its epochs; the others are the job's own. */
+function nameOf({ codeHash, settings, tidemark, node, icu, tz }: CodeIdentity): string {
+  return [codeHash, settings.maxAheadMs, tidemark, node, icu, tz].join(" ");
 }
 
 export interface BuildStart {
@@ -94,11 +120,8 @@ export interface BuildStart {
   readonly life: NodeLife;
 }
 
-/** Threads of another build, opened. Throws CODE_UNAVAILABLE when what was loaded is another one, and what made NATS unreachable. */
-export async function startBuild(
-  { version, codeHash }: CodeIdentity,
-  { setup, threads, open, life }: BuildStart,
-): Promise<readonly Worker[]> {
+/** Throws CODE_UNAVAILABLE when what was loaded is another one, and what made NATS unreachable. */
+export async function startBuild({ version, codeHash }: CodeIdentity, { setup, threads, open, life }: BuildStart): Promise<StartedBuild> {
   const watched = Array.from({ length: threads }, (_, i) => ({
     name: `worker ${i} of version ${version}`,
     heartbeat: new SharedArrayBuffer(4),
@@ -117,8 +140,16 @@ export async function startBuild(
         throw new TidemarkError("CODE_UNAVAILABLE", `${setup.app} is not the build ${codeHash.slice(0, 12)}.`);
       await worker.call("open", open);
     }
-    life.watch(watched);
-    return workers;
+    const unwatch = life.watch(watched);
+    const stop = async (): Promise<void> => {
+      wanted = false;
+      unwatch();
+      for (const worker of workers) {
+        await worker.call("drain", (remote) => remote.drain());
+        await worker.worker.terminate();
+      }
+    };
+    return { workers, stop };
   } catch (error) {
     // They have no shard yet.
     wanted = false;

@@ -49,11 +49,13 @@ export function putBackAnywhere(nc: NatsConnection, cluster: Cluster, shards: Pi
     const owner = cluster.owns(job, shard) ? undefined : cluster.ownerOf(job, shard);
     if (owner === undefined) return await shards.restore(manifest, progress, signal);
     const over = new AbortController();
+    const sessionOf = (): string | undefined => cluster.members.others().find(({ node }) => node === owner)?.session;
+    const session = sessionOf();
     const cancel = (): void => void askNode(nc, owner, "cancelRestore", [job, shard]).catch(() => {});
     signal.addEventListener("abort", cancel, { once: true });
     // Its lease may well go to a standby meanwhile.
     const lost = async (): Promise<never> => {
-      while (cluster.members.others().some(({ node }) => node === owner) && !over.signal.aborted) await clock.sleep(LOOK_MS, over.signal);
+      while (sessionOf() === session && !over.signal.aborted) await clock.sleep(LOOK_MS, over.signal);
       throw new TidemarkError("NODE_UNREACHABLE", `${owner}, which puts ${job}/${shard} back, is gone.`);
     };
     try {
@@ -66,9 +68,12 @@ export function putBackAnywhere(nc: NatsConnection, cluster: Cluster, shards: Pi
 }
 
 /** What this node answers to that. */
-export function restoreMethods(shards: HostedShards): NodeMethods {
+export function restoreMethods(shards: HostedShards, cluster: Cluster): NodeMethods {
   return {
-    restore: (manifest: ShardManifest) => shards.restore(manifest, () => {}, new AbortController().signal),
+    async restore(manifest: ShardManifest) {
+      cluster.refuseOthers(manifest.job, manifest.shard);
+      await shards.restore(manifest, () => {}, new AbortController().signal);
+    },
     cancelRestore: (job: string, shard: number) => shards.cancelRestore(job, shard),
   };
 }

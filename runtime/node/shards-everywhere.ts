@@ -1,7 +1,7 @@
 /** The shards of the whole cluster, as one node sees them: what each node says of its own, put together. */
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Cluster } from "../cluster/cluster.ts";
-import { askNode } from "../cluster/node-calls.ts";
+import { askNodes } from "../cluster/node-calls.ts";
 import { TidemarkError } from "../errors.ts";
 import { type ShardReport, unstartedReport } from "../shard/report.ts";
 import type { RunningJob } from "./node.ts";
@@ -15,8 +15,8 @@ interface Here {
 
 /** Nodes that do not answer say nothing; a shard without an owner that answers has a stand-in that says so. */
 export async function shardsEverywhere(node: Here): Promise<readonly ShardReport[]> {
-  const others = node.cluster.members.others().map((other) => askNode<ShardReport[]>(node.nc, other.node, "shards", []).catch(() => []));
-  const all = (await Promise.all([node.shardsHere(), ...others])).flat();
+  const others = askNodes<ShardReport[]>(node.nc, node.cluster.members.others(), "shards", []);
+  const all = [...(await node.shardsHere()), ...(await others).flat()];
   return [...all, ...unowned(node, all)].sort((a, b) => byShard(a, b) || compare(a.role, b.role) || compare(a.node, b.node));
 }
 

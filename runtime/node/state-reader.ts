@@ -249,7 +249,8 @@ function rowsOf(job: Job, store: ShardStore): ActorRows {
   let rows = actorRows.get(store);
   if (rows === undefined) {
     rows = new ActorRows(job, store);
-    actorRows.set(store, rows);
+    // Of a store without state the shapes that will be there are not known: another build may put its own.
+    if (store.get(META_ROW) !== undefined) actorRows.set(store, rows);
   }
   return rows;
 }

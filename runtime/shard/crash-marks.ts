@@ -100,7 +100,9 @@ export class FileCrashMarks implements CrashMarks {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    writeSync(this.#file, CLEAN, 0, RECORD_BYTES, 0);
+    // One that never began says nothing of the deaths before it, as where the start was refused.
+    const isUntried = this.#died !== undefined && this.#current === undefined;
+    if (!isUntried) writeSync(this.#file, CLEAN, 0, RECORD_BYTES, 0);
     closeSync(this.#file);
   }
 

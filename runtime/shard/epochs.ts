@@ -34,12 +34,12 @@ export type EpochDecision =
   | { readonly do: "append"; readonly from: number }
   | { readonly do: "refuse"; readonly error: TidemarkError };
 
-/** CODE_UNAVAILABLE, where the build that the epoch in force names could go on. */
+/** CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED: the build that the epoch in force names could go on. */
 export class OtherBuildNeeded extends TidemarkError {
   readonly epoch: Epoch;
 
-  constructor(detail: string, epoch: Epoch) {
-    super("CODE_UNAVAILABLE", detail);
+  constructor(detail: string, epoch: Epoch, code: "CODE_UNAVAILABLE" | "CODE_VERSION_UNCHANGED" = "CODE_UNAVAILABLE") {
+    super(code, detail);
     this.epoch = epoch;
   }
 }
@@ -84,8 +84,8 @@ const HAND_OVER_TRIES = 8;
 
 /**
  * Reads the epochs, and appends the first one, or in development a new root, where that is needed.
- * Throws CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED when this build must not fold here (as {@link OtherBuildNeeded} where its
- * turn has not come), LOG_TRIMMED when nobody can tell, and for a standby SHARD_UNBEGUN.
+ * Throws CODE_UNAVAILABLE or CODE_VERSION_UNCHANGED when this build must not fold here (as {@link OtherBuildNeeded} where
+ * another may), LOG_TRIMMED when nobody can tell, and for a standby SHARD_UNBEGUN.
  */
 export async function openEpochs(log: PartitionLog, setting: EpochSetting): Promise<{ readonly plan: EpochPlan }> {
   for (let tries = 1; ; tries++) {
@@ -225,14 +225,14 @@ function refusalOf(epochs: readonly Epoch[], governing: Epoch, setting: EpochSet
   const { identity } = setting;
   const said = `${nameOf(setting)}: the epoch in force is ${codeOf(governing)}, this build is ${codeOf(identity)}`;
   if (governing.version === identity.version && governing.codeHash !== identity.codeHash)
-    return new TidemarkError("CODE_VERSION_UNCHANGED", `${said}.`);
+    return new OtherBuildNeeded(`${said}.`, governing, "CODE_VERSION_UNCHANGED");
   const ahead = epochs.find((epoch) => epoch.sequence > governing.sequence && sameCode(epoch, identity));
   if (ahead !== undefined) {
     const why = `its turn comes at entry ${ahead.sequence}, and the state here is not folded up to there: version ${governing.version} has to finish that first`;
     return new OtherBuildNeeded(`${said}; ${why}.`, governing);
   }
   const before = epochs.some((epoch) => epoch.sequence < governing.sequence && sameCode(epoch, identity));
-  if (before) return new TidemarkError("CODE_UNAVAILABLE", `${said}, which handed over before entry ${governing.sequence}.`);
+  if (before) return new OtherBuildNeeded(`${said}, which handed over before entry ${governing.sequence}.`, governing);
   return new OtherBuildNeeded(`${said}${differenceOf(governing, identity)}.`, governing);
 }
 

@@ -87,7 +87,7 @@ export class HostedShard implements HandedOver {
   get needs(): CodeIdentity | undefined {
     const { shard, error, waitsFor } = this;
     if (shard?.status === "stopped" && shard.fold.handedOver) return shard.fold.meta.epoch;
-    const why = error ?? waitsFor;
+    const why = error ?? (shard === undefined ? waitsFor : undefined);
     return why instanceof OtherBuildNeeded ? why.epoch : undefined;
   }
 

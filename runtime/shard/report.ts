@@ -1,4 +1,5 @@
 /** What a shard says of itself (CONTRACT "Shapes"). A plain record: it crosses threads and the API. */
+import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { formatPosition } from "../../actors/model/position.ts";
 import { formatInstant } from "../../actors/model/time.ts";
 import type { HistogramRecord } from "../../inference/histogram.ts";
@@ -21,7 +22,7 @@ export interface ShardReport {
   readonly role: ShardRole;
   readonly status: string;
   /** That folds it; `null` before the shard has started. */
-  readonly build: { readonly version: number; readonly codeHash: string } | null;
+  readonly build: CodeIdentity | null;
   /** Another owner writes the same outputs. */
   readonly contested: boolean;
   readonly position: string;
@@ -95,7 +96,7 @@ export function reportOf(shard: Shard, { features, pumps = [], effects, restored
     node,
     role: shard.role,
     status: shard.status,
-    build: { version: identity.version, codeHash: identity.codeHash },
+    build: identity,
     contested: shard.ownership.contested,
     position: formatPosition(partition, meta.last.sequence, meta.last.index),
     logEnd: meta.last.sequence + shard.lag,

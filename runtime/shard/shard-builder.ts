@@ -88,7 +88,9 @@ export class ShardBuilder {
     for (let tries = 0; !this.#draining && !hosted.ending; tries++) {
       const { role } = hosted;
       try {
-        return await this.#build(hosted, job, place, role);
+        const shard = await this.#build(hosted, job, place, role);
+        hosted.waitsFor = undefined;
+        return shard;
       } catch (error) {
         if (!(error instanceof TidemarkError) || !mayPass(error, role)) throw error;
         // Said again when it is another one: the message is long, and it may be a night.

@@ -118,11 +118,17 @@ export class ShardHost {
 
   /** Ends a shard, whose state stays. */
   async end(job: string, partition: number): Promise<void> {
-    const hosted = this.#hostedOf(job, partition);
-    if (hosted === undefined || hosted.leaving) return;
-    await hosted.putBack?.ended;
-    await hosted.end();
-    this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
+    for (;;) {
+      const hosted = this.#hostedOf(job, partition);
+      if (hosted === undefined || hosted.leaving) return;
+      if (hosted.putBack === undefined) {
+        await hosted.end();
+        this.#hosted = this.#hosted.filter((candidate) => candidate !== hosted);
+        return;
+      }
+      // It is hosted anew behind that.
+      await hosted.putBack.ended;
+    }
   }
 
   #host(job: Job, place: ShardPlace, pumps: readonly PumpSetup[], role: ShardRole): HostedShard {
@@ -183,7 +189,7 @@ export class ShardHost {
     const { job, shard } = manifest;
     const hosted = this.#hostedOf(job, shard);
     if (hosted === undefined || hosted.leaving || this.#draining) throw endsHere(job);
-    if (hosted.putBack !== undefined) throw busy(hosted);
+    if (hosted.putBack !== undefined || hosted.ending) throw busy(hosted);
     const abort = new AbortController();
     const work = this.#putBack(hosted, manifest, { progress, signal: abort.signal });
     hosted.putBack = { abort, ended: work.catch(() => {}) };

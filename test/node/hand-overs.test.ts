@@ -36,6 +36,8 @@ test("of two builds that ask at the same moment one is refused, and who was refu
     ask: async (_job, build) => void asked.push(build),
     reports: async () => asked.map((build) => ({ job: "meter", shard: 0, state: "handed-over", lag: 0, next: build, here: true })),
     shards: async () => [],
+    lineage: (job) => [job],
+    rolling: false,
     snapshot: async () => [],
   });
   const begin = (version: number) => handOvers.begin([{ job: "meter", log: "meter", identity: next(version) }], "test");

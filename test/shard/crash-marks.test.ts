@@ -42,6 +42,18 @@ suite("crash marks", () => {
     assert.deepEqual(new FileCrashMarks(path).conviction, { unit: "b", outputs: 3 });
   });
 
+  test("are not forgotten by one that opens them and does not begin, as a build whose turn has not come", () => {
+    const path = freshPath();
+    for (let death = 0; death < 4; death++) {
+      const marks = dieIn(path, ["a", "b"]);
+      assert.equal(marks.stepping, death >= 2);
+      // Whoever finds a conviction appends the skip, whatever its build.
+      for (let refused = 0; refused < 2 && death < 3; refused++) new FileCrashMarks(path).close();
+    }
+    const marks = new FileCrashMarks(path);
+    assert.deepEqual(marks.conviction, { unit: "b", outputs: 3 });
+  });
+
   test("convict nobody when each death is in another unit", () => {
     const path = freshPath();
     dieIn(path, []);

@@ -139,6 +139,7 @@ suite("the loop of a running shard", () => {
       node: "n1",
       role: "owner",
       status: "stopped",
+      build: shard.parts.identity,
       contested: false,
       position: `0:${world.log.lastSequence}.0`,
       logEnd: world.log.lastSequence,
