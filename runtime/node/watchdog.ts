@@ -14,9 +14,14 @@ export interface Watched {
 /** Looks at the heartbeats until the returned function is called. `onHang` is not expected to return. */
 export function watch(watched: readonly Watched[], clock: Clock, hangMs: number, onHang: (name: string) => void): () => void {
   const seen = watched.map(({ heartbeat }) => ({ beats: new Int32Array(heartbeat), last: -1, since: clock.monotonic() }));
+  let looked = clock.monotonic();
   const timer = setInterval(() => {
     const now = clock.monotonic();
+    // What this thread overslept, as with the whole process that was stopped, the others may have slept as well.
+    const overslept = Math.max(0, now - looked - LOOK_MS);
+    looked = now;
     seen.forEach((one, i) => {
+      one.since += overslept;
       const count = Atomics.load(one.beats, 0);
       if (count !== one.last) {
         one.last = count;
