@@ -122,9 +122,10 @@ function shown({
   effects: _effects,
   snapshots: _snapshots,
   rebuilds: _rebuilds,
+  build,
   ...report
-}: ShardReport): Omit<ShardReport, "measures" | "effects" | "snapshots" | "rebuilds"> {
-  return report;
+}: ShardReport): Omit<ShardReport, "measures" | "effects" | "snapshots" | "rebuilds" | "build"> & Pick<Static<typeof Shard>, "build"> {
+  return { ...report, build: build === null ? null : { version: build.version, codeHash: build.codeHash } };
 }
 
 function jobsOf(node: Node): Static<typeof Job>[] {

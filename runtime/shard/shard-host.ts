@@ -284,6 +284,11 @@ export class ShardHost {
       await this.#runOnce(hosted);
       hosted.anew ??= this.#whyAnew(hosted);
     } while (hosted.anew !== undefined && !hosted.ending && !this.#draining);
+    // Whoever hosts it next must not go on with what was to be thrown away.
+    if (hosted.anew !== undefined && hosted.role === "standby") {
+      const { anew } = hosted;
+      await this.#throwAway(hosted, anew).catch((error: unknown) => this.#notice(`${nameOf(hosted)}: ${String(error)}`));
+    }
     hosted.isOver = true;
     const { error, failure } = hosted;
     if (failure === undefined) return;
@@ -300,7 +305,7 @@ export class ShardHost {
       if (shard === undefined) return;
       hosted.shard = shard;
       hosted.life = randomUUID();
-      if (hosted.ending) shard.stop();
+      if (hosted.ending || this.#draining) shard.stop();
       const beside = {
         nc: this.#nc,
         copiers: this.#copiers,

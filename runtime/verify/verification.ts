@@ -54,6 +54,8 @@ export interface VerificationWatch {
   readonly report: (done: number, total?: number) => void;
 }
 
+/** What is found again so soon is in the snapshots. */
+const MENDED_AGAIN_MS = 60 * 60_000;
 /** Of a core, in the background. */
 const QUIET_SHARE = 0.02;
 
@@ -62,6 +64,8 @@ export class Verification {
   readonly #abort = new AbortController();
   /** By job and shard: what the last scrub of it found. */
   readonly #found = new Map<string, ShardScrub>();
+  /** By job and shard: when a scrub last had it built anew. */
+  readonly #mendedAt = new Map<string, number>();
   #quiet: Promise<void> = Promise.resolve();
   #number = 0;
 
@@ -217,12 +221,18 @@ export class Verification {
     const { notice, standbys } = this.#parts;
     const { job, shard } = standby;
     if (count === 0) return;
+    const name = `${job}/${shard}`;
+    const { clock } = this.#parts;
     // To empty it the node would have to read it.
     if (unreadable === true) notice(`${job}/${shard}: the pages of this standby are damaged; stop the node and delete the shard's folder`);
-    else
+    else if (clock.monotonic() - (this.#mendedAt.get(name) ?? Number.NEGATIVE_INFINITY) < MENDED_AGAIN_MS)
+      notice(`${name}: the damage came back with the snapshot that this standby was built from; it is left as it is`);
+    else {
+      this.#mendedAt.set(name, clock.monotonic());
       await standbys.rebuild(standby, `the scrub found damage in its state`).catch((error: unknown) => {
-        notice(`${job}/${shard}: this standby is not built anew: ${error instanceof Error ? error.message : String(error)}`);
+        notice(`${name}: this standby is not built anew: ${error instanceof Error ? error.message : String(error)}`);
       });
+    }
   }
 
   /** At least one: what was asked and looked at nothing must not pass for proven. */

@@ -124,7 +124,7 @@ function ofRoot({ ordered }: Snapshots, root: number | undefined): readonly Shar
 
 function chooseBase(
   found: Snapshots,
-  { job, shard, from, copyFrom = 0 }: VerifyTask,
+  { job, shard, from, copyFrom }: VerifyTask,
   root: number | undefined,
   firstStored: number,
   codeHash: string,
@@ -133,7 +133,12 @@ function chooseBase(
   const ordered = ofRoot(found, root);
   if (from === "start") return { manifest: undefined, later: ordered, remarks };
   const leadsOn = ({ cursor, epoch }: ShardManifest): boolean => cursor.sequence >= firstStored && epoch.codeHash === codeHash;
-  const agreed = ordered.findLastIndex((manifest) => leadsOn(manifest) && manifest.cursor.sequence <= copyFrom);
+  const agreed = ordered.findLastIndex((manifest) => leadsOn(manifest) && manifest.cursor.sequence <= (copyFrom ?? 0));
+  if (copyFrom !== undefined && agreed === -1) {
+    // A later one may hold what the owner did wrong.
+    if (root !== undefined && root >= firstStored) return { manifest: undefined, later: ordered, remarks };
+    throw new TidemarkError("HISTORY_TRIMMED", `${job}/${shard}: no snapshot up to entry ${copyFrom} leads on, and the log begins behind.`);
+  }
   const oldest = agreed === -1 ? ordered.findIndex(leadsOn) : agreed;
   const at = from === undefined ? oldest : ordered.findIndex(({ id }) => id === from);
   if (from !== undefined && at === -1) throw new TidemarkError("SNAPSHOT_MISSING", `${job}/${shard} has no snapshot "${from}".`);
