@@ -7,7 +7,7 @@ import { apiOfSite, type MirroredStream, mirroredKind, mirroredStreams } from ".
 
 export interface MirrorStatus {
   readonly stream: string;
-  /** `missing`: the first site has it, and it has no mirror; `replaced`: another stream has taken its origin's place there. */
+  /** `missing`: the first site has it, and it has no mirror; `replaced`: another stream has taken its origin's place there, or it lost messages. */
   readonly status: MirroredStream["status"] | "missing" | "replaced";
   /** Last sequence here; 0 where there is no mirror. */
   readonly last: number;
@@ -34,13 +34,18 @@ export async function mirrorStatus(nc: NatsConnection): Promise<SiteStatus> {
   const streams = mirrored.map((mirror): MirrorStatus => {
     const { stream, info } = mirror;
     const origin = origins?.get(mirror.origin.name);
-    const status = origin === undefined || origin.created === mirror.originCreated ? mirror.status : "replaced";
+    const status = origin === undefined || isSame(mirror, origin) ? mirror.status : "replaced";
     return { stream, status, last: info.state.last_seq, behind: behindOf(mirror, origin), lastAt: lastAtOf(info) };
   });
   for (const [stream, { state }] of origins ?? []) {
     if (!here.has(stream)) streams.push({ stream, status: "missing", last: 0, behind: state.last_seq, lastAt: null });
   }
   return { site, answers: origins !== undefined, streams: streams.sort((a, b) => (a.stream < b.stream ? -1 : 1)) };
+}
+
+/** What is here was asked first, so that one that grows never has less. */
+function isSame({ originCreated, info }: MirroredStream, { created, state }: StreamInfo): boolean {
+  return created === originCreated && state.last_seq >= info.state.last_seq;
 }
 
 /**

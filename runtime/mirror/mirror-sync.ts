@@ -29,8 +29,9 @@ const DELETES_AT_A_TIME = 32;
 /** Throws MIRROR_CONFLICT before anything was changed, NATS_UNREACHABLE, NATS_REPLICAS, NATS_STORAGE. */
 export async function syncMirrors(nc: NatsConnection, site: string, replication: Replication): Promise<SyncedStream[]> {
   const api = apiOfSite(site);
-  const origins = (await listStreams(nc, { api })).filter(({ config }) => mirroredKind(config) !== undefined);
+  // What is here is asked first: an origin only grows meanwhile, so that one with less is another one.
   const own = new Map((await listStreams(nc)).map((info) => [info.config.name, info]));
+  const origins = (await listStreams(nc, { api })).filter(({ config }) => mirroredKind(config) !== undefined);
   for (const origin of origins) refuseOther(origin, own.get(origin.config.name), site);
   const synced: SyncedStream[] = [];
   for (const origin of origins) {
@@ -43,7 +44,7 @@ export async function syncMirrors(nc: NatsConnection, site: string, replication:
 }
 
 /** A site that lost its disk, and came back with new streams, must not take what is here along. */
-function refuseOther({ created }: StreamInfo, found: StreamInfo | undefined, site: string): void {
+function refuseOther({ created, state }: StreamInfo, found: StreamInfo | undefined, site: string): void {
   if (found === undefined) return;
   const mirrored = mirroredStream(found);
   const { name } = found.config;
@@ -53,6 +54,11 @@ function refuseOther({ created }: StreamInfo, found: StreamInfo | undefined, sit
     throw new TidemarkError(
       "MIRROR_CONFLICT",
       `The stream ${name} of the site ${site} is not the one that is mirrored: it was created at ${created}.`,
+    );
+  if (state.last_seq < found.state.last_seq)
+    throw new TidemarkError(
+      "MIRROR_CONFLICT",
+      `The stream ${name} of the site ${site} ends at ${state.last_seq}, and here at ${found.state.last_seq}: it has lost messages.`,
     );
   if (mirrored.status !== "mirroring") throw new TidemarkError("MIRROR_CONFLICT", `The promotion of ${name} has begun.`);
 }

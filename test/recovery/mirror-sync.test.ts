@@ -21,6 +21,7 @@ const EVENT = "meter.0.e.k";
 interface TwoSites {
   readonly a: NatsConnection;
   readonly b: NatsConnection;
+  readonly first: SiteNats;
   readonly second: SiteNats;
 }
 
@@ -34,7 +35,7 @@ async function twoSites(t: Cleanup): Promise<TwoSites> {
   });
   await ensureLogStream(a, "meter", 0, MAP, { maxBytes: 1 << 20 });
   for (let i = 0; i < 10; i++) await appendAcknowledged(a, EVENT, Buffer.from(`${i}`), { stream: "meter-0" });
-  return { a, b, second };
+  return { a, b, first, second };
 }
 
 const sync = (site: SiteNats) => site.records<SyncedStream>(["mirror", "sync", "site-a"]);
@@ -123,6 +124,26 @@ suite("a second site", () => {
         ["meter-0", "replaced"],
       ],
     );
+    assert.deepEqual([(await stateOf(b, "meter-0")).messages, (await stateOf(b, "OBJ_tidemark-snapshots")).messages], [10, 2]);
+  });
+
+  test("keeps what it has when streams of the first one lose their messages, and are the same streams", async (t) => {
+    const { a, b, first, second } = await twoSites(t);
+    const blobs = await ObjectStoreBlobs.open(a, { maxBytes: 8 << 20, replicas: 1 });
+    t.after(() => blobs.close());
+    await blobs.put("one", Buffer.alloc(1_000, "one"));
+    await second.sync("site-a");
+    await second.untilFollowed();
+    for (const stream of ["OBJ_tidemark-snapshots", "meter-0"]) {
+      const { created } = await streamInfo(a, stream);
+      await first.loseMessages(stream);
+      const again = await first.connected();
+      assert.equal((await streamInfo(again, stream)).created, created);
+      await again.close();
+      await assert.rejects(second.sync("site-a"), /MIRROR_CONFLICT: The stream \S+ of the site site-a ends at 0, and here at \d+/);
+      const status = await second.records<MirrorStatus>(["mirror", "status"], 1);
+      assert.equal(status.find((one) => one.stream === stream)!.status, "replaced");
+    }
     assert.deepEqual([(await stateOf(b, "meter-0")).messages, (await stateOf(b, "OBJ_tidemark-snapshots")).messages], [10, 2]);
   });
 

@@ -21,9 +21,11 @@ export class SiteNats {
   readonly domain: string;
   readonly url: string;
   readonly leafUrl: string;
+  readonly #folder: string;
   #child: ChildProcess | undefined;
 
-  private constructor(domain: string, port: number, leafPort: number) {
+  private constructor(domain: string, folder: string, port: number, leafPort: number) {
+    this.#folder = folder;
     this.domain = domain;
     this.url = `nats://runtime:secret@127.0.0.1:${port}`;
     this.leafUrl = `nats-leaf://mirror:follower@127.0.0.1:${leafPort}`;
@@ -33,7 +35,7 @@ export class SiteNats {
   static async start(t: Cleanup, domain: string, logs: readonly string[], following?: SiteNats): Promise<SiteNats> {
     const folder = realpathSync(mkdtempSync(join(tmpdir(), `tidemark-${domain}-`)));
     const [port, leafPort] = [await freePort(), await freePort()];
-    const site = new SiteNats(domain, port, leafPort);
+    const site = new SiteNats(domain, folder, port, leafPort);
     const endReaper = startReaper(folder);
     t.after(async () => {
       await site.kill();
@@ -65,9 +67,21 @@ export class SiteNats {
          }
        }\n`,
     );
-    site.#child = spawn(findNatsServer().binary, ["-c", join(folder, "nats-server.conf")], { detached: true, stdio: "ignore" });
-    await (await site.connected()).close();
+    await site.#serve();
     return site;
+  }
+
+  async #serve(): Promise<void> {
+    const config = join(this.#folder, "nats-server.conf");
+    this.#child = spawn(findNatsServer().binary, ["-c", config], { detached: true, stdio: "ignore" });
+    await (await this.connected()).close();
+  }
+
+  /** The server starts again, and of a stream only its configuration is left. */
+  async loseMessages(stream: string): Promise<void> {
+    await this.kill();
+    rmSync(join(this.#folder, "jetstream", "jetstream", "TIDEMARK", "streams", stream, "msgs"), { recursive: true });
+    await this.#serve();
   }
 
   async connected(): Promise<NatsConnection> {

@@ -55,7 +55,7 @@ export const mirrorStatusCommand = command({
   name: "mirror status",
   summary: "How far the mirrors of this NATS cluster are behind the first site",
   details: [
-    "BEHIND are messages that are still to come; `?` when the first site does not answer. LAST STORED is when the newest message that is here was stored there. It ends with 1 when the first site does not answer, has a stream that is not mirrored (`missing`), or has put another one in the place of one that is (`replaced`).",
+    "BEHIND are messages that are still to come; `?` when the first site does not answer. LAST STORED is when the newest message that is here was stored there. It ends with 1 when the first site does not answer, has a stream that is not mirrored (`missing`), or has another one, or one that lost messages, in the place of one that is (`replaced`).",
   ],
   arguments: {},
   options: {},
