@@ -119,13 +119,21 @@ export async function deleteMessages(nc: NatsConnection, stream: string, sequenc
   }
 }
 
-/** What is here is listed before what is there, so that whatever came meanwhile is seen there. Heads go before their chunks. */
+/**
+ * What is here is listed before what is there, so that whatever came meanwhile is seen there. That list comes by pages, and one that goes
+ * meanwhile moves others out of it: so each is asked for by its name before it goes. Heads go before their chunks.
+ */
 async function removeObjects(nc: NatsConnection, api: string, stream: string): Promise<number> {
   const own = await subjectsOf(nc, stream, {});
   const there = new Set(await subjectsOf(nc, stream, { api }));
   const gone = own.filter((subject) => !there.has(subject)).sort((a, b) => (a < b ? 1 : -1));
-  for (const filter of gone) await askStream(nc, stream, `STREAM.PURGE.${stream}`, { filter });
-  return gone.length;
+  let removed = 0;
+  for (const filter of gone) {
+    if ((await subjectsOf(nc, stream, { api }, filter)).length > 0) continue;
+    await askStream(nc, stream, `STREAM.PURGE.${stream}`, { filter });
+    removed++;
+  }
+  return removed;
 }
 
 interface SubjectsPage {

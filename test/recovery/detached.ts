@@ -50,6 +50,25 @@ export function endingAfter(nc: NatsConnection, changes: number): NatsConnection
   });
 }
 
+/** The same connection, on which something is done once, with the first request that is meant, before it is answered. */
+export function doingBefore(nc: NatsConnection, isMeant: (subject: string, body: string) => boolean, act: () => Promise<void>) {
+  let done = false;
+  return new Proxy(nc, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      if (name !== "request") return value.bind(target);
+      return async (subject: string, body: string, ...rest: unknown[]) => {
+        if (!done && isMeant(subject, body)) {
+          done = true;
+          await act();
+        }
+        return await (value as (...words: unknown[]) => unknown).call(target, subject, body, ...rest);
+      };
+    },
+  });
+}
+
 export async function messagesOf(nc: NatsConnection, stream: string): Promise<unknown[]> {
   const messages: unknown[] = [];
   for (let seq = 1; ; ) {
