@@ -10,6 +10,7 @@ import { type ApiOptions, askApi, askStream, refusalOf, type StreamInfo, streamI
 import { listStreams } from "../log/own-streams.ts";
 import type { Replication } from "../log/replication.ts";
 import { apiOfSite, mirrorConfig, mirroredKind, mirroredStream, updateStream } from "./mirrored-streams.ts";
+import { promotingAlone, STILL_MS } from "./promotion-lock.ts";
 
 export interface SyncedStream {
   readonly stream: string;
@@ -26,8 +27,12 @@ interface DeletedState {
 const PATIENCE: ApiOptions = { timeoutMs: 6_000 };
 const DELETES_AT_A_TIME = 32;
 
-/** Throws MIRROR_CONFLICT before anything was changed, NATS_UNREACHABLE, NATS_REPLICAS, NATS_STORAGE. */
-export async function syncMirrors(nc: NatsConnection, site: string, replication: Replication): Promise<SyncedStream[]> {
+/** `stillMs`: see `PromotionOptions`. Throws MIRROR_CONFLICT before anything was changed that it would be about, NATS_UNREACHABLE, NATS_REPLICAS, NATS_STORAGE. */
+export async function syncMirrors(nc: NatsConnection, site: string, replication: Replication, stillMs = STILL_MS): Promise<SyncedStream[]> {
+  return await promotingAlone(nc, stillMs, () => sync(nc, site, replication));
+}
+
+async function sync(nc: NatsConnection, site: string, replication: Replication): Promise<SyncedStream[]> {
   const api = apiOfSite(site);
   // What is here is asked first: an origin only grows meanwhile, so that one with less is another one.
   const own = new Map((await listStreams(nc)).map((info) => [info.config.name, info]));
@@ -89,6 +94,7 @@ async function removeGone(nc: NatsConnection, api: string, stream: string): Prom
   const from = Math.min(origin.state.first_seq, state.last_seq);
   let removed = 0;
   if (from > state.first_seq) {
+    await refuseUnlessMirror(nc, stream);
     const { purged } = await askStream<{ readonly purged: number }>(nc, stream, `STREAM.PURGE.${stream}`, { seq: from });
     removed += purged;
   }
@@ -102,7 +108,7 @@ async function removeErased(nc: NatsConnection, api: string, stream: string): Pr
   const gone = new Set(own.state.deleted);
   const { first_seq, last_seq } = own.state;
   const toGo = (origin.state.deleted ?? []).filter((seq) => seq >= first_seq && seq <= last_seq && !gone.has(seq));
-  await deleteMessages(nc, stream, toGo, false);
+  await deleteMessages(nc, stream, toGo, false, () => refuseUnlessMirror(nc, stream));
   return toGo.length;
 }
 
@@ -112,8 +118,22 @@ async function deletedOf(nc: NatsConnection, stream: string, options: ApiOptions
   return await askStream<DeletedState>(nc, stream, `STREAM.INFO.${stream}`, { deleted_details: true }, { ...PATIENCE, ...options });
 }
 
-export async function deleteMessages(nc: NatsConnection, stream: string, sequences: readonly number[], quickly: boolean): Promise<void> {
+/** Asked right before anything goes: a stream that nodes write to has no origin any more whose deletes would be meant for it. */
+async function refuseUnlessMirror(nc: NatsConnection, stream: string): Promise<void> {
+  if (mirroredStream(await streamInfo(nc, stream))?.status !== "mirroring")
+    throw new TidemarkError("MIRROR_CONFLICT", `The promotion of ${stream} has begun.`);
+}
+
+/** `mayGo` is awaited before each few of them. */
+export async function deleteMessages(
+  nc: NatsConnection,
+  stream: string,
+  sequences: readonly number[],
+  quickly: boolean,
+  mayGo: () => Promise<void>,
+): Promise<void> {
   for (let at = 0; at < sequences.length; at += DELETES_AT_A_TIME) {
+    await mayGo();
     const some = sequences.slice(at, at + DELETES_AT_A_TIME);
     await Promise.all(some.map((seq) => askStream(nc, stream, `STREAM.MSG.DELETE.${stream}`, { seq, no_erase: quickly })));
   }
@@ -130,6 +150,7 @@ async function removeObjects(nc: NatsConnection, api: string, stream: string): P
   let removed = 0;
   for (const filter of gone) {
     if ((await subjectsOf(nc, stream, { api }, filter)).length > 0) continue;
+    await refuseUnlessMirror(nc, stream);
     await askStream(nc, stream, `STREAM.PURGE.${stream}`, { filter });
     removed++;
   }

@@ -1,5 +1,5 @@
 /**
- * One promotion at a time: of two, one could delete what the other has just put back. Whoever has created the stream `tidemark-promotion`
+ * One promotion or sync at a time: of two, one could delete what the other has just put back, or what nodes have written since. Whoever has created the stream `tidemark-promotion`
  * has it, and changes it again and again while he works. One that did not change for a while is of a process that died.
  *
  * It is a stream because an operator may ask the JetStream API, and write no message.
@@ -40,7 +40,7 @@ async function take(nc: NatsConnection, by: string, stillMs: number): Promise<vo
     await delay(stillMs);
     const after = await holder(nc);
     if (attempt === TRIES || (after !== undefined && after !== before))
-      throw new TidemarkError("MIRROR_CONFLICT", "Another promotion is under way.");
+      throw new TidemarkError("MIRROR_CONFLICT", "Another promotion or sync is under way.");
     if (after !== undefined) await askStream(nc, STREAM, `STREAM.DELETE.${STREAM}`, undefined);
   }
 }

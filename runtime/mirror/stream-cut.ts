@@ -57,7 +57,7 @@ export async function cutStream(
     tail.push(sequence);
     seq = sequence + 1;
   }
-  await deleteMessages(nc, stream, tail, true);
+  await deleteMessages(nc, stream, tail, true, async () => {});
   const beside = BESIDE + stream;
   await make(nc, localMirrorConfig(mirrored, beside, stream), beside);
   return await moveOver(nc, mirrored);

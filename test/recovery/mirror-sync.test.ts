@@ -9,10 +9,11 @@ import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
 import { firstSlotMap, openSlotMap } from "../../runtime/log/slot-map.ts";
 import type { MirrorStatus } from "../../runtime/mirror/mirror-status.ts";
 import { type SyncedStream, syncMirrors } from "../../runtime/mirror/mirror-sync.ts";
+import { promotingAlone } from "../../runtime/mirror/promotion-lock.ts";
 import { ObjectStoreBlobs } from "../../runtime/snapshots/blobs/object-store-blobs.ts";
 import type { Cleanup } from "../support/nats.ts";
 import { deleteStream, editStream, purgeBefore } from "../support/stream-backup.ts";
-import { fill } from "./detached.ts";
+import { detachAll, doingBefore, fill } from "./detached.ts";
 import { SiteNats } from "./sites.ts";
 
 const MAP = firstSlotMap(1);
@@ -180,6 +181,40 @@ suite("a second site", () => {
       assert.equal(status.find((one) => one.stream === stream)!.status, "replaced");
     }
     assert.deepEqual([(await stateOf(b, "meter-0")).messages, (await stateOf(b, "OBJ_tidemark-snapshots")).messages], [10, 2]);
+  });
+
+  test("is not promoted while it is synced, and what was promoted all the same is left as it is", async (t) => {
+    const { a, b, second } = await twoSites(t);
+    const blobs = await ObjectStoreBlobs.open(a, { maxBytes: 8 << 20, replicas: 1 });
+    t.after(() => blobs.close());
+    await second.sync("site-a");
+    await blobs.put("one", Buffer.alloc(1_000, "one"));
+    await second.untilFollowed();
+    await blobs.delete("one");
+    await purgeBefore(a, "meter-0", 4);
+    await askStream(a, "meter-0", "STREAM.MSG.DELETE.meter-0", { seq: 7 });
+    for (const [stream, left] of [
+      ["OBJ_tidemark-snapshots", 2],
+      ["meter-0", 10],
+    ] as const) {
+      const meant = (subject: string) => subject === `$JS.site-a.API.STREAM.INFO.${stream}`;
+      const synced = syncMirrors(
+        doingBefore(b, meant, async () => {
+          await assert.rejects(
+            promotingAlone(b, 200, async () => {}),
+            /MIRROR_CONFLICT: Another promotion or sync is under way/,
+          );
+          // As a promotion does that took this sync for dead.
+          await detachAll(b, [stream]);
+        }),
+        "site-a",
+        { replicas: 1 },
+        400,
+      );
+      await assert.rejects(synced, new RegExp(`MIRROR_CONFLICT: The promotion of ${stream} has begun`));
+      assert.equal((await stateOf(b, stream)).messages, left);
+      await deleteStream(b, stream);
+    }
   });
 
   test("that has streams of its own is left as it is", async (t) => {

@@ -67,7 +67,7 @@ test("of two promotions at once one is refused, and one that died is followed by
   const first = promotingAlone(nc, 200, () => new Promise<void>((resolve) => (end = resolve)));
   await assert.rejects(
     promotingAlone(nc, 200, async () => {}),
-    /MIRROR_CONFLICT: Another promotion is under way/,
+    /MIRROR_CONFLICT: Another promotion or sync is under way/,
   );
   end();
   await first;
