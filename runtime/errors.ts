@@ -44,7 +44,7 @@ export const ERRORS = {
     "The log was trimmed past the shard's position. Delete the shard's state when there is a snapshot behind the cut, or restore the trimmed part from a backup of the stream.",
   LOG_TRUNCATED: "The log ends before what the shard has folded. Restore the log's tail from a replica or a backup.",
   MIRROR_BEHIND:
-    "The first site lives and has more than its mirrors. Wait until `tidemark mirror status` says that none is behind; when it is given up, promote with --now.",
+    "The first site lives, and has more than its mirrors or runs nodes. Wait until `tidemark mirror status` says that none is behind; when it is given up, promote with --now.",
   MIRROR_CONFLICT:
     "A stream of that name is here and is no mirror of that site. Give this site a NATS account that holds nothing else, or delete the stream when nobody needs it.",
   MIRROR_MISSING: "There is no mirror here. Check that TIDEMARK_NATS_URL names the second site, and begin with `tidemark mirror sync`.",

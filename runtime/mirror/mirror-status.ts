@@ -25,6 +25,9 @@ export interface SiteStatus {
   readonly streams: readonly MirrorStatus[];
 }
 
+/** An origin says every second that it has nothing. */
+const HEARD_WITHIN_NS = 30e9;
+
 /** Throws NATS_UNREACHABLE when this site does not answer. */
 export async function mirrorStatus(nc: NatsConnection): Promise<SiteStatus> {
   const mirrored = await mirroredStreams(nc);
@@ -50,12 +53,12 @@ function isSame({ originCreated, info }: MirroredStream, { created, state }: Str
 
 /**
  * By the numbers at both ends: what a mirror says itself is that it is not behind, also when it has stopped. The last messages of a bucket
- * may be gone, and then a mirror never gets to their numbers, so there its word is taken once it has heard of its origin.
+ * may be gone, and then a mirror never gets to their numbers, so there its word is taken, when it has just heard of its origin.
  */
 function behindOf({ kind, info }: MirroredStream, origin: StreamInfo | undefined): number | null {
   if (origin === undefined) return null;
   const { mirror } = info as StreamInfo & { readonly mirror?: { readonly lag: number; readonly active: number } };
-  if (kind === "bucket" && mirror !== undefined && mirror.active >= 0) return mirror.lag;
+  if (kind === "bucket" && mirror !== undefined && mirror.active >= 0 && mirror.active < HEARD_WITHIN_NS) return mirror.lag;
   return Math.max(0, origin.state.last_seq - info.state.last_seq);
 }
 

@@ -11,8 +11,8 @@ import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { streamOf } from "../log/slot-map.ts";
 import { ResultBlobs } from "../results/result-blobs.ts";
 import { openCatalogue, resultPlaceIfThere, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
+import { refuseWhileBehind, refuseWhileNodesRun } from "./first-site.ts";
 import { deleteLostSnapshots } from "./lost-snapshots.ts";
-import { mirrorStatus } from "./mirror-status.ts";
 import { detachedConfig, type MirroredStream, mirroredStreams, partitionOf, promotedConfig, updateStream } from "./mirrored-streams.ts";
 import { promotingAlone, STILL_MS } from "./promotion-lock.ts";
 import { cutStream, finishCuts, isBeside, type RemovedMessage } from "./stream-cut.ts";
@@ -21,7 +21,7 @@ import { type EndsWorld, planEnds, type StreamEnds } from "./stream-ends.ts";
 export interface PromotionOptions {
   /** Only says what it would do. Mirrors go on meanwhile. */
   readonly dryRun: boolean;
-  /** Also when the first site answers and has more. */
+  /** Also when the first site answers, and has more or runs nodes. */
   readonly now: boolean;
   /** See `EndsWorld`. */
   readonly pumps: ReadonlyMap<string, string>;
@@ -62,7 +62,10 @@ async function promote(nc: NatsConnection, options: PromotionOptions): Promise<P
   const before = await mirrorsOf(nc);
   const [first] = before;
   if (first === undefined) throw new TidemarkError("MIRROR_MISSING", "No stream of this site is a mirror.");
-  if (!options.now) await refuseWhileBehind(nc);
+  if (!options.now) {
+    if (!options.dryRun) await refuseWhileNodesRun(nc, first.site);
+    await refuseWhileBehind(nc);
+  }
   await checkPumps(nc, before, options);
   if (!options.dryRun) for (const mirror of before) if (mirror.status === "mirroring") await detach(nc, mirror);
   const streams = options.dryRun ? before : await mirrorsOf(nc);
@@ -89,19 +92,6 @@ async function promote(nc: NatsConnection, options: PromotionOptions): Promise<P
 
 async function mirrorsOf(nc: NatsConnection): Promise<MirroredStream[]> {
   return (await mirroredStreams(nc)).filter(({ stream }) => !isBeside(stream));
-}
-
-/** A first site that lives has what is missing here: whoever moves on purpose waits for it. */
-async function refuseWhileBehind(nc: NatsConnection): Promise<void> {
-  const { site, answers, streams } = await mirrorStatus(nc);
-  if (!answers) return;
-  const lacking = streams.filter(
-    ({ status, behind }) => (status === "mirroring" || status === "missing") && behind !== 0 && behind !== null,
-  );
-  if (lacking.length === 0) return;
-  const shown = lacking.slice(0, 5).map(({ stream, behind }) => `${stream} (${behind})`);
-  const more = lacking.length > shown.length ? ` and ${lacking.length - shown.length} more` : "";
-  throw new TidemarkError("MIRROR_BEHIND", `The site ${site} answers, and has messages that are not here: ${shown.join(", ")}${more}.`);
 }
 
 /** Asked before anything is changed. */

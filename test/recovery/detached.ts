@@ -69,6 +69,21 @@ export function doingBefore(nc: NatsConnection, isMeant: (subject: string, body:
   });
 }
 
+/** The same connection, to which answers come as `edit` has them. */
+export function answeredOtherwise(nc: NatsConnection, edit: (subject: string, body: string, answer: unknown) => unknown): NatsConnection {
+  return new Proxy(nc, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      if (name !== "request") return value.bind(target);
+      return async (subject: string, body: string, ...rest: unknown[]) => {
+        const answer = await (value as NatsConnection["request"]).call(target, subject, body, ...(rest as []));
+        return { json: () => edit(subject, body, answer.json()) };
+      };
+    },
+  });
+}
+
 export async function messagesOf(nc: NatsConnection, stream: string): Promise<unknown[]> {
   const messages: unknown[] = [];
   for (let seq = 1; ; ) {

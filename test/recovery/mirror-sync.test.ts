@@ -13,7 +13,7 @@ import { promotingAlone } from "../../runtime/mirror/promotion-lock.ts";
 import { ObjectStoreBlobs } from "../../runtime/snapshots/blobs/object-store-blobs.ts";
 import type { Cleanup } from "../support/nats.ts";
 import { deleteStream, editStream, purgeBefore } from "../support/stream-backup.ts";
-import { detachAll, doingBefore, fill } from "./detached.ts";
+import { answeredOtherwise, detachAll, doingBefore, fill } from "./detached.ts";
 import { SiteNats } from "./sites.ts";
 
 const MAP = firstSlotMap(1);
@@ -47,19 +47,11 @@ async function stateOf(nc: NatsConnection, stream: string): Promise<StreamInfo["
 
 /** Lists of subjects lack the last of them, as one does that others have moved out of its page. A question for one is answered as it is. */
 function withoutLast(nc: NatsConnection, info: string): NatsConnection {
-  return new Proxy(nc, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== "function") return value;
-      if (name !== "request") return value.bind(target);
-      return async (subject: string, body: string, ...rest: unknown[]) => {
-        const answer = await (value as NatsConnection["request"]).call(target, subject, body, ...(rest as []));
-        if (subject !== info || !body.includes('">"')) return answer;
-        const page = answer.json<{ readonly total: number; readonly state: { readonly subjects: object } }>();
-        const subjects = Object.fromEntries(Object.entries(page.state.subjects).slice(0, -1));
-        return { json: () => ({ ...page, total: page.total - 1, state: { ...page.state, subjects } }) };
-      };
-    },
+  return answeredOtherwise(nc, (subject, body, answer) => {
+    if (subject !== info || !body.includes('">"')) return answer;
+    const page = answer as { readonly total: number; readonly state: { readonly subjects: object } };
+    const subjects = Object.fromEntries(Object.entries(page.state.subjects).slice(0, -1));
+    return { ...page, total: page.total - 1, state: { ...page.state, subjects } };
   });
 }
 

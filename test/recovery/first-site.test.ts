@@ -1,0 +1,76 @@
+/** What a promotion asks of a first site that still answers. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { StreamInfo } from "../../runtime/log/jetstream-api.ts";
+import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
+import { mirrorStatus } from "../../runtime/mirror/mirror-status.ts";
+import { detachedConfig, mirroredStreams, updateStream } from "../../runtime/mirror/mirrored-streams.ts";
+import type { Cleanup } from "../support/nats.ts";
+import { answeredOtherwise, fill } from "./detached.ts";
+import { SiteNats } from "./sites.ts";
+
+const SKIP = "sums.skips.0";
+
+async function twoSites(t: Cleanup) {
+  const first = await SiteNats.start(t, "site-a", ["meter"]);
+  const second = await SiteNats.start(t, "site-b", ["meter"], first);
+  const [a, b] = [await first.connected(), await second.connected()];
+  t.after(async () => {
+    await a.close();
+    await b.close();
+  });
+  await fill(a, "sums-skips", ["sums.skips.*"], [{ subject: SKIP }]);
+  return { a, b, second };
+}
+
+suite("a promotion while the first site answers", () => {
+  test("is refused when that has gone on since the mirrors were detached", async (t) => {
+    const { a, b, second } = await twoSites(t);
+    await second.sync("site-a");
+    await second.untilFollowed();
+    const [mirror] = await mirroredStreams(b);
+    await updateStream(b, detachedConfig(mirror!), "sums-skips");
+    await appendAcknowledged(a, SKIP, Buffer.from("{}"), { stream: "sums-skips" });
+    assert.match((await second.run("mirror", "promote")).stderr, /MIRROR_BEHIND: The site site-a answers, .* sums-skips \(1\)/);
+    assert.equal((await second.run("mirror", "promote", "--now")).code, 0);
+  });
+
+  test("is refused while nodes run there", async (t) => {
+    const { a, second } = await twoSites(t);
+    const renew = () => appendAcknowledged(a, "$KV.tidemark-nodes.n1", Buffer.from("{}"), { stream: "KV_tidemark-nodes" });
+    await fill(a, "KV_tidemark-nodes", ["$KV.tidemark-nodes.>"], [{ subject: "$KV.tidemark-nodes.n1" }]);
+    await second.sync("site-a");
+    await second.untilFollowed();
+    const renewing = setInterval(() => void renew(), 200);
+    try {
+      assert.match((await second.run("mirror", "promote")).stderr, /MIRROR_BEHIND: The site site-a answers, and nodes run there/);
+    } finally {
+      clearInterval(renewing);
+    }
+    assert.equal((await second.run("mirror", "promote", "--now")).code, 0);
+  });
+
+  test("takes the word of a bucket's mirror that has just heard of its origin, and else the numbers", async (t) => {
+    const { a, b, second } = await twoSites(t);
+    await fill(a, "KV_tidemark-logs", ["$KV.tidemark-logs.>"], [{ subject: "$KV.tidemark-logs.a" }, { subject: "$KV.tidemark-logs.b" }]);
+    await second.sync("site-a");
+    await second.untilFollowed();
+    assert.deepEqual([await behindWhenHeard(b, 1), await behindWhenHeard(b, 31), await behindWhenHeard(b, -1)], [0, 1, 1]);
+  });
+});
+
+/** Of a mirror that lacks its origin's last message and says that it is not behind; it heard of it so many seconds ago. */
+async function behindWhenHeard(nc: NatsConnection, seconds: number) {
+  const told = answeredOtherwise(nc, (subject, _body, answer) => {
+    if (subject !== "$JS.API.STREAM.LIST") return answer;
+    const page = answer as { readonly streams: readonly StreamInfo[] };
+    const streams = page.streams.map((info) => {
+      const state = { ...info.state, last_seq: info.state.last_seq - 1 };
+      return { ...info, state, mirror: { lag: 0, active: seconds < 0 ? -1 : seconds * 1e9 } };
+    });
+    return { ...page, streams };
+  });
+  const { streams } = await mirrorStatus(told);
+  return streams.find(({ stream }) => stream === "KV_tidemark-logs")!.behind;
+}
