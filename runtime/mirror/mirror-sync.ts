@@ -10,7 +10,7 @@ import { type ApiOptions, askApi, askStream, refusalOf, type StreamInfo, streamI
 import { listStreams } from "../log/own-streams.ts";
 import type { Replication } from "../log/replication.ts";
 import { apiOfSite, mirrorConfig, mirroredKind, mirroredStream, updateStream } from "./mirrored-streams.ts";
-import { promotingAlone, STILL_MS } from "./promotion-lock.ts";
+import { CHANGE, promotingAlone, STILL_MS, type StillAlone } from "./promotion-lock.ts";
 
 export interface SyncedStream {
   readonly stream: string;
@@ -29,10 +29,10 @@ const DELETES_AT_A_TIME = 32;
 
 /** `stillMs`: see `PromotionOptions`. Throws MIRROR_CONFLICT before anything was changed that it would be about, NATS_UNREACHABLE, NATS_REPLICAS, NATS_STORAGE. */
 export async function syncMirrors(nc: NatsConnection, site: string, replication: Replication, stillMs = STILL_MS): Promise<SyncedStream[]> {
-  return await promotingAlone(nc, stillMs, () => sync(nc, site, replication));
+  return await promotingAlone(nc, stillMs, (alone) => sync(nc, site, replication, alone));
 }
 
-async function sync(nc: NatsConnection, site: string, replication: Replication): Promise<SyncedStream[]> {
+async function sync(nc: NatsConnection, site: string, replication: Replication, alone: StillAlone): Promise<SyncedStream[]> {
   const api = apiOfSite(site);
   // What is here is asked first: an origin only grows meanwhile, so that one with less is another one.
   const own = new Map((await listStreams(nc)).map((info) => [info.config.name, info]));
@@ -42,8 +42,9 @@ async function sync(nc: NatsConnection, site: string, replication: Replication):
   for (const origin of origins) {
     const stream = origin.config.name;
     const found = own.get(stream);
+    await alone();
     const did = found === undefined ? await create(nc, origin, site, replication) : await update(nc, origin, found, site);
-    synced.push({ stream, did, removed: await removeGone(nc, api, stream) });
+    synced.push({ stream, did, removed: await removeGone(nc, api, stream, alone) });
   }
   return synced.sort((a, b) => (a.stream < b.stream ? -1 : 1));
 }
@@ -85,8 +86,12 @@ async function update(nc: NatsConnection, origin: StreamInfo, found: StreamInfo,
   return "updated";
 }
 
-async function removeGone(nc: NatsConnection, api: string, stream: string): Promise<number> {
-  if (stream.startsWith("OBJ_")) return await removeObjects(nc, api, stream);
+async function removeGone(nc: NatsConnection, api: string, stream: string, alone: StillAlone): Promise<number> {
+  const mayGo = async (): Promise<void> => {
+    await refuseUnlessMirror(nc, stream);
+    await alone();
+  };
+  if (stream.startsWith("OBJ_")) return await removeObjects(nc, api, stream, mayGo);
   // A key of a bucket goes with a message that says so.
   if (stream.startsWith("KV_")) return 0;
   const origin = await streamInfo(nc, stream, { api });
@@ -94,21 +99,21 @@ async function removeGone(nc: NatsConnection, api: string, stream: string): Prom
   const from = Math.min(origin.state.first_seq, state.last_seq);
   let removed = 0;
   if (from > state.first_seq) {
-    await refuseUnlessMirror(nc, stream);
-    const { purged } = await askStream<{ readonly purged: number }>(nc, stream, `STREAM.PURGE.${stream}`, { seq: from });
+    await mayGo();
+    const { purged } = await askStream<{ readonly purged: number }>(nc, stream, `STREAM.PURGE.${stream}`, { seq: from }, CHANGE);
     removed += purged;
   }
-  return removed + (await removeErased(nc, api, stream));
+  return removed + (await removeErased(nc, api, stream, mayGo));
 }
 
 /** One by one, overwritten, as who erases means it. */
-async function removeErased(nc: NatsConnection, api: string, stream: string): Promise<number> {
+async function removeErased(nc: NatsConnection, api: string, stream: string, mayGo: StillAlone): Promise<number> {
   const origin = await deletedOf(nc, stream, { api });
   const own = await deletedOf(nc, stream, {});
   const gone = new Set(own.state.deleted);
   const { first_seq, last_seq } = own.state;
   const toGo = (origin.state.deleted ?? []).filter((seq) => seq >= first_seq && seq <= last_seq && !gone.has(seq));
-  await deleteMessages(nc, stream, toGo, false, () => refuseUnlessMirror(nc, stream));
+  await deleteMessages(nc, stream, toGo, false, mayGo);
   return toGo.length;
 }
 
@@ -130,12 +135,12 @@ export async function deleteMessages(
   stream: string,
   sequences: readonly number[],
   quickly: boolean,
-  mayGo: () => Promise<void>,
+  mayGo: StillAlone,
 ): Promise<void> {
   for (let at = 0; at < sequences.length; at += DELETES_AT_A_TIME) {
     await mayGo();
     const some = sequences.slice(at, at + DELETES_AT_A_TIME);
-    await Promise.all(some.map((seq) => askStream(nc, stream, `STREAM.MSG.DELETE.${stream}`, { seq, no_erase: quickly })));
+    await Promise.all(some.map((seq) => askStream(nc, stream, `STREAM.MSG.DELETE.${stream}`, { seq, no_erase: quickly }, CHANGE)));
   }
 }
 
@@ -143,15 +148,15 @@ export async function deleteMessages(
  * What is here is listed before what is there, so that whatever came meanwhile is seen there. That list comes by pages, and one that goes
  * meanwhile moves others out of it: so each is asked for by its name before it goes. Heads go before their chunks.
  */
-async function removeObjects(nc: NatsConnection, api: string, stream: string): Promise<number> {
+async function removeObjects(nc: NatsConnection, api: string, stream: string, mayGo: StillAlone): Promise<number> {
   const own = await subjectsOf(nc, stream, {});
   const there = new Set(await subjectsOf(nc, stream, { api }));
   const gone = own.filter((subject) => !there.has(subject)).sort((a, b) => (a < b ? 1 : -1));
   let removed = 0;
   for (const filter of gone) {
     if ((await subjectsOf(nc, stream, { api }, filter)).length > 0) continue;
-    await refuseUnlessMirror(nc, stream);
-    await askStream(nc, stream, `STREAM.PURGE.${stream}`, { filter });
+    await mayGo();
+    await askStream(nc, stream, `STREAM.PURGE.${stream}`, { filter }, CHANGE);
     removed++;
   }
   return removed;

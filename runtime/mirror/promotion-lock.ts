@@ -8,40 +8,65 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
-import { askApi, askStream, refusalOf, SERVER_ERROR, streamInfo } from "../log/jetstream-api.ts";
+import { type ApiOptions, askApi, askStream, refusalOf, SERVER_ERROR, streamInfo } from "../log/jetstream-api.ts";
 
 const STREAM = "tidemark-promotion";
 /** A request that a process sent when it died is long done by then. */
 export const STILL_MS = 15_000;
 const TRIES = 3;
+/** A change is not tried for longer than it is known that nobody else works. */
+export const CHANGE: ApiOptions = { giveUpAfterMs: 3_000 };
+
+/** Awaited right before each change. Throws MIRROR_CONFLICT when another one may work by now. */
+export type StillAlone = () => Promise<void>;
 
 /** Throws MIRROR_CONFLICT while another one works. */
-export async function promotingAlone<T>(nc: NatsConnection, stillMs: number, work: () => Promise<T>): Promise<T> {
+export async function promotingAlone<T>(nc: NatsConnection, stillMs: number, work: (alone: StillAlone) => Promise<T>): Promise<T> {
   const by = randomUUID();
-  await take(nc, by, stillMs);
+  let renewedAt = await take(nc, by, stillMs);
+  const isOurs = async (): Promise<boolean> => (await holder(nc))?.startsWith(by) === true;
   let turn = 0;
+  const renew = async (): Promise<void> => {
+    const asked = performance.now();
+    // An update would put this one's name over that of another who has taken it.
+    if (!(await isOurs())) return;
+    const { error } = await askApi(nc, `STREAM.UPDATE.${STREAM}`, lockOf(by, ++turn), { giveUpAfterMs: 0 });
+    if (error === undefined) renewedAt = asked;
+  };
+  const alone = async (): Promise<void> => {
+    const ours = await isOurs();
+    // Half of the time is left for what is changed next to be done before another one begins.
+    if (!ours || performance.now() - renewedAt > stillMs / 2)
+      throw new TidemarkError("MIRROR_CONFLICT", "This one was held up for so long that another promotion or sync may be under way.");
+  };
   // What fails here is tried again at the next turn.
-  const renewing = setInterval(() => void askApi(nc, `STREAM.UPDATE.${STREAM}`, lockOf(by, ++turn)).catch(() => {}), stillMs / 4);
+  const renewing = setInterval(() => void renew().catch(() => {}), stillMs / 8);
   try {
-    return await work();
+    return await work(alone);
   } finally {
     clearInterval(renewing);
     // Where that fails the next one waits a little.
-    await askStream(nc, STREAM, `STREAM.DELETE.${STREAM}`, undefined).catch(() => {});
+    await giveBack(nc, isOurs).catch(() => {});
   }
 }
 
-async function take(nc: NatsConnection, by: string, stillMs: number): Promise<void> {
+async function giveBack(nc: NatsConnection, isOurs: () => Promise<boolean>): Promise<void> {
+  if (await isOurs()) await askStream(nc, STREAM, `STREAM.DELETE.${STREAM}`, undefined, CHANGE);
+}
+
+/** Gives when it was asked for. */
+async function take(nc: NatsConnection, by: string, stillMs: number): Promise<number> {
   for (let attempt = 1; ; attempt++) {
+    const asked = performance.now();
     const { error } = await askApi(nc, `STREAM.CREATE.${STREAM}`, lockOf(by, 0));
-    if (error === undefined) return;
+    if (error === undefined) return asked;
     if (error.err_code !== SERVER_ERROR.streamNameTaken) throw refusalOf(error, STREAM);
     const before = await holder(nc);
     await delay(stillMs);
     const after = await holder(nc);
     if (attempt === TRIES || (after !== undefined && after !== before))
       throw new TidemarkError("MIRROR_CONFLICT", "Another promotion or sync is under way.");
-    if (after !== undefined) await askStream(nc, STREAM, `STREAM.DELETE.${STREAM}`, undefined);
+    if (after !== undefined) await askStream(nc, STREAM, `STREAM.DELETE.${STREAM}`, undefined, CHANGE);
   }
 }
 

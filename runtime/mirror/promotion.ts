@@ -14,7 +14,7 @@ import { openCatalogue, resultPlaceIfThere, type SnapshotSettings } from "../sna
 import { refuseWhileBehind, refuseWhileNodesRun } from "./first-site.ts";
 import { deleteLostSnapshots } from "./lost-snapshots.ts";
 import { detachedConfig, type MirroredStream, mirroredStreams, partitionOf, promotedConfig, updateStream } from "./mirrored-streams.ts";
-import { promotingAlone, STILL_MS } from "./promotion-lock.ts";
+import { promotingAlone, STILL_MS, type StillAlone } from "./promotion-lock.ts";
 import { cutStream, finishCuts, isBeside, type RemovedMessage } from "./stream-cut.ts";
 import { type EndsWorld, planEnds, type StreamEnds } from "./stream-ends.ts";
 
@@ -53,12 +53,12 @@ const ORDER: readonly MirroredStream["kind"][] = ["bucket", "skips", "reference"
 
 /** Throws MIRROR_MISSING, MIRROR_BEHIND, MIRROR_CONFLICT, INPUT_INVALID, NATS_STORAGE, NATS_UNREACHABLE, SNAPSHOT_STORE. */
 export async function promoteMirrors(nc: NatsConnection, options: PromotionOptions): Promise<Promotion> {
-  if (options.dryRun) return await promote(nc, options);
-  return await promotingAlone(nc, options.stillMs ?? STILL_MS, () => promote(nc, options));
+  if (options.dryRun) return await promote(nc, options, async () => {});
+  return await promotingAlone(nc, options.stillMs ?? STILL_MS, (alone) => promote(nc, options, alone));
 }
 
-async function promote(nc: NatsConnection, options: PromotionOptions): Promise<Promotion> {
-  if (!options.dryRun) await finishCuts(nc);
+async function promote(nc: NatsConnection, options: PromotionOptions, alone: StillAlone): Promise<Promotion> {
+  if (!options.dryRun) await finishCuts(nc, alone);
   const before = await mirrorsOf(nc);
   const [first] = before;
   if (first === undefined) throw new TidemarkError("MIRROR_MISSING", "No stream of this site is a mirror.");
@@ -67,7 +67,7 @@ async function promote(nc: NatsConnection, options: PromotionOptions): Promise<P
     await refuseWhileBehind(nc);
   }
   await checkPumps(nc, before, options);
-  if (!options.dryRun) for (const mirror of before) if (mirror.status === "mirroring") await detach(nc, mirror);
+  if (!options.dryRun) for (const mirror of before) if (mirror.status === "mirroring") await detach(nc, mirror, alone);
   const streams = options.dryRun ? before : await mirrorsOf(nc);
   const { ends } = await planEnds({ nc, streams, pumps: options.pumps, resultIsHere: resultCheck(nc, options.snapshots) });
   const promoted = streams.map((mirror): PromotedStream => {
@@ -78,15 +78,16 @@ async function promote(nc: NatsConnection, options: PromotionOptions): Promise<P
   if (options.dryRun) return { site: first.site, streams: promoted, snapshots: [] };
   const cuts = streams.filter(({ origin, info }) => (ends.get(origin.name) ?? info.state.last_seq) < info.state.last_seq);
   // All of it is written down before the first message goes.
+  await alone();
   for (const mirror of cuts) await updateStream(nc, detachedConfig({ ...mirror, cut: ends.get(mirror.origin.name)! }), mirror.stream);
   for (let at = 0; at < cuts.length; at += CUTS_AT_A_TIME) {
     const some = cuts.slice(at, at + CUTS_AT_A_TIME).map(async (mirror) => {
       const { name } = mirror.origin;
-      ends.set(name, await cutStream(nc, mirror, ends.get(name)!, options.removed));
+      ends.set(name, await cutStream(nc, mirror, ends.get(name)!, options.removed, alone));
     });
     await Promise.all(some);
   }
-  const snapshots = await serveAgain(nc, streams, ends, options.snapshots);
+  const snapshots = await serveAgain(nc, streams, ends, options.snapshots, alone);
   return { site: first.site, streams: promoted, snapshots };
 }
 
@@ -102,7 +103,8 @@ async function checkPumps(nc: NatsConnection, streams: readonly MirroredStream[]
   throw new TidemarkError("INPUT_INVALID", `What the pumps ${unknownPumps.join(", ")} read is not known. Name it with --pumps ${named}`);
 }
 
-async function detach(nc: NatsConnection, mirror: MirroredStream): Promise<void> {
+async function detach(nc: NatsConnection, mirror: MirroredStream, alone: StillAlone): Promise<void> {
+  await alone();
   await updateStream(nc, detachedConfig(mirror), mirror.stream);
 }
 
@@ -128,15 +130,20 @@ async function serveAgain(
   streams: readonly MirroredStream[],
   ends: StreamEnds,
   settings: SnapshotSettings,
+  alone: StillAlone,
 ): Promise<readonly string[]> {
   let snapshots: readonly string[] = [];
   for (const kind of ORDER) {
-    for (const mirror of streams.filter((one) => one.kind === kind)) await updateStream(nc, promotedConfig(mirror), mirror.stream);
+    for (const mirror of streams.filter((one) => one.kind === kind)) {
+      await alone();
+      await updateStream(nc, promotedConfig(mirror), mirror.stream);
+    }
     if (kind !== "bucket") continue;
     // As long as a stream waits for its subjects the next promotion comes here again.
     const shards = streams.filter((one) => one.kind === "outputs").map((one) => ({ job: one.of, shard: partitionOf(one) }));
     const { catalogue } = await openCatalogue(nc, settings);
     try {
+      await alone();
       snapshots = await deleteLostSnapshots(catalogue, shards, ends, streamOf);
     } finally {
       await catalogue.blobs.close();

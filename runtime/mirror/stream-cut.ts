@@ -20,6 +20,7 @@ import {
   updateStream,
   type WholeConfig,
 } from "./mirrored-streams.ts";
+import { CHANGE, type StillAlone } from "./promotion-lock.ts";
 
 /** A message that is taken off. */
 export interface RemovedMessage {
@@ -46,6 +47,7 @@ export async function cutStream(
   mirrored: MirroredStream,
   end: number,
   told: (message: RemovedMessage) => void,
+  alone: StillAlone,
 ): Promise<number> {
   const { stream } = mirrored;
   const tail: number[] = [];
@@ -57,40 +59,40 @@ export async function cutStream(
     tail.push(sequence);
     seq = sequence + 1;
   }
-  await deleteMessages(nc, stream, tail, true, async () => {});
+  await deleteMessages(nc, stream, tail, true, alone);
   const beside = BESIDE + stream;
   await make(nc, localMirrorConfig(mirrored, beside, stream), beside);
-  return await moveOver(nc, mirrored);
+  return await moveOver(nc, mirrored, alone);
 }
 
 /** Ends what a promotion that was cut off has begun: where there is one beside it, the tail is gone already. */
-export async function finishCuts(nc: NatsConnection): Promise<void> {
+export async function finishCuts(nc: NatsConnection, alone: StillAlone): Promise<void> {
   const streams = await mirroredStreams(nc);
   for (const beside of streams.filter(({ stream }) => isBeside(stream))) {
     const found = streams.find(({ stream }) => stream === beside.origin.name);
     const followed = (found?.info.config as WholeConfig | undefined)?.mirror?.name;
-    if (found === undefined || followed === beside.stream) await putBack(nc, beside);
-    else await moveOver(nc, found);
+    if (found === undefined || followed === beside.stream) await putBack(nc, beside, alone);
+    else await moveOver(nc, found, alone);
   }
 }
 
-async function moveOver(nc: NatsConnection, mirrored: MirroredStream): Promise<number> {
+async function moveOver(nc: NatsConnection, mirrored: MirroredStream, alone: StillAlone): Promise<number> {
   const { stream } = mirrored;
   const { state } = await streamInfo(nc, stream);
   await untilCopied(nc, BESIDE + stream, state.messages);
   await updateStream(nc, detachedConfig(mirrored, BESIDE + stream), BESIDE + stream);
-  await remove(nc, stream);
-  return await putBack(nc, mirrored);
+  await remove(nc, stream, alone);
+  return await putBack(nc, mirrored, alone);
 }
 
-async function putBack(nc: NatsConnection, mirrored: MirroredStream): Promise<number> {
+async function putBack(nc: NatsConnection, mirrored: MirroredStream, alone: StillAlone): Promise<number> {
   const { name } = mirrored.origin;
   const beside = BESIDE + name;
   const { state } = await streamInfo(nc, beside);
   await make(nc, localMirrorConfig(mirrored, name, beside), name);
   await untilCopied(nc, name, state.messages);
   await updateStream(nc, detachedConfig(mirrored), name);
-  await remove(nc, beside);
+  await remove(nc, beside, alone);
   return state.last_seq;
 }
 
@@ -113,6 +115,7 @@ async function untilCopied(nc: NatsConnection, stream: string, messages: number)
   }
 }
 
-async function remove(nc: NatsConnection, stream: string): Promise<void> {
-  await askStream(nc, stream, `STREAM.DELETE.${stream}`, undefined);
+async function remove(nc: NatsConnection, stream: string, alone: StillAlone): Promise<void> {
+  await alone();
+  await askStream(nc, stream, `STREAM.DELETE.${stream}`, undefined, CHANGE);
 }

@@ -193,7 +193,7 @@ suite("a second site", () => {
       const synced = syncMirrors(
         doingBefore(b, meant, async () => {
           await assert.rejects(
-            promotingAlone(b, 200, async () => {}),
+            promotingAlone(b, 1_000, async () => {}),
             /MIRROR_CONFLICT: Another promotion or sync is under way/,
           );
           // As a promotion does that took this sync for dead.
@@ -201,7 +201,7 @@ suite("a second site", () => {
         }),
         "site-a",
         { replicas: 1 },
-        400,
+        2_000,
       );
       await assert.rejects(synced, new RegExp(`MIRROR_CONFLICT: The promotion of ${stream} has begun`));
       assert.equal((await stateOf(b, stream)).messages, left);

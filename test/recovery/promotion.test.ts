@@ -10,7 +10,7 @@ import { promoteMirrors } from "../../runtime/mirror/promotion.ts";
 import { promotingAlone } from "../../runtime/mirror/promotion-lock.ts";
 import { startTestNats } from "../support/nats.ts";
 import { deleteStream } from "../support/stream-backup.ts";
-import { detachAll, endingAfter, fill, type Message, messagesOf } from "./detached.ts";
+import { answeredOtherwise, detachAll, endingAfter, fill, type Message, messagesOf } from "./detached.ts";
 
 /** In the order in which they are promoted; `last`: what is to stay. */
 const STREAMS = [
@@ -40,11 +40,14 @@ test("a promotion comes to the same when it was cut off at any second of its ste
     for (const { stream, last } of STREAMS) before.set(stream, (await messagesOf(nc, stream)).slice(0, last));
     await detachAll(nc, NAMES);
     const done = await promote(endingAfter(nc, steps)).catch(() => undefined);
-    if (done === undefined)
+    if (done === undefined) {
+      // As the next one does when it has not changed for a while.
+      await deleteStream(nc, "tidemark-promotion");
       await promote(nc).catch((error: unknown) => {
         // It died behind the last of them.
         if (!isTidemarkError(error, "MIRROR_MISSING")) throw error;
       });
+    }
     for (const { stream, subjects, last } of STREAMS) {
       const { config, state } = await streamInfo(nc, stream);
       assert.deepEqual([stream, config.subjects, state.last_seq, config.max_bytes], [stream, subjects, last, 1 << 20], `${steps} steps`);
@@ -76,7 +79,41 @@ test("of two promotions at once one is refused, and one that died is followed by
   assert.equal(await promotingAlone(nc, 200, async () => "alone"), "alone");
 });
 
+test("one that was held up changes nothing more, and leaves the other's lock alone", { timeout: 60_000 }, async (t) => {
+  const nats = await startTestNats(t);
+  const nc = await connect({ servers: nats.url });
+  t.after(() => nc.close());
+  const held = /MIRROR_CONFLICT: This one was held up/;
+  // Its renewals do not come through, and nobody else is there yet.
+  let block = false;
+  const unrenewed = answeredOtherwise(nc, (subject, _body, answer) => {
+    if (block && subject === "$JS.API.STREAM.UPDATE.tidemark-promotion") throw new Error("lost");
+    return answer;
+  });
+  await promotingAlone(unrenewed, 800, async (alone) => {
+    await alone();
+    block = true;
+    await assert.rejects(until(alone), held);
+  });
+  // Another one has taken it for dead.
+  await promotingAlone(nc, 60_000, async (alone) => {
+    await alone();
+    await deleteStream(nc, "tidemark-promotion");
+    await fill(nc, "tidemark-promotion", ["tidemark-promotion"], []);
+    await assert.rejects(alone(), held);
+  });
+  assert.equal((await streamInfo(nc, "tidemark-promotion")).state.messages, 0);
+});
+
+/** Until it throws; the test's timeout is the bound. */
+async function until(alone: () => Promise<void>): Promise<void> {
+  for (;;) {
+    await alone();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 async function promote(nc: NatsConnection) {
   const snapshots = { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 } as const;
-  return await promoteMirrors(nc, { dryRun: false, now: false, pumps: new Map(), snapshots, removed: () => {}, stillMs: 100 });
+  return await promoteMirrors(nc, { dryRun: false, now: false, pumps: new Map(), snapshots, removed: () => {} });
 }

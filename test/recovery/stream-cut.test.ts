@@ -5,7 +5,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { streamInfo } from "../../runtime/log/jetstream-api.ts";
 import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
 import { mirroredStreams, promotedConfig, updateStream } from "../../runtime/mirror/mirrored-streams.ts";
-import { cutStream } from "../../runtime/mirror/stream-cut.ts";
+import { cutStream, type RemovedMessage } from "../../runtime/mirror/stream-cut.ts";
 import { startTestNats } from "../support/nats.ts";
 import { purgeBefore } from "../support/stream-backup.ts";
 import { detachAll, fill, messagesOf } from "./detached.ts";
@@ -22,9 +22,8 @@ test("a stream that is cut keeps numbers, times and headers of what stays, and t
   const before = await messagesOf(nc, "sums-out-0");
   const [mirrored] = await detachAll(nc, ["sums-out-0"]);
   const told: string[] = [];
-  const end = await cutStream(nc, mirrored!, END, ({ sequence, payload }) => {
-    told.push(`${sequence} ${Buffer.from(payload).toString()}`);
-  });
+  const tell = ({ sequence, payload }: RemovedMessage): number => told.push(`${sequence} ${Buffer.from(payload).toString()}`);
+  const end = await cutStream(nc, mirrored!, END, tell, async () => {});
   assert.deepEqual([end, told], [END, ["6 text 6", "7 text 7", "8 text 8"]]);
   assert.deepEqual(await messagesOf(nc, "sums-out-0"), before.slice(0, 3));
   await assertGoesOn(nc);
