@@ -1,5 +1,6 @@
 /** Which streams of an account are Tidemark's, told by the subjects that they bind, and how all of them are listed. They only ask. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { TidemarkError } from "../errors.ts";
 import { type ApiOptions, askApi, type StreamInfo } from "./jetstream-api.ts";
 
 export interface OwnStream {
@@ -31,6 +32,13 @@ export function ownStream(subjects: readonly string[] = []): OwnStream | undefin
 interface StreamPage {
   readonly total: number;
   readonly streams: readonly StreamInfo[] | null;
+  /** Names of those whose leader did not answer. */
+  readonly missing?: readonly string[] | null;
+}
+
+export interface StreamListing {
+  readonly streams: readonly StreamInfo[];
+  readonly missing: readonly string[];
 }
 
 /** The servers wait for each other up to 4 s when one of them is away. */
@@ -39,7 +47,24 @@ const STREAMS_MAX = 10_000;
 
 /** Streams of the account, at most 10,000; what a server that is away alone knows of is left out. Fails with NATS_UNREACHABLE. */
 export async function listStreams(nc: NatsConnection, options: ApiOptions = {}): Promise<StreamInfo[]> {
+  return [...(await streamListing(nc, options)).streams];
+}
+
+/** As {@link listStreams}; where one is left out it throws NATS_UNREACHABLE. */
+export async function listAllStreams(nc: NatsConnection, options: ApiOptions = {}): Promise<StreamInfo[]> {
+  return wholeListing(await streamListing(nc, options));
+}
+
+/** Throws NATS_UNREACHABLE when streams are missing. */
+export function wholeListing({ streams, missing }: StreamListing): StreamInfo[] {
+  if (missing.length === 0) return [...streams];
+  const shown = missing.slice(0, 5).join(", ");
+  throw new TidemarkError("NATS_UNREACHABLE", `${missing.length} streams have no leader that answers: ${shown}.`);
+}
+
+export async function streamListing(nc: NatsConnection, options: ApiOptions = {}): Promise<StreamListing> {
   const streams: StreamInfo[] = [];
+  const missing = new Set<string>();
   while (streams.length < STREAMS_MAX) {
     const { value, error } = await askApi<StreamPage>(
       nc,
@@ -50,7 +75,8 @@ export async function listStreams(nc: NatsConnection, options: ApiOptions = {}):
     if (error !== undefined) throw new Error(error.description);
     const page = value?.streams ?? [];
     streams.push(...page);
+    for (const name of value?.missing ?? []) missing.add(name);
     if (page.length === 0 || streams.length >= (value?.total ?? 0)) break;
   }
-  return streams;
+  return { streams, missing: [...missing] };
 }

@@ -2,7 +2,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { isTidemarkError } from "../errors.ts";
 import type { StreamInfo } from "../log/jetstream-api.ts";
-import { listStreams } from "../log/own-streams.ts";
+import { streamListing, wholeListing } from "../log/own-streams.ts";
 import { apiOfSite, type MirroredStream, mirroredKind, mirroredStreams } from "./mirrored-streams.ts";
 
 export interface MirrorStatus {
@@ -28,7 +28,7 @@ export interface SiteStatus {
 /** An origin says every second that it has nothing. */
 const HEARD_WITHIN_NS = 30e9;
 
-/** Throws NATS_UNREACHABLE when this site does not answer. */
+/** Throws NATS_UNREACHABLE when this site does not answer, or a stream of either one has no leader. */
 export async function mirrorStatus(nc: NatsConnection): Promise<SiteStatus> {
   const mirrored = await mirroredStreams(nc);
   const site = mirrored[0]?.site;
@@ -68,12 +68,13 @@ function lastAtOf({ state }: StreamInfo): string | null {
   return last_seq === 0 || last_ts === undefined ? null : last_ts;
 }
 
+/** `undefined`: it does not answer. One that answers, and lacks a leader, is not taken for one that is gone. */
 async function originsOf(nc: NatsConnection, site: string): Promise<ReadonlyMap<string, StreamInfo> | undefined> {
-  try {
-    const streams = await listStreams(nc, { api: apiOfSite(site), giveUpAfterMs: 0 });
-    return new Map(streams.filter(({ config }) => mirroredKind(config) !== undefined).map((info) => [info.config.name, info]));
-  } catch (error) {
+  const listing = await streamListing(nc, { api: apiOfSite(site), giveUpAfterMs: 0 }).catch((error: unknown) => {
     if (isTidemarkError(error, "NATS_UNREACHABLE")) return undefined;
     throw error;
-  }
+  });
+  if (listing === undefined) return undefined;
+  const streams = wholeListing(listing).filter(({ config }) => mirroredKind(config) !== undefined);
+  return new Map(streams.map((info) => [info.config.name, info]));
 }

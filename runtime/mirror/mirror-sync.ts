@@ -7,7 +7,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { TidemarkError } from "../errors.ts";
 import { type ApiOptions, askApi, askStream, refusalOf, type StreamInfo, streamInfo } from "../log/jetstream-api.ts";
-import { listStreams } from "../log/own-streams.ts";
+import { listAllStreams } from "../log/own-streams.ts";
 import type { Replication } from "../log/replication.ts";
 import { apiOfSite, mirrorConfig, mirroredKind, mirroredStream, updateStream } from "./mirrored-streams.ts";
 import { CHANGE, promotingAlone, STILL_MS, type StillAlone } from "./promotion-lock.ts";
@@ -35,8 +35,8 @@ export async function syncMirrors(nc: NatsConnection, site: string, replication:
 async function sync(nc: NatsConnection, site: string, replication: Replication, alone: StillAlone): Promise<SyncedStream[]> {
   const api = apiOfSite(site);
   // What is here is asked first: an origin only grows meanwhile, so that one with less is another one.
-  const own = new Map((await listStreams(nc)).map((info) => [info.config.name, info]));
-  const origins = (await listStreams(nc, { api })).filter(({ config }) => mirroredKind(config) !== undefined);
+  const own = new Map((await listAllStreams(nc)).map((info) => [info.config.name, info]));
+  const origins = (await listAllStreams(nc, { api })).filter(({ config }) => mirroredKind(config) !== undefined);
   for (const origin of origins) refuseOther(origin, own.get(origin.config.name), site);
   const synced: SyncedStream[] = [];
   for (const origin of origins) {

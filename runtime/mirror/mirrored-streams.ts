@@ -9,7 +9,7 @@
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { askStream, type StreamConfig, type StreamInfo } from "../log/jetstream-api.ts";
-import { listStreams, type OwnStream, ownStream } from "../log/own-streams.ts";
+import { listAllStreams, type OwnStream, ownStream } from "../log/own-streams.ts";
 import { type Replication, replicationConfig } from "../log/replication.ts";
 
 export type WholeConfig = StreamConfig & {
@@ -90,7 +90,7 @@ export function promotedConfig({ origin, info }: MirroredStream): object {
 
 /** The streams of this site that follow others or did until their promotion began, by name. Throws NATS_UNREACHABLE. */
 export async function mirroredStreams(nc: NatsConnection): Promise<MirroredStream[]> {
-  const found = (await listStreams(nc)).flatMap((info) => mirroredStream(info) ?? []);
+  const found = (await listAllStreams(nc)).flatMap((info) => mirroredStream(info) ?? []);
   return found.sort((a, b) => (a.stream < b.stream ? -1 : 1));
 }
 

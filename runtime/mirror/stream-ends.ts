@@ -19,7 +19,7 @@ import { epochSubject, PUMP_JOURNAL, pumpSubject, referenceSubject, storedSubjec
 import { parsePosition } from "../../actors/model/position.ts";
 import { storedMessage } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
-import { listStreams, ownStream } from "../log/own-streams.ts";
+import { listAllStreams, ownStream } from "../log/own-streams.ts";
 import { outputStreamName } from "../outputs/output-layout.ts";
 import { primitives } from "../primitives.ts";
 import { referenceStream } from "../reference/reference-log.ts";
@@ -53,7 +53,7 @@ export async function planEnds(world: EndsWorld): Promise<{ readonly ends: Strea
   const numbered = world.streams.filter(({ kind }) => kind === "log" || kind === "reference" || kind === "outputs");
   const ends: StreamEnds = new Map();
   // Those too that a promotion which was cut off has come to the end with.
-  for (const { config, state } of await listStreams(world.nc))
+  for (const { config, state } of await listAllStreams(world.nc))
     if (ownStream(config.subjects) !== undefined) ends.set(config.name, state.last_seq);
   for (const { origin, info, cut } of numbered) ends.set(origin.name, cut ?? info.state.last_seq);
   const logs = world.streams.filter(({ kind }) => kind === "log");

@@ -5,11 +5,20 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { StreamInfo } from "../../runtime/log/jetstream-api.ts";
 import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
 import { mirrorStatus } from "../../runtime/mirror/mirror-status.ts";
+import { syncMirrors } from "../../runtime/mirror/mirror-sync.ts";
 import { detachedConfig, mirroredStreams, updateStream } from "../../runtime/mirror/mirrored-streams.ts";
+import { type PromotionOptions, promoteMirrors } from "../../runtime/mirror/promotion.ts";
 import type { Cleanup } from "../support/nats.ts";
 import { answeredOtherwise, fill } from "./detached.ts";
 import { SiteNats } from "./sites.ts";
 
+const PROMOTION: PromotionOptions = {
+  dryRun: false,
+  now: false,
+  pumps: new Map(),
+  snapshots: { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 },
+  removed: () => {},
+};
 const SKIP = "sums.skips.0";
 
 async function twoSites(t: Cleanup) {
@@ -23,6 +32,22 @@ async function twoSites(t: Cleanup) {
   await fill(a, "sums-skips", ["sums.skips.*"], [{ subject: SKIP }]);
   return { a, b, second };
 }
+
+test("no command takes a stream without a leader for one that is not there", async (t) => {
+  const { b, second } = await twoSites(t);
+  await second.sync("site-a");
+  await second.untilFollowed();
+  for (const api of ["$JS.API", "$JS.site-a.API"]) {
+    const leaderless = answeredOtherwise(b, (subject, _body, answer) =>
+      subject === `${api}.STREAM.LIST` ? { ...(answer as object), missing: ["meter-0"] } : answer,
+    );
+    const refusal = /NATS_UNREACHABLE: .*no leader that answers: meter-0/;
+    await assert.rejects(mirrorStatus(leaderless), refusal);
+    await assert.rejects(syncMirrors(leaderless, "site-a", { replicas: 1 }), refusal);
+    await assert.rejects(promoteMirrors(leaderless, PROMOTION), refusal);
+  }
+  assert.equal((await mirroredStreams(b))[0]!.status, "mirroring");
+});
 
 suite("a promotion while the first site answers", () => {
   test("is refused when that has gone on since the mirrors were detached", async (t) => {
