@@ -61,8 +61,19 @@ export async function cutStream(
   }
   await deleteMessages(nc, stream, tail, true, alone);
   const beside = BESIDE + stream;
-  await make(nc, localMirrorConfig(mirrored, beside, stream), beside);
-  return await moveOver(nc, mirrored, alone);
+  const { state } = await streamInfo(nc, stream);
+  await make(nc, state.messages === 0 ? emptyConfig(mirrored, end, beside) : localMirrorConfig(mirrored, beside, stream), beside);
+  return within(stream, end, await moveOver(nc, mirrored, alone));
+}
+
+/** A mirror of a stream that holds nothing takes over the number of what was there last: one that ends at `end` is made by itself. */
+function emptyConfig(mirrored: MirroredStream, end: number, name: string): object {
+  return { ...detachedConfig(mirrored, name), ...(end === 0 ? {} : { first_seq: end + 1 }) };
+}
+
+function within(stream: string, end: number | undefined, last: number): number {
+  if (end !== undefined && last > end) throw new Error(`${stream} was to end at ${end}, and ends at ${last}`);
+  return last;
 }
 
 /** Ends what a promotion that was cut off has begun: where there is one beside it, the tail is gone already. */
@@ -71,8 +82,8 @@ export async function finishCuts(nc: NatsConnection, alone: StillAlone): Promise
   for (const beside of streams.filter(({ stream }) => isBeside(stream))) {
     const found = streams.find(({ stream }) => stream === beside.origin.name);
     const followed = (found?.info.config as WholeConfig | undefined)?.mirror?.name;
-    if (found === undefined || followed === beside.stream) await putBack(nc, beside, alone);
-    else await moveOver(nc, found, alone);
+    const last = await (found === undefined || followed === beside.stream ? putBack(nc, beside, alone) : moveOver(nc, found, alone));
+    within(beside.origin.name, beside.cut, last);
   }
 }
 
@@ -80,7 +91,7 @@ async function moveOver(nc: NatsConnection, mirrored: MirroredStream, alone: Sti
   const { stream } = mirrored;
   const { state } = await streamInfo(nc, stream);
   await untilCopied(nc, BESIDE + stream, state.messages);
-  await updateStream(nc, detachedConfig(mirrored, BESIDE + stream), BESIDE + stream);
+  if (state.messages > 0) await updateStream(nc, detachedConfig(mirrored, BESIDE + stream), BESIDE + stream);
   await remove(nc, stream, alone);
   return await putBack(nc, mirrored, alone);
 }
@@ -89,9 +100,12 @@ async function putBack(nc: NatsConnection, mirrored: MirroredStream, alone: Stil
   const { name } = mirrored.origin;
   const beside = BESIDE + name;
   const { state } = await streamInfo(nc, beside);
-  await make(nc, localMirrorConfig(mirrored, name, beside), name);
-  await untilCopied(nc, name, state.messages);
-  await updateStream(nc, detachedConfig(mirrored), name);
+  if (state.messages === 0) await make(nc, emptyConfig(mirrored, state.last_seq, name), name);
+  else {
+    await make(nc, localMirrorConfig(mirrored, name, beside), name);
+    await untilCopied(nc, name, state.messages);
+    await updateStream(nc, detachedConfig(mirrored), name);
+  }
   await remove(nc, beside, alone);
   return state.last_seq;
 }
