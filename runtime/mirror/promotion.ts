@@ -12,6 +12,7 @@ import { streamOf } from "../log/slot-map.ts";
 import { ResultBlobs } from "../results/result-blobs.ts";
 import { openCatalogue, resultPlaceIfThere, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { refuseWhileBehind, refuseWhileNodesRun } from "./first-site.ts";
+import { deleteLostSkips } from "./lost-skips.ts";
 import { deleteLostSnapshots } from "./lost-snapshots.ts";
 import { detachedConfig, type MirroredStream, mirroredStreams, partitionOf, promotedConfig, updateStream } from "./mirrored-streams.ts";
 import { promotingAlone, STILL_MS, type StillAlone } from "./promotion-lock.ts";
@@ -69,7 +70,7 @@ async function promote(nc: NatsConnection, options: PromotionOptions, alone: Sti
   await checkPumps(nc, before, options);
   if (!options.dryRun) for (const mirror of before) if (mirror.status === "mirroring") await detach(nc, mirror, alone);
   const streams = options.dryRun ? before : await mirrorsOf(nc);
-  const { ends } = await planEnds({ nc, streams, pumps: options.pumps, resultIsHere: resultCheck(nc, options.snapshots) });
+  const { ends, logs } = await planEnds({ nc, streams, pumps: options.pumps, resultIsHere: resultCheck(nc, options.snapshots) });
   const promoted = streams.map((mirror): PromotedStream => {
     const { last_seq } = mirror.info.state;
     const last = ends.get(mirror.origin.name) ?? last_seq;
@@ -87,6 +88,7 @@ async function promote(nc: NatsConnection, options: PromotionOptions, alone: Sti
     });
     await Promise.all(some);
   }
+  for (const mirror of streams) if (mirror.kind === "skips") await deleteLostSkips(nc, mirror, { ends, logs }, options.removed, alone);
   const snapshots = await serveAgain(nc, streams, ends, options.snapshots, alone);
   return { site: first.site, streams: promoted, snapshots };
 }

@@ -48,8 +48,16 @@ interface Cause {
 /** Clocks of leaders differ, and one that takes over may step back: what was stored so much later than another was made later. */
 const CLOCKS_MS = 60_000;
 
-/** Also gives the pumps whose source is not known; what they brought was not looked at. Throws NATS_UNREACHABLE. */
-export async function planEnds(world: EndsWorld): Promise<{ readonly ends: StreamEnds; readonly unknownPumps: readonly string[] }> {
+export interface PlannedEnds {
+  readonly ends: StreamEnds;
+  /** The log stream of each output stream. */
+  readonly logs: ReadonlyMap<string, string>;
+  /** Those whose source is not known; what they brought was not looked at. */
+  readonly unknownPumps: readonly string[];
+}
+
+/** Throws NATS_UNREACHABLE. */
+export async function planEnds(world: EndsWorld): Promise<PlannedEnds> {
   const numbered = world.streams.filter(({ kind }) => kind === "log" || kind === "reference" || kind === "outputs");
   const ends: StreamEnds = new Map();
   // Those too that a promotion which was cut off has come to the end with.
@@ -69,7 +77,7 @@ export async function planEnds(world: EndsWorld): Promise<{ readonly ends: Strea
       ends.set(origin.name, await outputsEnd(world.nc, origin.name, info.state.first_seq, ends.get(origin.name)!, ends.get(logOf)!));
     }
   }
-  return { ends, unknownPumps: [...unknown].sort() };
+  return { ends, logs: jobs, unknownPumps: [...unknown].sort() };
 }
 
 /** Ends only fall, so what does not change their sum changes none. */

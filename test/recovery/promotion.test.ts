@@ -6,8 +6,9 @@ import { writeLink } from "../../actors/fold/reference-entry.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { streamInfo } from "../../runtime/log/jetstream-api.ts";
 import { mirroredStreams } from "../../runtime/mirror/mirrored-streams.ts";
-import { promoteMirrors } from "../../runtime/mirror/promotion.ts";
+import { type PromotionOptions, promoteMirrors } from "../../runtime/mirror/promotion.ts";
 import { promotingAlone } from "../../runtime/mirror/promotion-lock.ts";
+import { SkipList } from "../../runtime/shard/skips.ts";
 import { startTestNats } from "../support/nats.ts";
 import { deleteStream } from "../support/stream-backup.ts";
 import { answeredOtherwise, detachAll, endingAfter, fill, type Message, messagesOf } from "./detached.ts";
@@ -62,6 +63,24 @@ test("a promotion comes to the same when it was cut off at any second of its ste
   }
 });
 
+test("skips of units above the end of their log go, and are told", async (t) => {
+  const nats = await startTestNats(t);
+  const nc = await connect({ servers: nats.url });
+  t.after(() => nc.close());
+  for (const { stream, subjects } of STREAMS.slice(1)) await fill(nc, stream, subjects, MESSAGES[stream]);
+  const units = ["0:4.0", "0:5.0|t.1", "0:4.2|t.1", "0:6.0"];
+  const skips = units.map((unit) => ({ subject: "sums.skips.0", text: JSON.stringify({ unit, reason: "" }) }));
+  await fill(nc, "sums-skips", ["sums.skips.*"], skips);
+  await detachAll(nc, NAMES);
+  const told: string[] = [];
+  await promote(nc, ({ stream, sequence }) => told.push(`${stream} ${sequence}`));
+  assert.deepEqual(
+    told.filter((one) => one.startsWith("sums-skips")),
+    ["sums-skips 2", "sums-skips 4"],
+  );
+  assert.deepEqual([...(await new SkipList(nc, "sums", 0).read()).keys()], ["0:4.0", "0:4.2|t.1"]);
+});
+
 test("of two promotions at once one is refused, and one that died is followed by the next", { timeout: 60_000 }, async (t) => {
   const nats = await startTestNats(t);
   const nc = await connect({ servers: nats.url });
@@ -113,7 +132,7 @@ async function until(alone: () => Promise<void>): Promise<void> {
   }
 }
 
-async function promote(nc: NatsConnection) {
+async function promote(nc: NatsConnection, removed: PromotionOptions["removed"] = () => {}) {
   const snapshots = { snapshots: { kind: "nats" }, s3Endpoint: undefined, keysFile: undefined, maxBytes: 1 << 20, replicas: 1 } as const;
-  return await promoteMirrors(nc, { dryRun: false, now: false, pumps: new Map(), snapshots, removed: () => {} });
+  return await promoteMirrors(nc, { dryRun: false, now: false, pumps: new Map(), snapshots, removed });
 }
