@@ -9,7 +9,8 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { streamOf } from "../log/slot-map.ts";
-import { ResultBlobs } from "../results/result-blobs.ts";
+import { resultBlob } from "../results/result-blobs.ts";
+import { BlobDamage } from "../snapshots/blobs/blob-failure.ts";
 import { openCatalogue, resultPlaceIfThere, type SnapshotSettings } from "../snapshots/open-catalogue.ts";
 import { refuseWhileBehind, refuseWhileNodesRun } from "./first-site.ts";
 import { deleteLostSkips } from "./lost-skips.ts";
@@ -77,10 +78,7 @@ async function promote(nc: NatsConnection, options: PromotionOptions, alone: Sti
     return { stream: mirror.stream, kind: mirror.kind, last, removed: last_seq - last };
   });
   if (options.dryRun) return { site: first.site, streams: promoted, snapshots: [] };
-  const cuts = streams.filter(({ origin, info }) => (ends.get(origin.name) ?? info.state.last_seq) < info.state.last_seq);
-  // All of it is written down before the first message goes.
-  await alone();
-  for (const mirror of cuts) await updateStream(nc, detachedConfig({ ...mirror, cut: ends.get(mirror.origin.name)! }), mirror.stream);
+  const cuts = (await writeDown(nc, streams, ends, alone)).filter(({ cut, info }) => cut !== undefined && cut < info.state.last_seq);
   for (let at = 0; at < cuts.length; at += CUTS_AT_A_TIME) {
     const some = cuts.slice(at, at + CUTS_AT_A_TIME).map(async (mirror) => {
       const { name } = mirror.origin;
@@ -105,6 +103,25 @@ async function checkPumps(nc: NatsConnection, streams: readonly MirroredStream[]
   throw new TidemarkError("INPUT_INVALID", `What the pumps ${unknownPumps.join(", ")} read is not known. Name it with --pumps ${named}`);
 }
 
+/** All of it before the first message goes, also of a stream that stays whole: the next promotion decides nothing anew. */
+async function writeDown(
+  nc: NatsConnection,
+  streams: readonly MirroredStream[],
+  ends: StreamEnds,
+  alone: StillAlone,
+): Promise<readonly MirroredStream[]> {
+  const decided: MirroredStream[] = [];
+  for (const mirror of streams) {
+    const isNumbered = mirror.kind === "log" || mirror.kind === "reference" || mirror.kind === "outputs";
+    const cut = isNumbered ? ends.get(mirror.origin.name) : undefined;
+    decided.push(cut === undefined ? mirror : { ...mirror, cut });
+    if (cut === undefined || cut === mirror.cut) continue;
+    await alone();
+    await updateStream(nc, detachedConfig({ ...mirror, cut }), mirror.stream);
+  }
+  return decided;
+}
+
 async function detach(nc: NatsConnection, mirror: MirroredStream, alone: StillAlone): Promise<void> {
   await alone();
   await updateStream(nc, detachedConfig(mirror), mirror.stream);
@@ -118,10 +135,10 @@ function resultCheck(nc: NatsConnection, settings: SnapshotSettings): EndsWorld[
     const found = await place();
     if (found === undefined) return false;
     try {
-      await new ResultBlobs(stream, async () => found, Date.now).get(stored);
-      return true;
+      return (await found.blobs.get(resultBlob(stream, stored))) !== undefined;
     } catch (error) {
-      if (isTidemarkError(error, "RESULT_CONTENT")) return false;
+      // A damaged one was so at the first site too, and its shard halts on it: no reason to cut a history.
+      if (isTidemarkError(error) && error.cause instanceof BlobDamage) return true;
       throw error;
     }
   };

@@ -32,7 +32,7 @@ export interface EndsWorld {
   readonly streams: readonly MirroredStream[];
   /** Sources of pumps that were given a name of their own: a log, or `<job>-out`. */
   readonly pumps: ReadonlyMap<string, string>;
-  /** Whether a large result of a partition's stream is here whole; `undefined` where results do not lie in NATS. */
+  /** Whether a large result of a partition's stream is here, be it damaged; `undefined` where results do not lie in NATS. */
   readonly resultIsHere: ((stream: string, stored: StoredOutput) => Promise<boolean>) | undefined;
 }
 
@@ -67,7 +67,9 @@ export async function planEnds(world: EndsWorld): Promise<PlannedEnds> {
   const logs = world.streams.filter(({ kind }) => kind === "log");
   const unknown = new Set<string>();
   const jobs = await jobsOf(world.nc, logs);
-  for (let before = Number.NaN; before !== sumOf(ends); ) {
+  // All of it was decided by a promotion that was cut off. What it has put into service since would let it come to other ends.
+  const decided = numbered.every(({ cut }) => cut !== undefined);
+  for (let before = decided ? sumOf(ends) : Number.NaN; before !== sumOf(ends); ) {
     before = sumOf(ends);
     for (const log of logs) ends.set(log.origin.name, await logEnd(world, log, ends, unknown));
     for (const { origin, info } of numbered.filter(({ kind }) => kind === "outputs")) {

@@ -4,12 +4,14 @@ import { test } from "node:test";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { writeLink } from "../../actors/fold/reference-entry.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
-import { streamInfo } from "../../runtime/log/jetstream-api.ts";
+import { askStream, streamInfo } from "../../runtime/log/jetstream-api.ts";
 import { mirroredStreams } from "../../runtime/mirror/mirrored-streams.ts";
 import { type PromotionOptions, promoteMirrors } from "../../runtime/mirror/promotion.ts";
 import { promotingAlone } from "../../runtime/mirror/promotion-lock.ts";
+import { ResultBlobs } from "../../runtime/results/result-blobs.ts";
 import { SkipList } from "../../runtime/shard/skips.ts";
 import { startTestNats } from "../support/nats.ts";
+import { natsResults } from "../support/result-places.ts";
 import { deleteStream } from "../support/stream-backup.ts";
 import { answeredOtherwise, detachAll, endingAfter, fill, type Message, messagesOf } from "./detached.ts";
 
@@ -79,6 +81,28 @@ test("skips of units above the end of their log go, and are told", async (t) => 
     ["sums-skips 2", "sums-skips 4"],
   );
   assert.deepEqual([...(await new SkipList(nc, "sums", 0).read()).keys()], ["0:4.0", "0:4.2|t.1"]);
+});
+
+test("one that is run again decides nothing anew, and a damaged result cuts nothing", async (t) => {
+  const nats = await startTestNats(t);
+  const nc = await connect({ servers: nats.url });
+  t.after(() => nc.close());
+  const here = await new ResultBlobs("two-0", natsResults(nc), Date.now).put(JSON.stringify("x".repeat(100)));
+  const text = JSON.stringify({ kind: "result", results: [{ call: "c", stored: here }] });
+  const subjects = ["two.0.>", "two.p0.j.>", "two.p0.r.>"];
+  await fill(nc, "two-0", subjects, [{ subject: "two.p0.j.sums.stored", text }, { subject: "two.0.e.k" }]);
+  const results = "OBJ_tidemark-results";
+  const last = (await streamInfo(nc, results)).state.last_seq;
+  // Its one chunk, below the head that names it.
+  await askStream(nc, results, `STREAM.MSG.DELETE.${results}`, { seq: last - 1 });
+  await detachAll(nc, ["two-0"]);
+  // Detached, then written down, and not put into service.
+  await assert.rejects(promote(endingAfter(nc, 2)));
+  assert.equal((await mirroredStreams(nc))[0]!.cut, 2);
+  await deleteStream(nc, results);
+  await deleteStream(nc, "tidemark-promotion");
+  await promote(nc);
+  assert.equal((await streamInfo(nc, "two-0")).state.last_seq, 2);
 });
 
 test("of two promotions at once one is refused, and one that died is followed by the next", { timeout: 60_000 }, async (t) => {
