@@ -5,10 +5,12 @@
  * It changes nothing at the other site, and a stream that is gone there stays here.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { epochSubject } from "../../actors/fold/subject.ts";
 import { TidemarkError } from "../errors.ts";
 import { type ApiOptions, askApi, askStream, refusalOf, type StreamInfo, streamInfo } from "../log/jetstream-api.ts";
 import { listAllStreams } from "../log/own-streams.ts";
 import type { Replication } from "../log/replication.ts";
+import { outputStreamName } from "../outputs/output-layout.ts";
 import { apiOfSite, mirrorConfig, mirroredKind, mirroredStream, updateStream } from "./mirrored-streams.ts";
 import { CHANGE, promotingAlone, STILL_MS, type StillAlone } from "./promotion-lock.ts";
 
@@ -38,12 +40,20 @@ async function sync(nc: NatsConnection, site: string, replication: Replication, 
   const own = new Map((await listAllStreams(nc)).map((info) => [info.config.name, info]));
   const origins = (await listAllStreams(nc, { api })).filter(({ config }) => mirroredKind(config) !== undefined);
   for (const origin of origins) refuseOther(origin, own.get(origin.config.name), site);
+  const logs = await jobsOf(
+    nc,
+    origins.flatMap((info) => logOf(info) ?? []),
+    { api },
+  );
   const synced: SyncedStream[] = [];
   for (const origin of origins) {
     const stream = origin.config.name;
     const found = own.get(stream);
     await alone();
-    const did = found === undefined ? await create(nc, origin, site, replication) : await update(nc, origin, found, site);
+    const did =
+      found === undefined
+        ? await create(nc, mirrorConfig(origin, site, replication, logs.get(stream)), stream)
+        : await update(nc, origin, found, site, logs.get(stream));
     synced.push({ stream, did, removed: await removeGone(nc, api, stream, alone) });
   }
   return synced.sort((a, b) => (a.stream < b.stream ? -1 : 1));
@@ -69,17 +79,29 @@ function refuseOther({ created, state }: StreamInfo, found: StreamInfo | undefin
   if (mirrored.status !== "mirroring") throw new TidemarkError("MIRROR_CONFLICT", `The promotion of ${name} has begun.`);
 }
 
-async function create(nc: NatsConnection, origin: StreamInfo, site: string, replication: Replication): Promise<"created"> {
-  const { name } = origin.config;
-  const { error } = await askApi(nc, `STREAM.CREATE.${name}`, mirrorConfig(origin, site, replication));
+function logOf({ config }: StreamInfo): LogStream | undefined {
+  const own = mirroredKind(config);
+  return own?.kind === "log" ? { stream: config.name, of: own.of } : undefined;
+}
+
+async function create(nc: NatsConnection, config: object, name: string): Promise<"created"> {
+  const { error } = await askApi(nc, `STREAM.CREATE.${name}`, config);
   if (error !== undefined) throw refusalOf(error, name);
   return "created";
 }
 
 /** Who raises a bound at the first site wants it at the second too, when that is promoted. */
-async function update(nc: NatsConnection, origin: StreamInfo, found: StreamInfo, site: string): Promise<"updated" | "nothing"> {
+async function update(
+  nc: NatsConnection,
+  origin: StreamInfo,
+  found: StreamInfo,
+  site: string,
+  log?: string,
+): Promise<"updated" | "nothing"> {
   const { num_replicas: replicas } = found.config;
-  const wanted = mirrorConfig(origin, site, { replicas }) as { readonly metadata: Readonly<Record<string, string>> };
+  const wanted = mirrorConfig(origin, site, { replicas }, log ?? mirroredStream(found)?.log) as {
+    readonly metadata: Readonly<Record<string, string>>;
+  };
   const { metadata } = found.config as { readonly metadata?: Readonly<Record<string, string>> };
   if (Object.entries(wanted.metadata).every(([name, value]) => metadata?.[name] === value)) return "nothing";
   await updateStream(nc, { ...found.config, metadata: { ...metadata, ...wanted.metadata } }, found.config.name);
@@ -160,6 +182,23 @@ async function removeObjects(nc: NatsConnection, api: string, stream: string, ma
     removed++;
   }
   return removed;
+}
+
+export interface LogStream {
+  readonly stream: string;
+  /** Name of the log. */
+  readonly of: string;
+}
+
+/** The log stream of each output stream, by the epochs that its job has there. */
+export async function jobsOf(nc: NatsConnection, logs: readonly LogStream[], options: ApiOptions): Promise<ReadonlyMap<string, string>> {
+  const jobs = new Map<string, string>();
+  for (const { stream, of } of logs) {
+    const partition = Number(stream.slice(stream.lastIndexOf("-") + 1));
+    for (const subject of await subjectsOf(nc, stream, options, epochSubject(of, partition, "*")))
+      jobs.set(outputStreamName(subject.split(".").at(-2)!, partition), stream);
+  }
+  return jobs;
 }
 
 interface SubjectsPage {

@@ -29,10 +29,12 @@ export interface MirroredStream extends OwnStream {
   readonly status: "mirroring" | "detached";
   /** Last sequence that is to stay, where that was decided: once a message is deleted it could not be told again. */
   readonly cut?: number;
+  /** Of an output stream: the log stream that its entries are in, as the first site said it. */
+  readonly log?: string;
   readonly info: StreamInfo;
 }
 
-interface StreamRecord extends Pick<MirroredStream, "site" | "origin" | "originCreated" | "cut"> {
+interface StreamRecord extends Pick<MirroredStream, "site" | "origin" | "originCreated" | "cut" | "log"> {
   readonly format: number;
 }
 
@@ -67,14 +69,19 @@ export function mirroredKind({ subjects, mirror }: WholeConfig): OwnStream | und
 }
 
 /** Of a mirror that is to be made. */
-export function mirrorConfig({ config: origin, created: originCreated }: StreamInfo, site: string, replication: Replication): object {
-  const follower = followerConfig({ origin, originCreated, site });
+export function mirrorConfig(
+  { config: origin, created: originCreated }: StreamInfo,
+  site: string,
+  replication: Replication,
+  log: string | undefined,
+): object {
+  const follower = followerConfig({ origin, originCreated, site, ...(log === undefined ? {} : { log }) });
   return { ...follower, ...replicationConfig(replication), mirror: { name: origin.name, external: { api: apiOfSite(site), deliver: "" } } };
 }
 
 /** Of a stream that follows another one of its own site. */
-export function localMirrorConfig({ origin, originCreated, site, info }: MirroredStream, name: string, from: string): object {
-  return { ...followerConfig({ origin, originCreated, site }), ...placeOf(info.config), name, mirror: { name: from } };
+export function localMirrorConfig({ info, ...mirrored }: MirroredStream, name: string, from: string): object {
+  return { ...followerConfig(mirrored), ...placeOf(info.config), name, mirror: { name: from } };
 }
 
 /** As it is, and following nobody. */
@@ -99,11 +106,21 @@ export function mirroredStream(info: StreamInfo): MirroredStream | undefined {
   const config: WholeConfig = info.config;
   const record = config.metadata?.[RECORD];
   if (record === undefined) return undefined;
-  const { format, site, origin, originCreated, cut } = JSON.parse(record) as StreamRecord;
+  const { format, site, origin, originCreated, cut, log } = JSON.parse(record) as StreamRecord;
   const own = mirroredKind(origin);
   if (format !== FORMAT || own === undefined) return undefined;
   const status = config.mirror === undefined ? "detached" : "mirroring";
-  return { stream: config.name, site, origin, originCreated, info, status, ...(cut === undefined ? {} : { cut }), ...own };
+  return {
+    stream: config.name,
+    site,
+    origin,
+    originCreated,
+    info,
+    status,
+    ...(cut === undefined ? {} : { cut }),
+    ...(log === undefined ? {} : { log }),
+    ...own,
+  };
 }
 
 /** The number of a partition or shard, which ends the stream's name. */
@@ -115,10 +132,10 @@ export async function updateStream(nc: NatsConnection, config: object, stream: s
   await askStream(nc, stream, `STREAM.UPDATE.${stream}`, config);
 }
 
-function followerConfig({ origin, originCreated, site, cut }: Omit<StreamRecord, "format">): object {
+function followerConfig({ origin, originCreated, site, cut, log }: Omit<StreamRecord, "format">): object {
   const kept = Object.entries(origin).filter(([name]) => KEPT.includes(name));
   const { num_replicas: _replicas, placement: _placement, ...own } = origin;
-  const record = { format: FORMAT, site, origin: own, originCreated, cut };
+  const record = { format: FORMAT, site, origin: own, originCreated, cut, log };
   return { name: origin.name, ...Object.fromEntries(kept), max_bytes: -1, metadata: { [RECORD]: JSON.stringify(record) } };
 }
 

@@ -15,7 +15,7 @@ import type { LogEntry } from "../../actors/fold/entry.ts";
 import { readPumpLink } from "../../actors/fold/pump-entry.ts";
 import { readLink } from "../../actors/fold/reference-entry.ts";
 import { awayOutputs, type StoredOutput } from "../../actors/fold/stored-results.ts";
-import { epochSubject, PUMP_JOURNAL, pumpSubject, referenceSubject, storedSubject } from "../../actors/fold/subject.ts";
+import { PUMP_JOURNAL, pumpSubject, referenceSubject, storedSubject } from "../../actors/fold/subject.ts";
 import { parsePosition } from "../../actors/model/position.ts";
 import { storedMessage } from "../log/jetstream-api.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
@@ -24,7 +24,7 @@ import { outputStreamName } from "../outputs/output-layout.ts";
 import { primitives } from "../primitives.ts";
 import { referenceStream } from "../reference/reference-log.ts";
 import { firstSince } from "../trim/trim-facts.ts";
-import { subjectsOf } from "./mirror-sync.ts";
+import { jobsOf, subjectsOf } from "./mirror-sync.ts";
 import { type MirroredStream, partitionOf } from "./mirrored-streams.ts";
 
 export interface EndsWorld {
@@ -66,7 +66,9 @@ export async function planEnds(world: EndsWorld): Promise<PlannedEnds> {
   for (const { origin, info, cut } of numbered) ends.set(origin.name, cut ?? info.state.last_seq);
   const logs = world.streams.filter(({ kind }) => kind === "log");
   const unknown = new Set<string>();
-  const jobs = await jobsOf(world.nc, logs);
+  const jobs = new Map(await jobsOf(world.nc, logs, {}));
+  // A log may have stopped before its job's first entry there, and only the first site could say whose log it is.
+  for (const { origin, log } of numbered) if (log !== undefined && !jobs.has(origin.name)) jobs.set(origin.name, log);
   // All of it was decided by a promotion that was cut off. What it has put into service since would let it come to other ends.
   const decided = numbered.every(({ cut }) => cut !== undefined);
   for (let before = decided ? sumOf(ends) : Number.NaN; before !== sumOf(ends); ) {
@@ -76,7 +78,7 @@ export async function planEnds(world: EndsWorld): Promise<PlannedEnds> {
       const logOf = jobs.get(origin.name);
       // One of a shadow replay is of no entry, and nobody goes on with it.
       if (logOf === undefined) continue;
-      ends.set(origin.name, await outputsEnd(world.nc, origin.name, info.state.first_seq, ends.get(origin.name)!, ends.get(logOf)!));
+      ends.set(origin.name, await outputsEnd(world.nc, origin.name, info.state.first_seq, ends.get(origin.name)!, ends.get(logOf) ?? 0));
     }
   }
   return { ends, logs: jobs, unknownPumps: [...unknown].sort() };
@@ -85,17 +87,6 @@ export async function planEnds(world: EndsWorld): Promise<PlannedEnds> {
 /** Ends only fall, so what does not change their sum changes none. */
 function sumOf(ends: StreamEnds): number {
   return [...ends.values()].reduce((sum, end) => sum + end, 0);
-}
-
-/** The log stream of each output stream, by the epochs that its job has there. */
-async function jobsOf(nc: NatsConnection, logs: readonly MirroredStream[]): Promise<ReadonlyMap<string, string>> {
-  const jobs = new Map<string, string>();
-  for (const log of logs) {
-    const partition = partitionOf(log);
-    for (const subject of await subjectsOf(nc, log.stream, {}, epochSubject(log.of, partition, "*")))
-      jobs.set(outputStreamName(subject.split(".").at(-2)!, partition), log.stream);
-  }
-  return jobs;
 }
 
 async function logEnd(world: EndsWorld, mirrored: MirroredStream, ends: StreamEnds, unknown: Set<string>): Promise<number> {

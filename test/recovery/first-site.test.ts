@@ -7,8 +7,9 @@ import { appendAcknowledged } from "../../runtime/log/publish-ack.ts";
 import { mirrorStatus } from "../../runtime/mirror/mirror-status.ts";
 import { syncMirrors } from "../../runtime/mirror/mirror-sync.ts";
 import { detachedConfig, mirroredStreams, updateStream } from "../../runtime/mirror/mirrored-streams.ts";
-import { type PromotionOptions, promoteMirrors } from "../../runtime/mirror/promotion.ts";
+import { type Promotion, type PromotionOptions, promoteMirrors } from "../../runtime/mirror/promotion.ts";
 import type { Cleanup } from "../support/nats.ts";
+import { deleteStream } from "../support/stream-backup.ts";
 import { answeredOtherwise, fill } from "./detached.ts";
 import { SiteNats } from "./sites.ts";
 
@@ -47,6 +48,22 @@ test("no command takes a stream without a leader for one that is not there", asy
     await assert.rejects(promoteMirrors(leaderless, PROMOTION), refusal);
   }
   assert.equal((await mirroredStreams(b))[0]!.status, "mirroring");
+});
+
+test("outputs go whose log stopped before the first entry of their job", async (t) => {
+  const { a, b, second } = await twoSites(t);
+  const subjects = ["src.0.>", "src.p0.j.>"];
+  await fill(a, "src-0", subjects, [{ subject: "src.0.e.k" }, { subject: "src.p0.j.sums.epoch" }]);
+  await fill(a, "sums-out-0", ["sums.out.0.>"], [{ subject: "sums.out.0.k.t", text: JSON.stringify({ position: "0:2.0" }) }]);
+  await second.sync("site-a");
+  await second.untilFollowed();
+  // As if the link of the log had been cut behind its first entry.
+  const log = (await mirroredStreams(b)).find(({ stream }) => stream === "src-0")!;
+  await deleteStream(b, "src-0");
+  await fill(b, "src-0", subjects, [{ subject: "src.0.e.k" }]);
+  await updateStream(b, detachedConfig(log), "src-0");
+  const [promotion] = await second.records<Promotion>(["mirror", "promote", "--dry-run", "--now"]);
+  assert.equal(promotion!.streams.find(({ stream }) => stream === "sums-out-0")!.last, 0);
 });
 
 suite("a promotion while the first site answers", () => {
