@@ -109,13 +109,19 @@ test("of two promotions at once one is refused, and one that died is followed by
   const nats = await startTestNats(t);
   const nc = await connect({ servers: nats.url });
   t.after(() => nc.close());
-  let end = (): void => {};
-  const first = promotingAlone(nc, 200, () => new Promise<void>((resolve) => (end = resolve)));
+  const begun = Promise.withResolvers<void>();
+  const mayEnd = Promise.withResolvers<void>();
+  const first = promotingAlone(nc, 200, async () => {
+    begun.resolve();
+    await mayEnd.promise;
+  });
+  // The server answers two requests of one connection in any order.
+  await begun.promise;
   await assert.rejects(
     promotingAlone(nc, 200, async () => {}),
     /MIRROR_CONFLICT: Another promotion or sync is under way/,
   );
-  end();
+  mayEnd.resolve();
   await first;
   // Of this one the stream stays, and is never renewed.
   await promotingAlone(endingAfter(nc, 1), 200, async () => {});
