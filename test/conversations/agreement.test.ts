@@ -38,7 +38,7 @@ suite("lines by seed", () => {
     test(`wild: two conversations, every edge, stragglers, jumps of the watermark and changing settings (CONVERSATIONS_SEED=${seed})`, () => {
       const all = judge(wild(seed, 700), { records: wildRecords(seed) });
       assertAgrees(all);
-      assert(all[0]!.plain.contexts.length > 50);
+      assert(all[0]!.plain.contexts.length > 10);
     });
   }
 });
