@@ -165,7 +165,10 @@ function watchCpu(node: NodeProcess): { spent(events: number): Row } {
   };
 }
 
-/** Memory of the node and of the process with the models, together, without pages of files: at each quarter of the time, and RSS at its end. */
+/**
+ * Memory of the node and of the process with the models, together, without pages of files: the least that was seen in each quarter of
+ * the time, as behind a collection of garbage, and RSS at its end.
+ */
 function watchMemory(node: NodeProcess): { stop(): Row } {
   const seen: Omit<Usage, "cpuSeconds">[] = [];
   const timer = setInterval(() => {
@@ -177,8 +180,12 @@ function watchMemory(node: NodeProcess): { stop(): Row } {
   return {
     stop() {
       clearInterval(timer);
-      const own = (part: number): number => seen[Math.min(seen.length - 1, Math.floor(seen.length * part))]?.ownMiB ?? Number.NaN;
-      return { "own MiB at 1/4": own(0.25), "1/2": own(0.5), "3/4": own(0.75), end: own(1), "RSS MiB": seen.at(-1)?.rssMiB ?? Number.NaN };
+      const least = (quarter: number): number => {
+        const part = seen.slice(Math.floor((seen.length * (quarter - 1)) / 4), Math.floor((seen.length * quarter) / 4));
+        return Math.min(...part.map(({ ownMiB }) => ownMiB));
+      };
+      const quarters = { "own MiB, least, 1st quarter": least(1), "2nd": least(2), "3rd": least(3), "4th": least(4) };
+      return { ...quarters, "RSS MiB": seen.at(-1)?.rssMiB ?? Number.NaN };
     },
   };
 }
