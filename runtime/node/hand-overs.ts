@@ -66,7 +66,8 @@ export interface HandOverResult {
   readonly snapshots: readonly string[];
 }
 
-const POLL_MS = 20;
+/** Each look asks all nodes, whose threads have the hand-over itself to do. */
+const POLL_MS = 100;
 /** An owner that took a shard over meanwhile is asked so soon. */
 const ASK_AGAIN_MS = 1_000;
 /** So long an owner that says why it does not run may find its build. */

@@ -30,6 +30,10 @@ test("the old build goes on in nodes that start with a new one, until all shards
     await cluster.start(i, v2).ready;
     assert.deepEqual(await versions(), [1, 1, 1, 1]);
   }
+  // Whoever takes the shards over folds with the old build too.
+  await cluster.kill(2);
+  await cluster.start(2, v2).ready;
+  assert.deepEqual(await versions(), [1, 1, 1, 1]);
   const url = await cluster.nodes[1]!.ready;
   const owners = async () => (await shardsOf(url)).filter(({ role }) => role === "owner").map(({ owner, status }) => [owner, status]);
   const before = await owners();
