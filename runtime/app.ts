@@ -14,6 +14,7 @@ import type { CodeIdentity } from "../actors/fold/meta.ts";
 import { besideEachOther, type Job } from "../actors/model/job.ts";
 import { type AppManifest, importLines, manifestsAbove } from "./app-manifests.ts";
 import { TidemarkError } from "./errors.ts";
+import { OWN_ROOT, packageRoot, TIDEMARK_VERSION } from "./own-package.ts";
 import { isInPackage, PackageVersions } from "./package-versions.ts";
 import { checkPumps } from "./pump/pump-places.ts";
 
@@ -45,18 +46,7 @@ export interface AppModule {
   readonly hash: string;
 }
 
-/** Where Tidemark's own modules lie: the repository, or `dist` in the package. */
-const OWN_ROOT = fileURLToPath(new URL("..", import.meta.url));
 const OWN_CODE = ["index.", "actors/model/", "actors/fold/", "runtime/", "inference/", "api/"];
-
-/** The folder of Tidemark's package.json. */
-export const PACKAGE_ROOT = packageRoot(dirname(fileURLToPath(import.meta.url)));
-
-export const TIDEMARK_VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, "package.json"), "utf8")) as { readonly version: string })
-  .version;
-
-/** The app with all shipped jobs. */
-export const SHIPPED_APP = join(OWN_ROOT, "actors", `shipped${extname(import.meta.url)}`);
 
 /**
  * Imports the app's module. Throws APP_INVALID when it is no app. Call it once per thread, before anything else imports the app.
@@ -178,11 +168,4 @@ export function pathFrom(root: string, file: string): string {
 export function ownCode(): readonly string[] {
   const names = OWN_CODE.map((name) => (name === "index." ? `index${extname(import.meta.url)}` : name.slice(0, -1)));
   return names.map((name) => join(OWN_ROOT, name)).filter((path) => existsSync(path));
-}
-
-function packageRoot(from: string): string {
-  for (let folder = from; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "package.json"))) return folder;
-    if (dirname(folder) === folder) return from;
-  }
 }

@@ -1,7 +1,7 @@
 /** Where the pages of the documentation lie: in `docs/` of a clone, in `node_modules/tidemark/docs/` of a project. */
 import { join, relative } from "node:path";
-import { PACKAGE_ROOT } from "./app.ts";
 import type { TidemarkError } from "./errors.ts";
+import { PACKAGE_ROOT } from "./own-package.ts";
 
 /** The path of a page, as short as it can be given from where the process runs. */
 export function docPage(name: string): string {

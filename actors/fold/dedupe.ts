@@ -4,9 +4,11 @@
  * An id takes ten 32-bit words: four of its hash, two of its content's hash, two of its time, two of its position. The newest ids stand
  * in the key's row (the tail); a full tail moves, unchanged from then on, to a page row of its own, so that a key
  * with many events does not rewrite them all at each commit. An id counts until the watermark passes its time +
- * horizon; what has expired is dropped when the tail is full, which is a function of the fold alone.
+ * horizon; what has expired is dropped when the tail is full, which is a function of the fold alone. Of pages memory holds an
+ * index alone; one is read where it names the id that is asked for.
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
+import { PageIndex } from "./page-index.ts";
 
 export const PAGE_IDS = 64;
 const WORDS = 10;
@@ -15,7 +17,6 @@ const PAGE_WORDS = PAGE_IDS * WORDS;
 const TIME_OFFSET = 2 ** 47;
 /** The position's first word: index in the batch above, the sequence's upper bits below. */
 const SEQUENCE_HIGH_BITS = 18;
-const INDEXED_FROM_PAGES = 4;
 
 export interface EventIdentity {
   readonly h0: number;
@@ -44,7 +45,6 @@ interface Page {
   readonly number: number;
   /** Greatest event time on the page. */
   readonly maxTime: number;
-  words: Uint32Array | undefined;
 }
 
 /** Identity from SHA-256 hex digests of (source, id) and of the canonical content. */
@@ -62,10 +62,11 @@ export function identityOf(idHash: string, contentHash: string): EventIdentity {
 export class DedupeSet {
   #tail = new Uint32Array(2 * WORDS);
   #count = 0;
+  /** By number, ascending. */
   #pages: Page[] = [];
   #nextPage = 0;
-  /** First word of each paged id to its page; kept only for keys with many pages. */
-  #index: Map<number, Page | Page[]> | undefined;
+  /** Of all ids in pages; `undefined` until it is asked. */
+  #index: PageIndex | undefined;
   #found: SeenAt | undefined;
 
   /** Position of what the last `seen` found with other content. */
@@ -81,11 +82,9 @@ export class DedupeSet {
     return this.#count + this.#pages.length * PAGE_IDS;
   }
 
-  /** Approximate memory, in bytes. */
-  get memory(): number {
-    let loaded = 0;
-    for (const page of this.#pages) if (page.words !== undefined) loaded++;
-    return this.#tail.length * 4 + loaded * PAGE_WORDS * 4 + this.#pages.length * 64;
+  /** What it takes beside the bytes that {@link write} writes, in bytes. */
+  get indexBytes(): number {
+    return this.#index?.memory ?? 0;
   }
 
   /** Time of the oldest id kept; `undefined` when empty. */
@@ -93,7 +92,7 @@ export class DedupeSet {
     let oldest = Number.POSITIVE_INFINITY;
     for (let i = 0; i < this.#count; i++) oldest = Math.min(oldest, timeAt(this.#tail, i));
     for (const page of this.#pages) {
-      const words = this.#load(page, store);
+      const words = wordsOf(store.readPage(page.number));
       for (let i = 0; i < PAGE_IDS; i++) oldest = Math.min(oldest, timeAt(words, i));
     }
     return Number.isFinite(oldest) ? oldest : undefined;
@@ -122,11 +121,14 @@ export class DedupeSet {
     this.#found = undefined;
     const inTail = this.#lookUp(this.#tail, this.#count, identity, notBefore);
     if (inTail !== "new" || this.#pages.length === 0) return inTail;
-    if (this.#pages.length < INDEXED_FROM_PAGES) return this.#search(this.#pages, identity, notBefore, store);
     this.#index ??= this.#buildIndex(store);
-    const candidates = this.#index.get(identity.h0);
-    if (candidates === undefined) return "new";
-    return this.#search(Array.isArray(candidates) ? candidates : [candidates], identity, notBefore, store);
+    for (let place = this.#index.next(identity.h0, -1); place >= 0; place = this.#index.next(identity.h0, place)) {
+      const page = this.#page(this.#index.pageAt(place));
+      if (page === undefined || page.maxTime < notBefore) continue;
+      const found = this.#lookUp(wordsOf(store.readPage(page.number)), PAGE_IDS, identity, notBefore);
+      if (found !== "new") return found;
+    }
+    return "new";
   }
 
   /** Remembers an id. `notBefore` as in `seen`: what is older may be forgotten. */
@@ -172,19 +174,14 @@ export class DedupeSet {
     reader.words(set.#tail, set.#count * WORDS);
     set.#nextPage = reader.uint();
     const pages = reader.uint();
-    for (let i = 0; i < pages; i++) set.#pages.push({ number: reader.uint(), maxTime: reader.f64(), words: undefined });
+    for (let i = 0; i < pages; i++) set.#pages.push({ number: reader.uint(), maxTime: reader.f64() });
     return set;
   }
 
   #makeRoom(notBefore: number, store: PageStore): void {
-    const kept: Page[] = [];
-    for (const page of this.#pages) {
-      if (page.maxTime >= notBefore) kept.push(page);
-      else store.dropPage(page.number);
-    }
-    if (kept.length !== this.#pages.length) {
-      this.#pages = kept;
-      this.#index = undefined;
+    if (this.#pages.some(({ maxTime }) => maxTime < notBefore)) {
+      for (const page of this.#pages) if (page.maxTime < notBefore) store.dropPage(page.number);
+      this.#pages = this.#pages.filter(({ maxTime }) => maxTime >= notBefore);
     }
     let live = 0;
     let maxTime = Number.NEGATIVE_INFINITY;
@@ -197,21 +194,11 @@ export class DedupeSet {
     }
     this.#count = live;
     if (live < PAGE_IDS) return;
-    const words = this.#tail.slice();
-    const page: Page = { number: this.#nextPage++, maxTime, words };
-    store.writePage(page.number, bytesOf(words));
+    const page: Page = { number: this.#nextPage++, maxTime };
+    store.writePage(page.number, bytesOf(this.#tail));
     this.#pages.push(page);
-    if (this.#index !== undefined) indexPage(this.#index, page, words);
+    if (this.#index !== undefined) this.#indexPage(this.#index, page, this.#tail);
     this.#count = 0;
-  }
-
-  #search(pages: readonly Page[], identity: EventIdentity, notBefore: number, store: PageStore): Seen {
-    for (const page of pages) {
-      if (page.maxTime < notBefore) continue;
-      const found = this.#lookUp(this.#load(page, store), PAGE_IDS, identity, notBefore);
-      if (found !== "new") return found;
-    }
-    return "new";
   }
 
   #lookUp(words: Uint32Array, count: number, identity: EventIdentity, notBefore: number): Seen {
@@ -229,25 +216,28 @@ export class DedupeSet {
     return "new";
   }
 
-  #load(page: Page, store: PageStore): Uint32Array {
-    page.words ??= wordsOf(store.readPage(page.number));
-    return page.words;
-  }
-
-  #buildIndex(store: PageStore): Map<number, Page | Page[]> {
-    const index = new Map<number, Page | Page[]>();
-    for (const page of this.#pages) indexPage(index, page, this.#load(page, store));
+  #buildIndex(store: PageStore): PageIndex {
+    const index = new PageIndex();
+    for (const page of this.#pages) this.#indexPage(index, page, wordsOf(store.readPage(page.number)));
     return index;
   }
-}
 
-function indexPage(index: Map<number, Page | Page[]>, page: Page, words: Uint32Array): void {
-  for (let at = 0; at < PAGE_WORDS; at += WORDS) {
-    const h0 = words[at]!;
-    const known = index.get(h0);
-    if (known === undefined) index.set(h0, page);
-    else if (Array.isArray(known)) known.push(page);
-    else index.set(h0, [known, page]);
+  #indexPage(index: PageIndex, page: Page, words: Uint32Array): void {
+    const isThere = (number: number): boolean => this.#page(number) !== undefined;
+    for (let at = 0; at < PAGE_WORDS; at += WORDS) index.add(words[at]!, page.number, isThere);
+  }
+
+  #page(number: number): Page | undefined {
+    let from = 0;
+    let to = this.#pages.length - 1;
+    while (from <= to) {
+      const middle = (from + to) >>> 1;
+      const page = this.#pages[middle]!;
+      if (page.number === number) return page;
+      if (page.number < number) from = middle + 1;
+      else to = middle - 1;
+    }
+    return undefined;
   }
 }
 

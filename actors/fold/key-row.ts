@@ -65,7 +65,7 @@ export class KeyRow {
   hold: Hold | undefined = undefined;
   /** Hash of the row as last sealed; 0 while it is not stored. */
   hash = 0n;
-  /** Length as last encoded. */
+  /** Length as last encoded, and what its dedupe set takes beside. */
   ownBytes = 0;
   /** The same with its entries in memory. */
   bytes = 0;

@@ -318,7 +318,7 @@ export class ShardState {
   #encode(row: KeyRow): void {
     const key = keyRow(row.slot, row.token);
     const bytes = this.#codec.encode(row);
-    row.ownBytes = this.#resize(row, row.ownBytes, bytes?.length ?? 0);
+    row.ownBytes = this.#resize(row, row.ownBytes, (bytes?.length ?? 0) + row.dedupe.indexBytes);
     const hash = bytes === null ? 0n : this.#primitives.rowHash(key, bytes);
     if (hash === row.hash) return;
     if (row.hash === 0n) this.meta.keys++;

@@ -6,7 +6,6 @@ import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { SHIPPED_APP } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { DevSession } from "../../runtime/dev/dev-session.ts";
 import { BuildRefused, ChildEnded } from "../../runtime/dev/node-child.ts";
@@ -16,6 +15,7 @@ import { connectNats, type NatsAccess } from "../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../runtime/node/config.ts";
 import { natsAccess } from "../../runtime/node/nats-access.ts";
 import { startOwnServer } from "../../runtime/node/own-server.ts";
+import { SHIPPED_APP } from "../../runtime/own-package.ts";
 import { moduleUrl } from "../../runtime/threads/thread-call.ts";
 import { OutputTail } from "./output-tail.ts";
 

@@ -6,8 +6,8 @@
  */
 import { type Dirent, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
-import { PACKAGE_ROOT } from "../../runtime/app.ts";
 import { TidemarkError } from "../../runtime/errors.ts";
+import { PACKAGE_ROOT } from "../../runtime/own-package.ts";
 import { usageError } from "./framework/command.ts";
 
 export interface ProjectOptions {

@@ -2,7 +2,7 @@
  * `tidemark node [app.ts]`: runs one node in this process: its shards, and the API. Drains on SIGTERM and SIGINT.
  * A parent that supervises it is told when it is ready; when that parent is gone, the node ends at once.
  */
-import { SHIPPED_APP } from "../../runtime/app.ts";
+
 import { messageWithPage } from "../../runtime/doc-page.ts";
 import { isTidemarkError, TidemarkError } from "../../runtime/errors.ts";
 import { readConfig } from "../../runtime/node/config.ts";
@@ -10,6 +10,7 @@ import { LoadedNode } from "../../runtime/node/loaded-node.ts";
 import { natsAccess } from "../../runtime/node/nats-access.ts";
 import type { Node } from "../../runtime/node/node.ts";
 import { type NodeReady, REFUSED_EXIT_CODE } from "../../runtime/node/supervisor.ts";
+import { SHIPPED_APP } from "../../runtime/own-package.ts";
 import { openAccess } from "../http/app.ts";
 import { type RunningNode, serve } from "./running-node.ts";
 

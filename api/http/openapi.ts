@@ -1,6 +1,6 @@
 /** The OpenAPI 3.1 document, made of the route table: what is served is described, and what is described is served. */
 import type { TObject, TSchema } from "typebox";
-import { TIDEMARK_VERSION } from "../../runtime/app.ts";
+import { TIDEMARK_VERSION } from "../../runtime/own-package.ts";
 import { PROBLEM_MEDIA_TYPE, Problem } from "./problem.ts";
 import type { Route } from "./route.ts";
 

@@ -15,8 +15,8 @@ import {
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
 import type { HistogramRecord } from "../../inference/histogram.ts";
-import { TIDEMARK_VERSION } from "../../runtime/app.ts";
 import type { Node } from "../../runtime/node/node.ts";
+import { TIDEMARK_VERSION } from "../../runtime/own-package.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 import { MODEL_METRICS, type ModelMetric } from "./inference-metrics.ts";
 import { type Metric, type Part, SHARD_METRICS } from "./shard-metrics.ts";

@@ -1,8 +1,9 @@
 /** The files of a loaded app as they are to be kept. Reads the app's own tree, and nothing of its packages. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type App, ownCode, PACKAGE_ROOT, pathFrom, TIDEMARK_VERSION } from "../app.ts";
+import { type App, ownCode, pathFrom } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
+import { PACKAGE_ROOT, TIDEMARK_VERSION } from "../own-package.ts";
 import { BUILD_BYTES_MAX, BUILD_FILES_MAX, BUILD_FORMAT, type KeptBuild, type KeptFile, sha256Of } from "./kept-build.ts";
 
 export interface AppFiles {

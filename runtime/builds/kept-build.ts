@@ -9,9 +9,10 @@
  */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
-import { codeHashOf, ownCode, PACKAGE_ROOT, pathFrom, SHIPPED_APP } from "../app.ts";
+import { codeHashOf, ownCode, pathFrom } from "../app.ts";
 import { type AppManifest, importLines } from "../app-manifests.ts";
 import { TidemarkError } from "../errors.ts";
+import { PACKAGE_ROOT, SHIPPED_APP } from "../own-package.ts";
 
 export const BUILD_FORMAT = 1;
 

@@ -3,9 +3,10 @@
  * first question, so that a node starts while it is away.
  */
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
-import { type App, TIDEMARK_VERSION } from "../app.ts";
+import type { App } from "../app.ts";
 import type { Clock } from "../clock.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { TIDEMARK_VERSION } from "../own-package.ts";
 import type { BuildStore } from "./build-store.ts";
 import type { KeptBuild } from "./kept-build.ts";
 import { unpackBuild } from "./unpacked-build.ts";

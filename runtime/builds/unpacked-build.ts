@@ -8,8 +8,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
-import { PACKAGE_ROOT, TIDEMARK_VERSION } from "../app.ts";
 import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { PACKAGE_ROOT, TIDEMARK_VERSION } from "../own-package.ts";
 import { installedFor, PackageVersions } from "../package-versions.ts";
 import type { BuildStore } from "./build-store.ts";
 import { type KeptBuild, sha256Of } from "./kept-build.ts";

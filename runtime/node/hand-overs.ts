@@ -5,7 +5,7 @@
  *   asked ──▶ checked against every partition ──▶ entries appended ──▶ folded up to them
  *
  * Where the build that follows runs on the node that is asked, each shard goes on with it there and then, and a snapshot was taken
- * before. Else the nodes stay up and answer, their shards stopped, until the next build takes their place; what the shards came to
+ * before: {@link IN_TURN} at a time, for each is quiet until it goes on, and many at once hold each other up. Else the nodes stay up and answer, their shards stopped, until the next build takes their place; what the shards came to
  * is kept as a snapshot.
  *
  * Nothing is appended before every job was found able to hand over. What is cut off behind that is finished when this build is
@@ -46,12 +46,12 @@ export interface HandOverParts {
   readonly lineage: (job: string) => readonly string[];
   /** The node folds with the builds before its own until they hand over. */
   readonly rolling: boolean;
-  /** Asks every owner of a shard of the job, or of its generations, that answers. */
-  readonly ask: (job: string, next: CodeIdentity) => Promise<void>;
+  /** Asks the owners of these shards of the job, and of its generations, that answer. */
+  readonly ask: (job: string, next: CodeIdentity, shards: readonly number[]) => Promise<void>;
   /** Of the shards that were asked, on all nodes that answer. */
   readonly reports: () => Promise<readonly HandOverReport[]>;
   /** Owners of shards, on all nodes that answer. */
-  readonly shards: () => Promise<readonly Pick<ShardReport, "job" | "shard" | "build" | "error">[]>;
+  readonly shards: () => Promise<readonly Pick<ShardReport, "job" | "shard" | "status" | "build" | "error">[]>;
   /** Keeps the state of these jobs as it is at the epoch, when every shard is there; gives the snapshots' ids. */
   readonly snapshot: (jobs: readonly string[]) => Promise<readonly string[]>;
 }
@@ -72,12 +72,28 @@ const POLL_MS = 100;
 const ASK_AGAIN_MS = 1_000;
 /** So long an owner that says why it does not run may find its build. */
 const HALTED_FOR_MS = 30_000;
+/** So long the next ones wait for a shard that has handed over and does not go on. */
+const GOES_ON_WITHIN_MS = 10_000;
 const RESUME_RETRY_MS = 1_000;
+/** Shards, each with its generations' own, that hand over at a time where they go on at once. */
+const IN_TURN = 1;
 const WHO_RESUMES = "cut-off hand-over";
 
 interface Wanted {
   readonly over: ReadonlyMap<string, CodeIdentity>;
   readonly unchanged: readonly string[];
+}
+
+/** Of one shard of a job or of a generation, among all that hand over. */
+interface HandingOver {
+  readonly origin: string;
+  readonly shard: number;
+  /** `undefined` where nobody who answers was asked. */
+  readonly report: HandOverReport | undefined;
+  /** Somebody could be asked. */
+  readonly isOwned: boolean;
+  /** The build that follows runs there. */
+  readonly goesOn: boolean;
 }
 
 export class HandOvers {
@@ -200,7 +216,7 @@ export class HandOvers {
     const before = goesOn ? await snapshot([...over.keys()]) : [];
     // That took its time: somebody may have asked another node for another build.
     if (goesOn) for (const own of builds) if (over.has(own.job)) await this.#isAble(own, over.get(own.job)!);
-    const shards = await this.#settled(over, progress);
+    const shards = await this.#settled(over, goesOn ? IN_TURN : Number.POSITIVE_INFINITY, progress);
     const failed = shards.filter(({ state }) => state === "failed");
     const [first] = failed;
     if (first !== undefined) {
@@ -220,43 +236,79 @@ export class HandOvers {
   }
 
   /** Has no bound of time, for a backlog may lie before the entries. */
-  async #settled(over: ReadonlyMap<string, CodeIdentity>, { signal, report }: Progress): Promise<readonly HandOverReport[]> {
-    const { clock, ask } = this.#parts;
-    const haltedAt = new Map<string, number>();
-    for (let askedAt = Number.NEGATIVE_INFINITY; ; ) {
+  async #settled(
+    over: ReadonlyMap<string, CodeIdentity>,
+    inTurn: number,
+    { signal, report }: Progress,
+  ): Promise<readonly HandOverReport[]> {
+    const { clock } = this.#parts;
+    const since = new Map<string, number>();
+    const askedAt = new Map<string, number>();
+    for (;;) {
       signal.throwIfAborted();
-      if (clock.monotonic() - askedAt >= ASK_AGAIN_MS) {
-        for (const [job, next] of over) await ask(job, next);
-        askedAt = clock.monotonic();
-      }
-      const shards = await this.#states(over, haltedAt);
-      const settled = shards.flatMap((shard) => (shard !== undefined && isSettled(shard) ? [shard] : []));
+      const shards = await this.#states(over, since);
+      const settled = shards.flatMap(({ report: shard }) => (shard !== undefined && isSettled(shard) ? [shard] : []));
       report(settled.length, shards.length);
-      if (settled.length === shards.length) return settled;
+      const waiting = shards.filter((shard) => (inTurn === Number.POSITIVE_INFINITY ? !isOver(shard) : !this.#isThrough(shard, since)));
+      if (waiting.length === 0) return settled;
+      await this.#ask(over, waiting, inTurn, askedAt);
       await clock.sleep(POLL_MS);
     }
   }
 
-  /** Of every shard: `undefined` where nobody who answers was asked. */
-  async #states(over: ReadonlyMap<string, CodeIdentity>, haltedAt: Map<string, number>): Promise<readonly (HandOverReport | undefined)[]> {
+  /** Asks those whose turn it is, and now and then again: somebody else may own them by now. */
+  async #ask(
+    over: ReadonlyMap<string, CodeIdentity>,
+    waiting: readonly HandingOver[],
+    inTurn: number,
+    askedAt: Map<string, number>,
+  ): Promise<void> {
+    const now = this.#parts.clock.monotonic();
+    const rank = (shard: HandingOver): number => (askedAt.has(turnOf(shard)) ? 0 : shard.isOwned ? 1 : 2);
+    const inOrder = [...waiting].sort((a, b) => rank(a) - rank(b));
+    const turn = [...new Set(inOrder.map(turnOf))].slice(0, inTurn);
+    const due = turn.filter((name) => now - (askedAt.get(name) ?? Number.NEGATIVE_INFINITY) >= ASK_AGAIN_MS);
+    for (const name of due) askedAt.set(name, now);
+    for (const [job, next] of over) {
+      const shards = waiting.filter((shard) => shard.origin === job && due.includes(turnOf(shard))).map(({ shard }) => shard);
+      if (shards.length > 0) await this.#parts.ask(job, next, [...new Set(shards)]);
+    }
+  }
+
+  /** It goes on, or does not although it had its time. */
+  #isThrough(shard: HandingOver, since: Map<string, number>): boolean {
+    if (!isOver(shard)) return false;
+    const { job, shard: number, state } = shard.report!;
+    return shard.goesOn || state === "failed" || this.#isFor(`${job}/${number} is over`, GOES_ON_WITHIN_MS, since);
+  }
+
+  /** Whether that was so for so long, by what is asked with the same name. */
+  #isFor(what: string, ms: number, since: Map<string, number>): boolean {
+    const now = this.#parts.clock.monotonic();
+    const first = since.get(what) ?? now;
+    since.set(what, first);
+    return now - first >= ms;
+  }
+
+  async #states(over: ReadonlyMap<string, CodeIdentity>, since: Map<string, number>): Promise<readonly HandingOver[]> {
     const [asked, owners] = await Promise.all([this.#parts.reports(), this.#parts.shards()]);
     return this.#parts.builds.flatMap(({ job: origin, partitions }) => {
       const next = over.get(origin);
       if (next === undefined) return [];
       return this.#parts.lineage(origin).flatMap((job) =>
-        Array.from({ length: partitions }, (_, shard): HandOverReport | undefined => {
+        Array.from({ length: partitions }, (_, shard): HandingOver => {
           const isIt = (report: { readonly job: string; readonly shard: number }): boolean => report.job === job && report.shard === shard;
           const reports = asked.filter((report) => isIt(report) && sameCode(report.next, next));
           const done = reports.find(({ state }) => state === "handed-over");
           const owner = owners.find(isIt);
           const about = { job, shard, lag: 0, next, here: false } as const;
-          if (done === undefined && owner?.build != null && sameCode(owner.build, next)) return { ...about, state: "handed-over" };
+          const isNext = owner?.build != null && sameCode(owner.build, next);
+          const place = { origin, shard, isOwned: owner !== undefined, goesOn: isNext && owner.status === "running" };
+          if (done === undefined && isNext) return { ...place, report: { ...about, state: "handed-over" } };
           const error = owner?.error;
-          if (done !== undefined || error === undefined) return done ?? reports[0];
-          const since = haltedAt.get(`${job}/${shard}`) ?? this.#parts.clock.monotonic();
-          haltedAt.set(`${job}/${shard}`, since);
-          const isHalted = this.#parts.clock.monotonic() - since >= HALTED_FOR_MS;
-          return reports[0] ?? (isHalted ? { ...about, state: "failed", error } : undefined);
+          if (done !== undefined || error === undefined) return { ...place, report: done ?? reports[0] };
+          const isHalted = this.#isFor(`${job}/${shard} is halted`, HALTED_FOR_MS, since);
+          return { ...place, report: reports[0] ?? (isHalted ? { ...about, state: "failed", error } : undefined) };
         }),
       );
     });
@@ -267,4 +319,12 @@ export class HandOvers {
     const places = Array.from({ length: partitions }, (_, partition) => ({ job, log, partition }));
     return await Promise.all(places.map((place) => readEpochs(new NatsPartitionLog(this.#parts.nc, log, place.partition), place)));
   }
+}
+
+function isOver({ report }: HandingOver): boolean {
+  return report !== undefined && isSettled(report);
+}
+
+function turnOf({ origin, shard }: HandingOver): string {
+  return `${origin}/${shard}`;
 }

@@ -103,6 +103,11 @@ export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
     await this.#workerOf(job, shard).call("end", (remote) => remote.end(job, shard), END_MS);
   }
 
+  /** One of them needs another build now: it is not left alone until somebody asks. */
+  lookAtThem(): void {
+    void this.standings();
+  }
+
   /** One that only another build may fold is taken to a thread of that one; meanwhile it counts as one that runs. */
   async standings(): Promise<readonly Standing[]> {
     const asked = this.workers.map((worker) => worker.call("standings", (remote) => remote.standings(), STANDING_MS).catch(() => []));
@@ -137,9 +142,11 @@ export class HostedShards implements SnapshotShards, ClusterShards, Standbys {
   }
 
   async #move(place: Place, { job, shard, role }: Standing, to: Worker): Promise<void> {
-    await place.worker.call("end", (remote) => remote.end(job, shard), END_MS);
+    await Promise.all([
+      place.worker.call("end", (remote) => remote.end(job, shard), END_MS),
+      to.call("follow", (remote) => remote.follow(this.#followed)),
+    ]);
     place.worker = to;
-    await to.call("follow", (remote) => remote.follow(this.#followed));
     await to.call("host", (remote) => remote.host(job, [{ ...place.at, role }]));
   }
 

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { Remote } from "comlink";
+import * as Comlink from "comlink";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import { type Job, withSettings } from "../../actors/model/job.ts";
 import type { ServiceAddress } from "../../inference/service/messages.ts";
@@ -65,6 +65,13 @@ interface Prepared {
   readonly nats: NatsAccess;
   readonly nc: NatsConnection;
   readonly jobs: readonly RunningJob[];
+}
+
+/** Lets a worker begin its work. */
+type Opening = (worker: Comlink.Remote<ShardWorker>) => Promise<void>;
+
+function openingOf(nats: NatsAccess, node: string, inference: ServiceAddress | undefined, needsOther: () => void): Opening {
+  return (worker) => worker.open(nats, node, inference, Comlink.proxy(needsOther));
 }
 
 export class LoadedNode {
@@ -128,10 +135,10 @@ export class LoadedNode {
     const workers = this.#workers;
     const dataDir = await openDataDir(config.dataDir, { nodeId: config.nodeId });
     const models = this.#openModels(nc, dataDir, jobs);
-    const inference = models.address;
-    await Promise.all(workers.map((worker) => worker.call("open", (remote) => remote.open(nats, dataDir.nodeId, inference))));
+    const open = openingOf(nats, dataDir.nodeId, models.address, () => shards.lookAtThem());
     const kept = this.#openBuilds(nc, dataDir, () => node.stopping);
-    const shards = this.#hostedShards(nats, dataDir, kept, inference);
+    const shards: HostedShards = this.#hostedShards(dataDir, kept, open);
+    await Promise.all(workers.map((worker) => worker.call("open", open)));
     const bucket = await GenerationBucket.open(nc, replicationOf(config));
     await clearDropped(bucket, dataDir, jobs);
     await shards.follow(await bucket.active());
@@ -190,14 +197,13 @@ export class LoadedNode {
     return node;
   }
 
-  #hostedShards(nats: NatsAccess, dataDir: DataDir, kept: NodeBuilds, inference: ServiceAddress | undefined): HostedShards {
+  #hostedShards(dataDir: DataDir, kept: NodeBuilds, open: Opening): HostedShards {
     const { notice, config } = this.#options;
     const settings = foldSettingsOf(config);
     const others = new OtherBuilds({
       appOf: (build) => kept.appOf(build),
       start: (app, build) => {
         const setup = { ...workerSetup(this.#options), app, settings: { maxAheadMs: build.settings.maxAheadMs } };
-        const open = (worker: Remote<ShardWorker>) => worker.open(nats, dataDir.nodeId, inference);
         return startBuild(build, { setup, threads: this.#workers.length, open, life: this.#life });
       },
       clock: systemClock,

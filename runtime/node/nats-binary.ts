@@ -7,8 +7,8 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join, sep } from "node:path";
 import { text } from "node:stream/consumers";
-import { PACKAGE_ROOT } from "../app.ts";
 import { TidemarkError } from "../errors.ts";
+import { PACKAGE_ROOT } from "../own-package.ts";
 import { isAtLeast, MIN_NATS_VERSION } from "./nats-config.ts";
 
 export interface NatsBinary {

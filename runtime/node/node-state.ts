@@ -1,8 +1,8 @@
 /** What a node says of itself, to whoever asks it or another node. */
 import { formatInstant } from "../../actors/model/time.ts";
-import { TIDEMARK_VERSION } from "../app.ts";
 import { askNode } from "../cluster/node-calls.ts";
 import type { NodeRecord } from "../cluster/records.ts";
+import { TIDEMARK_VERSION } from "../own-package.ts";
 import type { Node } from "./node.ts";
 
 export interface NodeState {

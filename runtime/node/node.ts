@@ -166,9 +166,9 @@ export class Node {
       }),
       lineage: (job) => this.#lineage(job),
       rolling: parts.rolling,
-      ask: async (job, next) => {
+      ask: async (job, next, shards) => {
         // Whoever did not take it is asked again.
-        await Promise.all([this.#askLineage(job, next).catch(() => {}), this.#askOthers("handOver", [job, next])]);
+        await Promise.all([this.#askLineage(job, next, shards).catch(() => {}), this.#askOthers("handOver", [job, next, shards])]);
       },
       reports: async () => {
         const [own, others] = await Promise.all([this.#handOverReports(), this.#askOthers<HandOverReport[]>("handOvers", [])]);
@@ -214,7 +214,7 @@ export class Node {
       shards: () => this.shardsHere(),
       node: () => nodeState(this),
       setDraining: (draining: boolean) => this.setDraining(this.id, draining),
-      handOver: (job: string, next: CodeIdentity) => this.#askLineage(job, next),
+      handOver: (job: string, next: CodeIdentity, shards: readonly number[]) => this.#askLineage(job, next, shards),
       handOvers: () => this.#handOverReports(),
     });
   }
@@ -280,7 +280,7 @@ export class Node {
     jobs: Readonly<Record<string, CodeIdentity>>,
     onProgress: (reports: readonly HandOverReport[]) => void = () => {},
   ): Promise<readonly HandOverReport[]> {
-    for (const [job, next] of Object.entries(jobs)) await this.#askLineage(job, next);
+    for (const [job, next] of Object.entries(jobs)) await this.#askLineage(job, next, undefined);
     for (;;) {
       const reports = await this.#handOverReports();
       if (reports.every(isSettled)) return reports;
@@ -293,11 +293,11 @@ export class Node {
     return askNodes<T>(this.nc, this.cluster.members.others(), method, args);
   }
 
-  /** Those of the shards that this node owns. */
-  async #askLineage(job: string, next: CodeIdentity): Promise<void> {
+  /** Those of the shards that this node owns; all of them with `undefined`. */
+  async #askLineage(job: string, next: CodeIdentity, shards: readonly number[] | undefined): Promise<void> {
     const names = this.#lineage(job);
     for (const worker of this.#shards.workers) {
-      for (const name of names) await worker.call("hand over", (remote) => remote.handOver(name, next));
+      for (const name of names) await worker.call("hand over", (remote) => remote.handOver(name, next, shards));
     }
   }
 

@@ -33,6 +33,8 @@ import type { Standby } from "./standby.ts";
 export interface HostOptions extends BuilderOptions {
   /** Of the process that runs models; undefined: no job of the app calls any. */
   readonly inference?: ServiceAddress | undefined;
+  /** Told when a shard has ended here that another build goes on with; see {@link HostedShard.needs}. */
+  readonly needsOther?: () => void;
 }
 
 /** With which a standby begins from a snapshot once more. */
@@ -243,12 +245,13 @@ export class ShardHost {
   }
 
   /**
-   * Asks the shards of a job that this thread owns to hand over to `next`; what becomes of it shows in `handOvers`. Asked twice, it is
-   * done once; one that failed is tried again, and one that this build folds already is left as it is.
+   * Asks these shards of a job, or all, as far as this thread owns them, to hand over to `next`; what becomes of it shows in
+   * `handOvers`. Asked twice, it is done once; one that failed is tried again, and one that this build folds already is left as it is.
    */
-  handOver(job: string, next: CodeIdentity): void {
+  handOver(job: string, next: CodeIdentity, shards?: readonly number[]): void {
     for (const hosted of this.#hosted) {
-      if (hosted.job !== job || hosted.role !== "owner" || hosted.handOver?.failed === false) continue;
+      const isMeant = hosted.job === job && (shards?.includes(hosted.partition) ?? true);
+      if (!isMeant || hosted.role !== "owner" || hosted.handOver?.failed === false) continue;
       if (!sameCode(identityOf(hosted.declared, this.#options.codeHash), next)) this.#ask(hosted, next);
     }
   }
@@ -290,6 +293,7 @@ export class ShardHost {
       await this.#throwAway(hosted, anew).catch((error: unknown) => this.#notice(`${nameOf(hosted)}: ${String(error)}`));
     }
     hosted.isOver = true;
+    if (hosted.needs !== undefined) this.#options.needsOther?.();
     const { error, failure } = hosted;
     if (failure === undefined) return;
     this.#notice(`${nameOf(hosted)} ${error === undefined ? "halted" : "did not start"}: ${messageWithPage(failure)}`);

@@ -48,8 +48,8 @@ export interface HostedPlace extends ShardPlace {
 export interface ShardWorker {
   /** Of the app as this thread has loaded it. */
   codeHash(): string;
-  /** Connects; before it nothing is hosted. `inference`: see {@link HostOptions}. */
-  open(nats: NatsAccess, nodeId: string, inference: ServiceAddress | undefined): Promise<void>;
+  /** Connects; before it nothing is hosted. `inference`, `needsOther`: see {@link HostOptions}. */
+  open(nats: NatsAccess, nodeId: string, inference: ServiceAddress | undefined, needsOther: () => void): Promise<void>;
   /** Starts shards of a job. */
   host(job: string, places: readonly HostedPlace[]): void;
   /** See {@link ShardHost.setRole} and {@link ShardHost.end}. */
@@ -67,7 +67,7 @@ export interface ShardWorker {
   cancelRestore(job: string, shard: number): void;
   follow(active: Readonly<Record<string, string>>): void;
   /** Asks its shards of the job to hand over to `next`. */
-  handOver(job: string, next: CodeIdentity): void;
+  handOver(job: string, next: CodeIdentity, shards: readonly number[] | undefined): void;
   handOvers(): HandOverReport[];
   settled(job: string, shard: number): Promise<Outcome<void>>;
   /** See {@link ChangedRows}. */
@@ -79,7 +79,7 @@ export interface ShardWorker {
 
 const BEAT_MS = 250;
 
-function hostOptions(setup: WorkerSetup, nc: NatsConnection): Omit<HostOptions, "nodeId" | "codeHash"> {
+function hostOptions(setup: WorkerSetup, nc: NatsConnection): Omit<HostOptions, "nodeId" | "codeHash" | "needsOther"> {
   const { profile, streamMaxBytes, replication, timelineIndex } = setup;
   const opened = whenAsked(() => openCatalogue(nc, setup.snapshots));
   const snapshots = async () => (await opened()).catalogue;
@@ -97,9 +97,9 @@ async function main(setup: WorkerSetup): Promise<void> {
   let opened: { readonly nc: NatsConnection; readonly host: ShardHost } | undefined;
   const worker: ShardWorker = {
     codeHash: () => app.codeHash,
-    async open(nats, nodeId, inference) {
+    async open(nats, nodeId, inference, needsOther) {
       const nc = await connectNats(nats, `tidemark ${nodeId}`);
-      const options = { ...hostOptions(setup, nc), nodeId, codeHash: app.codeHash, inference };
+      const options = { ...hostOptions(setup, nc), nodeId, codeHash: app.codeHash, inference, needsOther };
       const host = new ShardHost(nc, options, beat, (message) => {
         process.stderr.write(`tidemark: ${message}\n`);
       });
@@ -132,7 +132,7 @@ async function main(setup: WorkerSetup): Promise<void> {
       }),
     cancelRestore: (job, shard) => opened!.host.cancelRestore(job, shard),
     follow: (active) => opened!.host.follow(active),
-    handOver: (name, next) => opened!.host.handOver(name, next),
+    handOver: (name, next, shards) => opened!.host.handOver(name, next, shards),
     settled: (job, shard) => outcomeOf(() => opened!.host.settled(job, shard)),
     changedRows(job, shard, since, at) {
       const changed = rowsChanged(opened!.host.changedRows(job, shard), since, at);

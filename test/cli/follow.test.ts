@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import type { ApiClient } from "../../api/cli/client/api-client.ts";
 import { ApiProblem } from "../../api/cli/client/api-problem.ts";
 import { followOutputs } from "../../api/cli/client/follow.ts";
-import { SHIPPED_APP } from "../../runtime/app.ts";
+import { SHIPPED_APP } from "../../runtime/own-package.ts";
 import { runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
 import { freePort } from "../support/free-port.ts";

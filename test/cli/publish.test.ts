@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
-import { SHIPPED_APP } from "../../runtime/app.ts";
+import { SHIPPED_APP } from "../../runtime/own-package.ts";
 import type { ShardReport } from "../../runtime/shard/report.ts";
 import { runOnTerminal, runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";

@@ -8,10 +8,10 @@ import { after, test } from "node:test";
 import { durationMs } from "../../actors/model/time.ts";
 import { TokenFile } from "../../api/http/tokens.ts";
 import { readCompose } from "../../deploy/compose.ts";
-import { TIDEMARK_VERSION } from "../../runtime/app.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { ROLE_VARIABLES } from "../../runtime/node/cluster-config.ts";
 import { readConfig } from "../../runtime/node/config.ts";
+import { TIDEMARK_VERSION } from "../../runtime/own-package.ts";
 import { ROOT } from "../support/doc-page.ts";
 import { composeFile, makeSecrets, read, schemaCheck } from "./deployment-files.ts";
 

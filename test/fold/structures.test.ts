@@ -113,6 +113,20 @@ suite("a dedupe set", () => {
     );
   });
 
+  test("takes memory for the ids that still count, however many there were", () => {
+    const pages = new Pages();
+    const set = new DedupeSet();
+    const horizon = 1_000;
+    for (let i = 0; i < 40_000; i++) {
+      const notBefore = T0 + i - horizon;
+      assert.equal(set.seen(identityFor(i, i), notBefore, pages), "new");
+      set.add(identityFor(i, i), T0 + i, { sequence: i, index: 0 }, notBefore, pages);
+      if (i >= horizon) assert.equal(set.seen(identityFor(i - horizon, i - horizon), notBefore, pages), "same");
+    }
+    assert(set.count < horizon + 3 * PAGE_IDS, `${set.count} ids`);
+    assert(set.indexBytes <= 32 * (horizon + 3 * PAGE_IDS), `${set.indexBytes} bytes`);
+  });
+
   test("keeps positions of every size", () => {
     const set = new DedupeSet();
     const at = { sequence: 2 ** 49 + 2 ** 33 + 7, index: 9_999 };

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join, relative } from "node:path";
 import { suite, test } from "node:test";
 import { createProject } from "../../api/cli/new-project.ts";
-import { TIDEMARK_VERSION } from "../../runtime/app.ts";
+import { TIDEMARK_VERSION } from "../../runtime/own-package.ts";
 import { folder } from "../support/clone.ts";
 import { NO_TERMINAL, ROOT, run } from "../support/packed.ts";
 

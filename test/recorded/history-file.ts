@@ -10,7 +10,8 @@ import type { LogEntry } from "../../actors/fold/entry.ts";
 import type { CodeIdentity } from "../../actors/fold/meta.ts";
 import type { NumberedOutput } from "../../actors/fold/output-writer.ts";
 import type { Job } from "../../actors/model/job.ts";
-import { ownCode, PACKAGE_ROOT, pathFrom } from "../../runtime/app.ts";
+import { ownCode, pathFrom } from "../../runtime/app.ts";
+import { PACKAGE_ROOT } from "../../runtime/own-package.ts";
 import { foldHistory, type Interruptions } from "../../runtime/replay/fold-history.ts";
 import { MemoryStore } from "../../runtime/store/memory-store.ts";
 

@@ -1,13 +1,10 @@
 /** `tidemark builds list|unpack`: the builds that are kept beside the snapshots (docs/upgrade.md). */
 import { formatInstant } from "../../../actors/model/time.ts";
-import { BuildStore } from "../../../runtime/builds/build-store.ts";
 import type { KeptBuild } from "../../../runtime/builds/kept-build.ts";
 import { readConfig } from "../../../runtime/node/config.ts";
 import { command, required } from "../framework/command.ts";
-import { withCatalogue } from "../snapshot-place.ts";
 import { printable } from "../terminal/printable.ts";
 import { type Column, Table } from "../terminal/table.ts";
-import { unpackedBuild } from "../unpacked-build.ts";
 
 const COLUMNS: readonly Column<KeptBuild>[] = [
   { title: "BUILD", of: ({ codeHash }) => codeHash.slice(0, 12) },
@@ -28,6 +25,10 @@ export const buildsList = command({
   options: {},
   examples: [{ line: "tidemark builds list", says: "Hash, time and versions of each" }],
   async run({ env, terminal }) {
+    const [{ BuildStore }, { withCatalogue }] = await Promise.all([
+      import("../../../runtime/builds/build-store.ts"),
+      import("../snapshot-place.ts"),
+    ]);
     let damaged = 0;
     const builds = await withCatalogue(readConfig(env), (catalogue, seal) =>
       new BuildStore(catalogue.blobs, seal).list((codeHash, error) => {
@@ -56,6 +57,7 @@ export const buildsUnpack = command({
     { line: "tidemark node --build 2fa1c09b77de --drain", says: "Does the same, and finishes what that build has begun" },
   ],
   async run({ args: { hash }, env, terminal }) {
+    const { unpackedBuild } = await import("../unpacked-build.ts");
     const path = await unpackedBuild(hash, readConfig(env));
     if (terminal.json) await terminal.record({ path });
     else await terminal.line(path);

@@ -1,6 +1,6 @@
 /** `tidemark init [folder]`: a small project that works, and what to do next. It installs nothing itself. */
 import { relative } from "node:path";
-import { TIDEMARK_VERSION } from "../../../runtime/app.ts";
+import { TIDEMARK_VERSION } from "../../../runtime/own-package.ts";
 import { command, optional, text, usageError } from "../framework/command.ts";
 import { createProject, type Project } from "../new-project.ts";
 

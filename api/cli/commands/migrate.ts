@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { readConfig } from "../../../runtime/node/config.ts";
 import { command, flag, optional, text, usageError } from "../framework/command.ts";
 import { writeFindings } from "../migration-findings.ts";
-import { tryMigrations } from "../migration-trial.ts";
 
 export const migrate = command({
   name: "migrate",
@@ -29,6 +28,7 @@ export const migrate = command({
       throw usageError("state migrates by itself, when a handler needs it. Write --dry-run to see what would become of it.");
     const app = args.app ?? "app.ts";
     if (!existsSync(app)) throw usageError(`there is no app file ${app}.`);
+    const { tryMigrations } = await import("../migration-trial.ts");
     const { found } = await tryMigrations(app, readConfig(env), options.snapshot, terminal);
     await writeFindings(terminal, found);
     return found.some(({ fail }) => fail > 0) ? 1 : 0;

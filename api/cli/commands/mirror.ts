@@ -1,18 +1,14 @@
 /** `tidemark mirror sync|status|promote`: a second site that can go on when the first one is gone (docs/disaster-recovery.md). */
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
-import type { NatsConnection } from "@nats-io/transport-node";
 import { formatInstant } from "../../../actors/model/time.ts";
 import { TidemarkError } from "../../../runtime/errors.ts";
-import { type MirrorStatus, mirrorStatus } from "../../../runtime/mirror/mirror-status.ts";
-import { syncMirrors } from "../../../runtime/mirror/mirror-sync.ts";
-import { type PromotedStream, promoteMirrors } from "../../../runtime/mirror/promotion.ts";
+import type { MirrorStatus } from "../../../runtime/mirror/mirror-status.ts";
+import type { PromotedStream } from "../../../runtime/mirror/promotion.ts";
 import type { RemovedMessage } from "../../../runtime/mirror/stream-cut.ts";
-import { connectNats } from "../../../runtime/nats-connect.ts";
-import { type Config, readConfig } from "../../../runtime/node/config.ts";
-import { foundNatsAccess } from "../../../runtime/node/nats-access.ts";
-import { replicationOf, snapshotSettings } from "../../../runtime/node/snapshot-settings.ts";
+import { readConfig } from "../../../runtime/node/config.ts";
 import { primitives } from "../../../runtime/primitives.ts";
 import { command, file, flag, parsed, required, usageError } from "../framework/command.ts";
+import type { MirrorSite } from "../mirror-site.ts";
 import { printable } from "../terminal/printable.ts";
 import { type Column, Table } from "../terminal/table.ts";
 
@@ -31,8 +27,7 @@ export const mirrorSync = command({
   examples: [{ line: "tidemark mirror sync site-a", says: "Makes the mirrors, or brings them up to date" }],
   async run({ args: { site }, env, terminal }) {
     if (!SITE.test(site)) throw usageError(`"${site}" is no JetStream domain.`);
-    const config = readConfig(env);
-    const synced = await withNats(config, (nc) => syncMirrors(nc, site, replicationOf(config)));
+    const synced = await (await onThisSite(env)).sync(site);
     if (terminal.json) for (const one of synced) await terminal.record(one);
     else {
       for (const { stream, did, removed } of synced.filter((one) => one.did !== "nothing" || one.removed > 0))
@@ -61,7 +56,7 @@ export const mirrorStatusCommand = command({
   options: {},
   examples: [{ line: "tidemark mirror status", says: "One line for each stream" }],
   async run({ env, terminal }) {
-    const { site, answers, streams } = await withNats(readConfig(env), mirrorStatus);
+    const { site, answers, streams } = await (await onThisSite(env)).status();
     if (site === undefined) throw new TidemarkError("MIRROR_MISSING", "No stream of this site is a mirror.");
     if (terminal.json) for (const one of streams) await terminal.record(one);
     else await new Table(terminal, STATUS).write(streams);
@@ -90,12 +85,10 @@ export const mirrorPromote = command({
   ],
   async run({ options, env, terminal }) {
     const { "dry-run": dryRun, now, removed: path = REMOVED_FILE, pumps = new Map<string, string>() } = options;
-    const config = readConfig(env);
+    const site = await onThisSite(env);
     const removed = new RemovedFile(path);
     try {
-      const promotion = await withNats(config, (nc) =>
-        promoteMirrors(nc, { dryRun, now, pumps, snapshots: snapshotSettings(config), removed: (message) => removed.write(message) }),
-      );
+      const promotion = await site.promote({ dryRun, now, pumps, removed: (message) => removed.write(message) });
       if (terminal.json) await terminal.record(promotion);
       else {
         for (const stream of promotion.streams)
@@ -110,6 +103,11 @@ export const mirrorPromote = command({
     return 0;
   },
 });
+
+async function onThisSite(env: Readonly<Record<string, string | undefined>>): Promise<MirrorSite> {
+  const { MirrorSite } = await import("../mirror-site.ts");
+  return new MirrorSite(readConfig(env));
+}
 
 function isWrong(status: MirrorStatus["status"]): boolean {
   return status === "missing" || status === "replaced";
@@ -129,17 +127,6 @@ function readPumps(written: string): ReadonlyMap<string, string> {
     pumps.set(pump, source);
   }
   return pumps;
-}
-
-async function withNats<T>(config: Config, work: (nc: NatsConnection) => Promise<T>): Promise<T> {
-  const access = foundNatsAccess(config);
-  if (access === undefined) throw new TidemarkError("CONFIG_INVALID", "TIDEMARK_NATS_URL is not set.");
-  const nc = await connectNats(access, "tidemark mirror");
-  try {
-    return await work(nc);
-  } finally {
-    await nc.close();
-  }
 }
 
 /** Opened with the first message. One that is there is added to: a promotion that was cut off goes on. */

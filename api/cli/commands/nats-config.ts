@@ -1,5 +1,6 @@
 /** `tidemark nats-config`: the configuration of a NATS server for production, with a user for each role. */
 import { existsSync } from "node:fs";
+import { SHIPPED_APP } from "../../../runtime/own-package.ts";
 import { command, optional, parsed, text } from "../framework/command.ts";
 
 const CLIENT_PORT = 4222;
@@ -32,7 +33,7 @@ export const natsConfig = command({
     },
   ],
   async run({ args, options, env, terminal }) {
-    const [{ loadApp, SHIPPED_APP }, { logsOf }, { readConfig }, { clusterConfig }] = await Promise.all([
+    const [{ loadApp }, { logsOf }, { readConfig }, { clusterConfig }] = await Promise.all([
       import("../../../runtime/app.ts"),
       import("../../../runtime/pump/pump-places.ts"),
       import("../../../runtime/node/config.ts"),

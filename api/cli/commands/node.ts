@@ -1,8 +1,6 @@
 /** `tidemark node [app.ts]`: one node in this process. What it does is in `node-command.ts`, loaded when it runs. */
-import { SHIPPED_APP } from "../../../runtime/app.ts";
-import { readConfig } from "../../../runtime/node/config.ts";
+import { SHIPPED_APP } from "../../../runtime/own-package.ts";
 import { choice, command, flag, optional, text, usageError } from "../framework/command.ts";
-import { unpackedBuild } from "../unpacked-build.ts";
 
 export const node = command({
   name: "node",
@@ -35,9 +33,17 @@ export const node = command({
     if (build !== undefined && args.app !== undefined) throw usageError("node: write an app, or --build, not both.");
     const { nodeCommand } = await import("../node-command.ts");
     const chosen = drain ? "production" : profile;
-    const app = build === undefined ? (args.app ?? SHIPPED_APP) : await unpackedBuild(build, readConfig(env));
+    const app = build === undefined ? (args.app ?? SHIPPED_APP) : await unpacked(build, env);
     // What a drain finishes is there already, on however many servers.
     const allowed = drain ? { TIDEMARK_ALLOW_SINGLE_REPLICA: "on", TIDEMARK_ALLOW_LAZY_SYNC: "on" } : {};
     return await nodeCommand(app, chosen === undefined ? env : { ...env, TIDEMARK_PROFILE: chosen, ...allowed }, drain);
   },
 });
+
+async function unpacked(build: string, env: Readonly<Record<string, string | undefined>>): Promise<string> {
+  const [{ unpackedBuild }, { readConfig }] = await Promise.all([
+    import("../unpacked-build.ts"),
+    import("../../../runtime/node/config.ts"),
+  ]);
+  return await unpackedBuild(build, readConfig(env));
+}

@@ -5,7 +5,6 @@ import { isApiProblem } from "../client/api-problem.ts";
 import { command, optional, required, whole } from "../framework/command.ts";
 import { INTERRUPTED } from "../framework/exit-codes.ts";
 import { openInput } from "../publish/input.ts";
-import { checkName, findLog } from "../publish/known-log.ts";
 import { PublishProgress } from "../publish/publish-progress.ts";
 import { type PublishReport, publish as publishInput, REFUSALS_SHOWN } from "../publish/publish-run.ts";
 import { printable } from "../terminal/printable.ts";
@@ -33,6 +32,7 @@ export const publish = command({
   ],
   ends: "when-told",
   async run({ args, options, api, terminal, stdin, signal }) {
+    const { checkName, findLog } = await import("../publish/known-log.ts");
     const meant = `tidemark publish ${args.file ?? "<log>"} ${args.log}`;
     checkName("log", args.log, meant);
     const client = api();

@@ -1,11 +1,9 @@
 /** `tidemark reference put|get`: the records of a reference table. */
-import { RESERVED_NAMES } from "../../../actors/fold/activations.ts";
 import { formatInstant, parseInstant } from "../../../actors/model/time.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { segment } from "../client/api-client.ts";
 import { command, flag, optional, parsed, required, text, whole } from "../framework/command.ts";
 import { openInput } from "../publish/input.ts";
-import { checkName, findLog } from "../publish/known-log.ts";
 import { putRecords } from "../reference/record-puts.ts";
 import { writeList } from "../terminal/list.ts";
 import { printable } from "../terminal/printable.ts";
@@ -68,6 +66,10 @@ export const referencePut = command({
     { line: "tidemark reference put billing tariffs tariffs.ndjson", says: "Puts it" },
   ],
   async run({ args: { log, table, file }, options, api, terminal, stdin }) {
+    const [{ RESERVED_NAMES }, { checkName, findLog }] = await Promise.all([
+      import("../../../actors/fold/activations.ts"),
+      import("../publish/known-log.ts"),
+    ]);
     const dryRun = options["dry-run"];
     const meant = (word: string): string => `tidemark reference put ${word === log ? "<log>" : log} <table> ${word}`;
     checkName("log", log, meant(log));

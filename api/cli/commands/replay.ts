@@ -7,6 +7,7 @@ import { TidemarkError } from "../../../runtime/errors.ts";
 import type { NatsAccess } from "../../../runtime/nats-connect.ts";
 import { type Config, readConfig } from "../../../runtime/node/config.ts";
 import { snapshotSettings, streamSizes } from "../../../runtime/node/snapshot-settings.ts";
+import { SHIPPED_APP } from "../../../runtime/own-package.ts";
 import type { ReplayRequest, ShadowReplayed } from "../../../runtime/replay/shadow-replay.ts";
 import { command, file, flag, optional, parsed, required, text, usageError } from "../framework/command.ts";
 import { INTERRUPTED } from "../framework/exit-codes.ts";
@@ -113,7 +114,7 @@ async function requestOf(
   return {
     job,
     generation,
-    app: await appOf(app),
+    app: appOf(app),
     settings: config.maxAheadMs === undefined ? {} : { maxAheadMs: config.maxAheadMs },
     snapshots: snapshotSettings(config),
     nats: archived && !publish && !compare ? undefined : nats,
@@ -158,8 +159,7 @@ function noServer(): TidemarkError {
   return new TidemarkError("NATS_UNREACHABLE", "No NATS server runs for this data directory, and TIDEMARK_NATS_URL names none.");
 }
 
-async function appOf(app: string | undefined): Promise<string> {
-  const { SHIPPED_APP } = await import("../../../runtime/app.ts");
+function appOf(app: string | undefined): string {
   if (app === undefined) return existsSync("app.ts") ? "app.ts" : SHIPPED_APP;
   if (!existsSync(app)) throw usageError(`there is no app file ${app}.`);
   return app;

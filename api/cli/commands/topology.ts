@@ -1,5 +1,5 @@
 /** `tidemark topology`: what flows where in an app, without running it. */
-
+import { SHIPPED_APP } from "../../../runtime/own-package.ts";
 import { command, flag, optional } from "../framework/command.ts";
 import { topologyText } from "../topology-text.ts";
 
@@ -16,7 +16,7 @@ export const topology = command({
     { line: "tidemark topology app.ts --mermaid", says: "A flowchart of one's own, as Markdown pages show it" },
   ],
   async run({ args, options, terminal }) {
-    const [{ loadApp, SHIPPED_APP }, { topologyOf }, { mermaidOf }] = await Promise.all([
+    const [{ loadApp }, { topologyOf }, { mermaidOf }] = await Promise.all([
       import("../../../runtime/app.ts"),
       import("../../../actors/model/topology/topology.ts"),
       import("../../../actors/model/topology/mermaid.ts"),

@@ -8,7 +8,6 @@ import type { ApiClient } from "../client/api-client.ts";
 import { runOperation } from "../client/operation-run.ts";
 import { command, flag, optional, text, usageError } from "../framework/command.ts";
 import { writeFindings } from "../migration-findings.ts";
-import { loadedBuild, tryMigrations } from "../migration-trial.ts";
 import { printable } from "../terminal/printable.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -52,6 +51,7 @@ async function tried(
   { force, snapshot }: { readonly force: boolean; readonly snapshot: string | undefined },
   terminal: Terminal,
 ): Promise<AppBuild | undefined> {
+  const { loadedBuild, tryMigrations } = await import("../migration-trial.ts");
   let trial: DryRun;
   try {
     trial = await tryMigrations(app, config, snapshot, terminal);

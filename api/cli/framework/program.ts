@@ -2,10 +2,11 @@
  * Runs the command line: finds the command, runs it, tells what went wrong, and gives the exit code: 0 ok, 1 failed,
  * 2 the command line is not understood, 130 ended by Ctrl-C.
  */
-import { TIDEMARK_VERSION } from "../../../runtime/app.ts";
+
 import { messageWithPage } from "../../../runtime/doc-page.ts";
 import { isTidemarkError } from "../../../runtime/errors.ts";
 import { NodeRefused } from "../../../runtime/node/supervisor.ts";
+import { TIDEMARK_VERSION } from "../../../runtime/own-package.ts";
 import { isApiProblem } from "../client/api-problem.ts";
 import { openApi } from "../client/open-api.ts";
 import { type ProgramStreams, Terminal } from "../terminal/terminal.ts";
