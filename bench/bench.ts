@@ -153,10 +153,10 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   cluster: async () => {
     const rows: Row[] = [];
     for (const app of ["one-in-100", "every-event"] as const) {
-      for (const nodes of [1, 2, 3]) {
-        const events = (app === "every-event" ? 50_000 : 100_000) * scale;
-        rows.push(await severalNodes({ name: `${nodes} nodes, ${app === "every-event" ? 100 : 1} % outputs`, nodes, events, app }));
-      }
+      const outputs = app === "every-event" ? "100 % outputs" : "1 % outputs";
+      const events = (app === "every-event" ? 50_000 : 100_000) * scale;
+      for (const nodes of [1, 2, 3]) rows.push(await severalNodes({ name: `${nodes} nodes, ${outputs}`, nodes, servers: 1, events, app }));
+      rows.push(await severalNodes({ name: `3 nodes, 3 replicas, ${outputs}`, nodes: 3, servers: 3, events: events / 4, app }));
     }
     return rows;
   },

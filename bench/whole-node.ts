@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { openLogPublisher } from "../runtime/log/log-publisher.ts";
 import { ensureLogStreams } from "../runtime/log/log-streams.ts";
+import { type Replication, SINGLE } from "../runtime/log/replication.ts";
 import { openSlotMap } from "../runtime/log/slot-map.ts";
 import { findNatsServer } from "../runtime/node/nats-binary.ts";
 import { type NatsServer, startNatsServer } from "../runtime/node/nats-server.ts";
@@ -50,9 +51,10 @@ export async function drain(options: DrainOptions): Promise<Row> {
 export async function fill(
   nc: NatsConnection,
   { events, keys, batch, stepMs }: Pick<DrainOptions, "events" | "keys" | "batch" | "stepMs">,
+  replication: Replication = SINGLE,
 ): Promise<void> {
-  const { map } = await openSlotMap(nc, LOG, PARTITIONS);
-  await ensureLogStreams(nc, LOG, map, { maxBytes: 8 * 1024 ** 3 });
+  const { map } = await openSlotMap(nc, LOG, PARTITIONS, replication);
+  await ensureLogStreams(nc, LOG, map, { maxBytes: 8 * 1024 ** 3, ...replication });
   const publisher = openLogPublisher(nc, LOG, map, { bytesAreCloudEvents: true, batchEventsMax: batch, lanes: 8 });
   const chunk = batch === 1 ? 2_000 : batch * 200;
   for (let i = 0; i < events; i += chunk) {

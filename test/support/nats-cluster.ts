@@ -79,6 +79,11 @@ export class NatsCluster {
     return SERVERS.map((i) => this.urlOf(i, role)).join(",");
   }
 
+  /** Of the servers that run. */
+  get pids(): readonly number[] {
+    return this.#children.flatMap((child) => (child?.pid === undefined ? [] : [child.pid]));
+  }
+
   /** SIGKILL; nothing where it does not run. Resolves when the process is gone. */
   async kill(i: number): Promise<void> {
     const child = this.#children[i];
