@@ -8,13 +8,14 @@
  * before: {@link IN_TURN} at a time, for each is quiet until it goes on, and many at once hold each other up. Else the nodes stay up and answer, their shards stopped, until the next build takes their place; what the shards came to
  * is kept as a snapshot.
  *
- * Nothing is appended before every job was found able to hand over. What is cut off behind that is finished when this build is
+ * Nothing is appended before every job was found able to hand over. Of two builds that are asked for at once, on whichever nodes, the
+ * first partition decides: it takes one entry, and the others are asked when it has one. What is cut off behind that is finished when this build is
  * started again, or when the same is asked again.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type CodeIdentity, sameCode } from "../../actors/fold/meta.ts";
 import type { Clock } from "../clock.ts";
-import { isTidemarkError, TidemarkError } from "../errors.ts";
+import { type ErrorRecord, isTidemarkError, TidemarkError } from "../errors.ts";
 import { NatsPartitionLog } from "../log/nats-partition-log.ts";
 import { codeOf, readEpochs } from "../shard/epochs.ts";
 import { type HandOverReport, isSettled } from "../shard/hand-over.ts";
@@ -37,6 +38,14 @@ export interface NextBuild {
   readonly identity: CodeIdentity;
 }
 
+/** Only a shard that is folded by `from` hands over. */
+export interface BuildStep {
+  readonly from: CodeIdentity;
+  readonly next: CodeIdentity;
+  /** Some partition has its entry already. */
+  readonly begun: boolean;
+}
+
 export interface HandOverParts {
   readonly nc: NatsConnection;
   readonly clock: Clock;
@@ -47,7 +56,7 @@ export interface HandOverParts {
   /** The node folds with the builds before its own until they hand over. */
   readonly rolling: boolean;
   /** Asks the owners of these shards of the job, and of its generations, that answer. */
-  readonly ask: (job: string, next: CodeIdentity, shards: readonly number[]) => Promise<void>;
+  readonly ask: (job: string, step: BuildStep, shards: readonly number[]) => Promise<void>;
   /** Of the shards that were asked, on all nodes that answer. */
   readonly reports: () => Promise<readonly HandOverReport[]>;
   /** Owners of shards, on all nodes that answer. */
@@ -80,13 +89,14 @@ const IN_TURN = 1;
 const WHO_RESUMES = "cut-off hand-over";
 
 interface Wanted {
-  readonly over: ReadonlyMap<string, CodeIdentity>;
+  readonly over: ReadonlyMap<string, BuildStep>;
   readonly unchanged: readonly string[];
 }
 
 /** Of one shard of a job or of a generation, among all that hand over. */
 interface HandingOver {
   readonly origin: string;
+  readonly job: string;
   readonly shard: number;
   /** `undefined` where nobody who answers was asked. */
   readonly report: HandOverReport | undefined;
@@ -115,22 +125,22 @@ export class HandOvers {
    * or that reads another log, and what `checkHandOver` throws; nothing was appended then.
    */
   async begin(nexts: readonly NextBuild[], who: string): Promise<Operation> {
-    const over = this.#wanted(nexts);
+    const wanted = this.#wanted(nexts);
+    const over = new Map<string, BuildStep>();
     const unchanged: string[] = [];
     // Before anything is waited for: another that is asked meanwhile finds them.
-    const claims = [...over].map(([job, next]) => ({ job, next }));
+    const claims = [...wanted].map(([job, next]) => ({ job, next }));
     for (const claim of claims) this.#claims.add(claim);
     const release = (): void => {
       for (const claim of claims) this.#claims.delete(claim);
     };
     try {
       for (const own of this.#parts.builds) {
-        const next = over.get(own.job);
+        const next = wanted.get(own.job);
         if (next === undefined) continue;
-        if (!(await this.#isAble(own, next))) {
-          over.delete(own.job);
-          unchanged.push(own.job);
-        }
+        const step = await this.#stepTo(own, next);
+        if (step === undefined) unchanged.push(own.job);
+        else over.set(own.job, step);
       }
       return this.#parts.operations.start({ kind: "hand-over", unit: "shards", who }, (progress) =>
         this.#work({ over, unchanged }, progress).finally(release),
@@ -141,16 +151,18 @@ export class HandOvers {
     }
   }
 
-  /** Whether there is something to hand over. Throws as `checkHandOver` does. */
-  async #isAble(own: OwnBuild, next: CodeIdentity): Promise<boolean> {
+  /** `undefined` when there is nothing to hand over. Throws as `checkHandOver` does. */
+  async #stepTo(own: OwnBuild, next: CodeIdentity): Promise<BuildStep | undefined> {
     const lists = await this.#epochs(own);
     const isOwn = sameCode(own.identity, next);
     checkHandOver(own.job, lists, isOwn ? (inForce(lists, next) ?? next) : own.identity, next);
-    if (!isOwn || inForce(lists, next) !== undefined) return true;
+    const begun = lists.some((list) => list.length > 0 && sameCode(list.at(-1)!, next));
+    if (!isOwn) return { from: own.identity, next, begun };
     for (const job of this.#parts.lineage(own.job)) {
-      if (inForce(await this.#epochs({ ...own, job }), next) !== undefined) return true;
+      const from = inForce(await this.#epochs({ ...own, job }), next);
+      if (from !== undefined) return { from, next, begun };
     }
-    return false;
+    return undefined;
   }
 
   #wanted(nexts: readonly NextBuild[]): Map<string, CodeIdentity> {
@@ -211,20 +223,19 @@ export class HandOvers {
 
   async #work({ over, unchanged }: Wanted, progress: Progress): Promise<HandOverResult> {
     const { builds, snapshot } = this.#parts;
-    const goesOn = builds.some(({ job, identity }) => over.has(job) && sameCode(identity, over.get(job)!));
-    // Of shards that go on at once there is no state exactly at the entry for anybody to read.
-    const before = goesOn ? await snapshot([...over.keys()]) : [];
+    const goesOn = builds.some(({ job, identity }) => over.has(job) && sameCode(identity, over.get(job)!.next));
+    // Of shards that go on at once there is no state exactly at the entry for anybody to read. Behind the first entry it is too late.
+    const toKeep = goesOn ? [...over].filter(([, { begun }]) => !begun).map(([job]) => job) : [];
+    const before = await snapshot(toKeep);
     // That took its time: somebody may have asked another node for another build.
-    if (goesOn) for (const own of builds) if (over.has(own.job)) await this.#isAble(own, over.get(own.job)!);
-    const shards = await this.#settled(over, goesOn ? IN_TURN : Number.POSITIVE_INFINITY, progress);
-    const failed = shards.filter(({ state }) => state === "failed");
-    const [first] = failed;
-    if (first !== undefined) {
-      const { code, detail } = first.error!;
-      throw new TidemarkError(
-        code,
-        `${shards.length - failed.length} of ${shards.length} shards have handed over. ${first.job}/${first.shard}: ${detail}`,
-      );
+    for (const own of builds) if (toKeep.includes(own.job)) await this.#stepTo(own, over.get(own.job)!.next);
+    const all = await this.#settled(over, goesOn ? IN_TURN : Number.POSITIVE_INFINITY, progress);
+    const shards = all.flatMap(({ report }) => (report === undefined ? [] : [report]));
+    const failed = shards.find(({ state }) => state === "failed");
+    if (failed !== undefined) {
+      const { code, detail } = failed.error!;
+      const done = shards.filter(({ state }) => state === "handed-over").length;
+      throw new TidemarkError(code, `${done} of ${all.length} shards have handed over. ${failed.job}/${failed.shard}: ${detail}`);
     }
     const here = [...over.keys()].filter((job) => shards.some((shard) => shard.job === job && shard.here));
     return {
@@ -235,22 +246,17 @@ export class HandOvers {
     };
   }
 
-  /** Has no bound of time, for a backlog may lie before the entries. */
-  async #settled(
-    over: ReadonlyMap<string, CodeIdentity>,
-    inTurn: number,
-    { signal, report }: Progress,
-  ): Promise<readonly HandOverReport[]> {
+  /** Has no bound of time, for a backlog may lie before the entries. Ends early where the partition that decides cannot. */
+  async #settled(over: ReadonlyMap<string, BuildStep>, inTurn: number, { signal, report }: Progress): Promise<readonly HandingOver[]> {
     const { clock } = this.#parts;
     const since = new Map<string, number>();
     const askedAt = new Map<string, number>();
     for (;;) {
       signal.throwIfAborted();
       const shards = await this.#states(over, since);
-      const settled = shards.flatMap(({ report: shard }) => (shard !== undefined && isSettled(shard) ? [shard] : []));
-      report(settled.length, shards.length);
+      report(shards.filter(isOver).length, shards.length);
       const waiting = shards.filter((shard) => (inTurn === Number.POSITIVE_INFINITY ? !isOver(shard) : !this.#isThrough(shard, since)));
-      if (waiting.length === 0) return settled;
+      if (waiting.length === 0 || shards.some((shard) => decides(shard) && isFailed(shard))) return shards;
       await this.#ask(over, waiting, inTurn, askedAt);
       await clock.sleep(POLL_MS);
     }
@@ -258,28 +264,28 @@ export class HandOvers {
 
   /** Asks those whose turn it is, and now and then again: somebody else may own them by now. */
   async #ask(
-    over: ReadonlyMap<string, CodeIdentity>,
+    over: ReadonlyMap<string, BuildStep>,
     waiting: readonly HandingOver[],
     inTurn: number,
     askedAt: Map<string, number>,
   ): Promise<void> {
     const now = this.#parts.clock.monotonic();
+    const undecided = new Set(waiting.filter((shard) => decides(shard) && !hasEntry(shard)).map(({ origin }) => origin));
     const rank = (shard: HandingOver): number => (askedAt.has(turnOf(shard)) ? 0 : shard.isOwned ? 1 : 2);
-    const inOrder = [...waiting].sort((a, b) => rank(a) - rank(b));
+    const inOrder = waiting.filter(({ origin, shard }) => shard === 0 || !undecided.has(origin)).sort((a, b) => rank(a) - rank(b));
     const turn = [...new Set(inOrder.map(turnOf))].slice(0, inTurn);
     const due = turn.filter((name) => now - (askedAt.get(name) ?? Number.NEGATIVE_INFINITY) >= ASK_AGAIN_MS);
     for (const name of due) askedAt.set(name, now);
-    for (const [job, next] of over) {
+    for (const [job, step] of over) {
       const shards = waiting.filter((shard) => shard.origin === job && due.includes(turnOf(shard))).map(({ shard }) => shard);
-      if (shards.length > 0) await this.#parts.ask(job, next, [...new Set(shards)]);
+      if (shards.length > 0) await this.#parts.ask(job, step, [...new Set(shards)]);
     }
   }
 
   /** It goes on, or does not although it had its time. */
   #isThrough(shard: HandingOver, since: Map<string, number>): boolean {
     if (!isOver(shard)) return false;
-    const { job, shard: number, state } = shard.report!;
-    return shard.goesOn || state === "failed" || this.#isFor(`${job}/${number} is over`, GOES_ON_WITHIN_MS, since);
+    return shard.goesOn || isFailed(shard) || this.#isFor(`${shard.job}/${shard.shard} is over`, GOES_ON_WITHIN_MS, since);
   }
 
   /** Whether that was so for so long, by what is asked with the same name. */
@@ -290,11 +296,12 @@ export class HandOvers {
     return now - first >= ms;
   }
 
-  async #states(over: ReadonlyMap<string, CodeIdentity>, since: Map<string, number>): Promise<readonly HandingOver[]> {
+  async #states(over: ReadonlyMap<string, BuildStep>, since: Map<string, number>): Promise<readonly HandingOver[]> {
     const [asked, owners] = await Promise.all([this.#parts.reports(), this.#parts.shards()]);
     return this.#parts.builds.flatMap(({ job: origin, partitions }) => {
-      const next = over.get(origin);
-      if (next === undefined) return [];
+      const step = over.get(origin);
+      if (step === undefined) return [];
+      const { from, next } = step;
       return this.#parts.lineage(origin).flatMap((job) =>
         Array.from({ length: partitions }, (_, shard): HandingOver => {
           const isIt = (report: { readonly job: string; readonly shard: number }): boolean => report.job === job && report.shard === shard;
@@ -303,8 +310,11 @@ export class HandOvers {
           const owner = owners.find(isIt);
           const about = { job, shard, lag: 0, next, here: false } as const;
           const isNext = owner?.build != null && sameCode(owner.build, next);
-          const place = { origin, shard, isOwned: owner !== undefined, goesOn: isNext && owner.status === "running" };
+          const place = { origin, job, shard, isOwned: owner !== undefined, goesOn: isNext && owner.status === "running" };
           if (done === undefined && isNext) return { ...place, report: { ...about, state: "handed-over" } };
+          const third = owner?.build != null && !isNext && !sameCode(owner.build, from) ? owner.build : undefined;
+          if (done === undefined && third !== undefined)
+            return { ...place, report: { ...about, state: "failed", error: overtaken(job, third) } };
           const error = owner?.error;
           if (done !== undefined || error === undefined) return { ...place, report: done ?? reports[0] };
           const isHalted = this.#isFor(`${job}/${shard} is halted`, HALTED_FOR_MS, since);
@@ -319,6 +329,24 @@ export class HandOvers {
     const places = Array.from({ length: partitions }, (_, partition) => ({ job, log, partition }));
     return await Promise.all(places.map((place) => readEpochs(new NatsPartitionLog(this.#parts.nc, log, place.partition), place)));
   }
+}
+
+/** Another hand-over was first. */
+function overtaken(job: string, build: CodeIdentity): ErrorRecord {
+  return new TidemarkError("CODE_UNAVAILABLE", `${job} has gone over to ${codeOf(build)} meanwhile.`).toRecord();
+}
+
+/** Whose entry the others wait for. */
+function decides({ origin, job, shard }: HandingOver): boolean {
+  return job === origin && shard === 0;
+}
+
+function isFailed({ report }: HandingOver): boolean {
+  return report?.state === "failed";
+}
+
+function hasEntry({ report }: HandingOver): boolean {
+  return report?.state === "folding" || report?.state === "handed-over";
 }
 
 function isOver({ report }: HandingOver): boolean {

@@ -32,7 +32,7 @@ import type { Thread } from "../threads/thread-call.ts";
 import type { Verification } from "../verify/verification.ts";
 import type { JobBuild } from "./app-build.ts";
 import type { Config } from "./config.ts";
-import { HandOvers } from "./hand-overs.ts";
+import { type BuildStep, HandOvers } from "./hand-overs.ts";
 import type { HostedShards } from "./hosted-shards.ts";
 import { type FoldedShard, foldToLogEnd } from "./log-end.ts";
 import { checkReplicas, checkServers } from "./nats-safety.ts";
@@ -166,9 +166,9 @@ export class Node {
       }),
       lineage: (job) => this.#lineage(job),
       rolling: parts.rolling,
-      ask: async (job, next, shards) => {
+      ask: async (job, step, shards) => {
         // Whoever did not take it is asked again.
-        await Promise.all([this.#askLineage(job, next, shards).catch(() => {}), this.#askOthers("handOver", [job, next, shards])]);
+        await Promise.all([this.#askLineage(job, step, shards).catch(() => {}), this.#askOthers("handOver", [job, step, shards])]);
       },
       reports: async () => {
         const [own, others] = await Promise.all([this.#handOverReports(), this.#askOthers<HandOverReport[]>("handOvers", [])]);
@@ -214,7 +214,7 @@ export class Node {
       shards: () => this.shardsHere(),
       node: () => nodeState(this),
       setDraining: (draining: boolean) => this.setDraining(this.id, draining),
-      handOver: (job: string, next: CodeIdentity, shards: readonly number[]) => this.#askLineage(job, next, shards),
+      handOver: (job: string, step: BuildStep, shards: readonly number[]) => this.#askLineage(job, step, shards),
       handOvers: () => this.#handOverReports(),
     });
   }
@@ -280,7 +280,7 @@ export class Node {
     jobs: Readonly<Record<string, CodeIdentity>>,
     onProgress: (reports: readonly HandOverReport[]) => void = () => {},
   ): Promise<readonly HandOverReport[]> {
-    for (const [job, next] of Object.entries(jobs)) await this.#askLineage(job, next, undefined);
+    for (const [job, next] of Object.entries(jobs)) await this.#askLineage(job, { next });
     for (;;) {
       const reports = await this.#handOverReports();
       if (reports.every(isSettled)) return reports;
@@ -294,10 +294,10 @@ export class Node {
   }
 
   /** Those of the shards that this node owns; all of them with `undefined`. */
-  async #askLineage(job: string, next: CodeIdentity, shards: readonly number[] | undefined): Promise<void> {
+  async #askLineage(job: string, { from, next }: Partial<BuildStep> & Pick<BuildStep, "next">, shards?: readonly number[]): Promise<void> {
     const names = this.#lineage(job);
     for (const worker of this.#shards.workers) {
-      for (const name of names) await worker.call("hand over", (remote) => remote.handOver(name, next, shards));
+      for (const name of names) await worker.call("hand over", (remote) => remote.handOver(name, next, from, shards));
     }
   }
 

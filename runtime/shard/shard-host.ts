@@ -245,14 +245,15 @@ export class ShardHost {
   }
 
   /**
-   * Asks these shards of a job, or all, as far as this thread owns them, to hand over to `next`; what becomes of it shows in
+   * Asks these shards of a job, or all, as far as this thread owns them and folds them with `from`, or with whatever, to hand over to `next`; what becomes of it shows in
    * `handOvers`. Asked twice, it is done once; one that failed is tried again, and one that this build folds already is left as it is.
    */
-  handOver(job: string, next: CodeIdentity, shards?: readonly number[]): void {
+  handOver(job: string, next: CodeIdentity, from?: CodeIdentity, shards?: readonly number[]): void {
     for (const hosted of this.#hosted) {
       const isMeant = hosted.job === job && (shards?.includes(hosted.partition) ?? true);
       if (!isMeant || hosted.role !== "owner" || hosted.handOver?.failed === false) continue;
-      if (!sameCode(identityOf(hosted.declared, this.#options.codeHash), next)) this.#ask(hosted, next);
+      const own = identityOf(hosted.declared, this.#options.codeHash);
+      if (!sameCode(own, next) && (from === undefined || sameCode(own, from))) this.#ask(hosted, next);
     }
   }
 

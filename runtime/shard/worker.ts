@@ -67,7 +67,7 @@ export interface ShardWorker {
   cancelRestore(job: string, shard: number): void;
   follow(active: Readonly<Record<string, string>>): void;
   /** Asks its shards of the job to hand over to `next`. */
-  handOver(job: string, next: CodeIdentity, shards: readonly number[] | undefined): void;
+  handOver(job: string, next: CodeIdentity, from: CodeIdentity | undefined, shards: readonly number[] | undefined): void;
   handOvers(): HandOverReport[];
   settled(job: string, shard: number): Promise<Outcome<void>>;
   /** See {@link ChangedRows}. */
@@ -132,7 +132,7 @@ async function main(setup: WorkerSetup): Promise<void> {
       }),
     cancelRestore: (job, shard) => opened!.host.cancelRestore(job, shard),
     follow: (active) => opened!.host.follow(active),
-    handOver: (name, next, shards) => opened!.host.handOver(name, next, shards),
+    handOver: (name, next, from, shards) => opened!.host.handOver(name, next, from, shards),
     settled: (job, shard) => outcomeOf(() => opened!.host.settled(job, shard)),
     changedRows(job, shard, since, at) {
       const changed = rowsChanged(opened!.host.changedRows(job, shard), since, at);

@@ -9,13 +9,14 @@ import { UpgradeWorld, V1, V2 } from "../support/upgrade-world.ts";
 const NODES = 3;
 const SHARDS = 2;
 
+const ROLLING = { TIDEMARK_PROFILE: "production", TIDEMARK_ROLLING_UPGRADE: "on" };
+
 test("the old build goes on in nodes that start with a new one, until all shards go over to it at once", {
   timeout: 240_000,
 }, async (t) => {
   const world = await UpgradeWorld.start(t);
   const [v1, v2] = [world.build(V1), world.build(V2)];
-  const env = { TIDEMARK_PROFILE: "production", TIDEMARK_ROLLING_UPGRADE: "on" };
-  const cluster = new ClusterNodes(t, { app: v1, natsUrl: world.natsUrl, env });
+  const cluster = new ClusterNodes(t, { app: v1, natsUrl: world.natsUrl, env: ROLLING });
   for (let i = 0; i < NODES; i++) cluster.start(i);
   await cluster.untilSettled(SHARDS);
   let done = false;
@@ -59,5 +60,32 @@ test("the old build goes on in nodes that start with a new one, until all shards
   ]);
   assert.match((await world.upgrade(cluster.nodes[0]!, v2, "--force")).stderr, /counts: this build runs already/);
   for (let i = 0; i < NODES; i++) await cluster.stop(i);
+  assert.doesNotMatch(cluster.log, /deleted|halted/);
+});
+
+test("a hand-over during which all nodes died, behind the entry of the first shard, is finished by the build that follows", {
+  timeout: 240_000,
+}, async (t) => {
+  const world = await UpgradeWorld.start(t);
+  const [v1, v2] = [world.build(V1), world.build(V2)];
+  const cluster = new ClusterNodes(t, { app: v1, natsUrl: world.natsUrl, env: ROLLING });
+  await cluster.start(0).ready;
+  await cluster.untilSettled(SHARDS);
+  await world.hit(20);
+  await world.untilOutputs(20);
+  await cluster.stop(0);
+  await world.appendEpoch(v2, 0);
+  await world.hit(20);
+  for (const i of [0, 1]) cluster.start(i, v2);
+  while ((await world.epochs()).some((versions) => versions.at(-1) !== 2)) await pause(100);
+  // A shard that waits for the threads of its build says so until it is there.
+  while ((await cluster.reports()).flat().some(({ build }) => build?.version !== 2)) await pause(100);
+  await cluster.untilSettled(SHARDS);
+  await world.hit(20);
+  assert.deepEqual(world.assertCounted(await world.untilOutputs(world.hits)), [
+    [1, 2],
+    [1, 2],
+  ]);
+  assert.match(cluster.log, /counts was handing over to .*: that is finished now/);
   assert.doesNotMatch(cluster.log, /deleted|halted/);
 });

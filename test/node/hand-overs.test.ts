@@ -1,4 +1,4 @@
-/** Two builds ask to follow at the same moment: one of them is refused before anything is appended. */
+/** Two builds ask to follow at the same moment: one of them follows in all partitions, and the other in none. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
@@ -10,7 +10,7 @@ import meter from "../../actors/meter/meter.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { isTidemarkError } from "../../runtime/errors.ts";
 import { NatsPartitionLog } from "../../runtime/log/nats-partition-log.ts";
-import { HandOvers } from "../../runtime/node/hand-overs.ts";
+import { type BuildStep, HandOvers } from "../../runtime/node/hand-overs.ts";
 import { Operations } from "../../runtime/node/operations.ts";
 import { identityFor } from "../support/entries.ts";
 import { startTestNats } from "../support/nats.ts";
@@ -33,7 +33,7 @@ test("of two builds that ask at the same moment one is refused, and who was refu
     clock: systemClock,
     operations,
     builds: [{ job: "meter", log: "meter", partitions: 1, identity: own }],
-    ask: async (_job, build) => void asked.push(build),
+    ask: async (_job, { next: build }) => void asked.push(build),
     reports: async () => asked.map((build) => ({ job: "meter", shard: 0, state: "handed-over", lag: 0, next: build, here: true })),
     shards: async () => [],
     lineage: (job) => [job],
@@ -51,3 +51,55 @@ test("of two builds that ask at the same moment one is refused, and who was refu
   await operations.ended((await begin(2)).id);
   assert.equal(asked.at(-1)!.codeHash, "build 2");
 });
+
+for (const rolling of [true, false]) {
+  test(`of two builds that two nodes are asked for at the same moment one follows everywhere, ${rolling ? "in turn" : "at once"}`, {
+    timeout: 60_000,
+  }, async (t) => {
+    const nats = await startTestNats(t);
+    const nc = await connect({ servers: nats.url });
+    t.after(() => nc.close());
+    const logs = [0, 1, 2].map((partition) => new NatsPartitionLog(nc, "meter", partition));
+    const manager = await jetstreamManager(nc);
+    for (const [partition, { stream }] of logs.entries()) await manager.streams.add({ name: stream, subjects: [`meter.p${partition}.>`] });
+    const first = identityFor(meter);
+    const next = (version: number): CodeIdentity => ({ ...first, version: first.version + version, codeHash: `build ${version}` });
+    const append = (partition: number, build: CodeIdentity, last: number) =>
+      logs[partition]!.append(epochSubject("meter", partition, "meter"), Buffer.from(writeEpoch(build, last, last === 0 ? 1 : undefined)));
+    const folds = logs.map(() => first);
+    for (const partition of logs.keys()) await append(partition, first, 0);
+    const over: { readonly shard: number; readonly next: CodeIdentity }[] = [];
+    // Owners that take their time, the later ones less than the first.
+    const ask = async (_job: string, { from, next: build }: BuildStep, shards: readonly number[]): Promise<void> => {
+      for (const shard of shards) {
+        await new Promise((resolve) => setTimeout(resolve, 30 - 10 * shard));
+        if (folds[shard]!.codeHash !== from.codeHash) continue;
+        folds[shard] = build;
+        over.push({ shard, next: build });
+        await append(shard, build, (await logs[shard]!.lastOn(epochSubject("meter", shard, "meter")))!.sequence);
+      }
+    };
+    const asked = [1, 2].map(async (version) => {
+      const operations = new Operations(systemClock);
+      const handOvers = new HandOvers({
+        nc,
+        clock: systemClock,
+        operations,
+        builds: [{ job: "meter", log: "meter", partitions: logs.length, identity: rolling ? next(version) : first }],
+        ask,
+        reports: async () => (rolling ? [] : over.map((one) => ({ job: "meter", state: "handed-over", lag: 0, here: true, ...one }))),
+        shards: async () => folds.map((build, shard) => ({ job: "meter", shard, status: "running", build })),
+        lineage: (job) => [job],
+        rolling,
+        snapshot: async () => [],
+      });
+      return await operations.ended((await handOvers.begin([{ job: "meter", log: "meter", identity: next(version) }], "test")).id);
+    });
+    const ended = await Promise.all(asked);
+    const failed = ended.find((one) => one?.status === "failed");
+    assert.deepEqual(new Set(ended.map((one) => one?.status)), new Set(["succeeded", "failed"]));
+    assert.equal(failed?.error?.code, "CODE_UNAVAILABLE");
+    assert.equal(over.length, logs.length);
+    assert.equal(new Set(folds.map(({ codeHash }) => codeHash)).size, 1);
+  });
+}
