@@ -14,7 +14,10 @@ export const SCORE_MODEL = "score";
 export const Reading = Type.Object({ deviceId: Type.String(), value: Type.Number() });
 export const Features = Type.Object({ value: Type.Number(), count: Type.Integer(), total: Type.Number(), mean: Type.Number() });
 
-/** By the event's own value, from 0 to 99, so that replays agree; `timeout` is of a call, from the log time at which it was asked for. */
+/**
+ * By the event's own value, from 0 to 99, so that replays agree. Ids are remembered for minutes, so that state comes to rest while
+ * it is measured. `timeout` is of a call, from the log time at which it was asked for.
+ */
 export function scorerJob(every: number, timeout: string): Job {
   const scorer = actor("scorer", {
     in: { reading: stream("bench.reading", { schema: Reading }) },
@@ -40,5 +43,5 @@ export function scorerJob(every: number, timeout: string): Job {
       },
     },
   });
-  return job("bench", { log: "bench", actors: [scorer], outOfOrderness: "10s", allowedLateness: "5m", dedupeHorizon: "1h", idle: "hold" });
+  return job("bench", { log: "bench", actors: [scorer], outOfOrderness: "10s", allowedLateness: "2m", dedupeHorizon: "3m", idle: "hold" });
 }

@@ -151,7 +151,7 @@ export class LoadedNode {
     const { notice } = this.#options;
     const folderOf = (job: string, partition: number): string => dataDir.shardFolder(job, partition);
     const isHere = (job: string, partition: number): boolean => cluster.isHere(job, partition);
-    const reads = new ShardReads({ nc, cluster, reader: this.#reader, folderOf, isHere });
+    const reads = new ShardReads({ nc, cluster, clock: systemClock, reader: this.#reader, folderOf, isHere });
     const history = this.#historyOf(dataDir, nats, nc, kept, reads);
     const verification = this.#verificationOf(dataDir, nats, kept, shards, () => [...jobs, ...begun]);
     const ownerOf = (job: string, shard: number): string | undefined => cluster.ownerOf(job, shard);

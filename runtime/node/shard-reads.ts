@@ -3,9 +3,10 @@
  * that of the owner. A read is as good as the owner's last commit.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { Clock } from "../clock.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { askNode, type NodeMethods } from "../cluster/node-calls.ts";
-import { TidemarkError } from "../errors.ts";
+import { isTidemarkError, TidemarkError } from "../errors.ts";
 import { type Outcome, outcomeValue } from "../threads/outcome.ts";
 import type { Thread } from "../threads/thread-call.ts";
 import type { Reads, ShardFolder, StateReader } from "./state-reader.ts";
@@ -24,11 +25,15 @@ export type Consistency = "latest" | "any";
 export interface ShardReadsParts {
   readonly nc: NatsConnection;
   readonly cluster: Cluster;
+  readonly clock: Clock;
   readonly reader: Thread<StateReader>;
   readonly folderOf: (job: string, partition: number) => string;
   /** Whether a copy runs on this node. */
   readonly isHere: (job: string, partition: number) => boolean;
 }
+
+const CHANGES_HANDS_MS = 1_000;
+const LOOK_AGAIN_MS = 50;
 
 export class ShardReads {
   readonly #parts: ShardReadsParts;
@@ -37,13 +42,29 @@ export class ShardReads {
     this.#parts = parts;
   }
 
-  /** Throws NODE_UNREACHABLE where the owner does not answer or there is none, and what the read throws. */
+  /**
+   * Throws NODE_UNREACHABLE where the owner does not answer or there is none, and what the read throws. A shard that changes hands is
+   * looked for again meanwhile, for up to a second.
+   */
   async read<K extends ShardRead>(
     method: K,
     place: Place<K>,
     rest: Rest<K>,
     consistency: Consistency = "latest",
   ): Promise<ReturnType<Reads[K]>> {
+    const { clock } = this.#parts;
+    const until = clock.monotonic() + CHANGES_HANDS_MS;
+    for (;;) {
+      try {
+        return await this.#readNow(method, place, rest, consistency);
+      } catch (error) {
+        if (!isTidemarkError(error, "NODE_UNREACHABLE") || clock.monotonic() >= until) throw error;
+        await clock.sleep(LOOK_AGAIN_MS);
+      }
+    }
+  }
+
+  async #readNow<K extends ShardRead>(method: K, place: Place<K>, rest: Rest<K>, consistency: Consistency): Promise<ReturnType<Reads[K]>> {
     const { nc, cluster, isHere } = this.#parts;
     const { job, partition } = place as ShardPlace;
     const local = cluster.owns(job, partition) || (consistency === "any" && isHere(job, partition));

@@ -3,7 +3,8 @@
  *
  * Each commit group is told of as it is sealed and known by its state hash. A snapshot is of some commit at or behind
  * its request; a row that changed later may stand in the list too, for its value is read as of the snapshot. Behind
- * the snapshot the list begins anew with the groups sealed since: so the newest of them are remembered one by one.
+ * the snapshot the list begins anew with the groups sealed since: so the newest of them are remembered one by one, until a
+ * snapshot of a later commit counts.
  *
  * Bounded: with too many changed rows the list is given up, and the next snapshot is a base.
  */
@@ -18,7 +19,7 @@ export interface ChangeBounds {
   readonly recentRows: number;
 }
 
-const BOUNDS: ChangeBounds = { rows: 500_000, recentRows: 1_000_000 };
+const BOUNDS: ChangeBounds = { rows: 500_000, recentRows: 500_000 };
 
 interface Group {
   readonly stateHash: string;
@@ -84,6 +85,7 @@ export class ChangedRows {
   /** The snapshot of the commit `at` counts. */
   taken(at: string): void {
     if (this.#pending?.stateHash !== at) return;
+    this.#forgetBefore(at);
     this.#since = at;
     this.#changed = this.#pending.changed;
     this.#pending = undefined;
@@ -91,6 +93,12 @@ export class ChangedRows {
     if (this.#changed.size <= this.#bounds.rows) return;
     this.#since = undefined;
     this.#changed = new Set();
+  }
+
+  /** Nobody asks for what was sealed before a snapshot. */
+  #forgetBefore(at: string): void {
+    const index = this.#recent.findLastIndex((group) => group.stateHash === at);
+    for (const { keys } of this.#recent.splice(0, Math.max(index, 0))) this.#recentRows -= keys.length;
   }
 
   #add(to: Set<string>, keys: readonly string[]): void {

@@ -12,7 +12,7 @@ import { mulberry32 } from "../../actors/random.ts";
 import { type FoldedCases, findingsOf, foldCases, type Line } from "./folded.ts";
 
 const EVENTS = Number(process.env.CASES_EVENTS ?? 2_500);
-const RUNS = Number(process.env.CASES_RUNS ?? 4);
+const RUNS = Number(process.env.CASES_RUNS ?? 2);
 const SEED = Number(process.env.CASES_SEED ?? Math.floor(Math.random() * 1e9));
 const START = Date.UTC(2026, 0, 5);
 const PARTITIONS = 2;

@@ -13,6 +13,7 @@ import { runCli, runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent, T0 } from "../support/entries.ts";
 import { startTestNats } from "../support/nats.ts";
 import { NodeProcess, sequenceOf, untilShards } from "../support/node-process.ts";
+import { wide } from "../support/wide.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const KEYS = 40;
@@ -253,7 +254,7 @@ suite("a replay", { timeout: 600_000 }, () => {
     assert.deepEqual(await streamsOf("accounts-other"), []);
   });
 
-  test("of a range of log time gives what was published of it", async () => {
+  wide("of a range of log time gives what was published of it", async () => {
     const entry = await jsm.streams.getMessage("accounts-1", { seq: 20 });
     const { code, diff, partitions } = await replay([v1, "--no-publish", "--from", entry!.time.toISOString()]);
     assert.equal(code, 0);

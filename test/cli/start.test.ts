@@ -11,6 +11,7 @@ import { after, before, suite, test } from "node:test";
 import { runningServerUrl } from "../../runtime/node/nats-server.ts";
 import { runPiped, startCli } from "../support/cli-run.ts";
 import { cloudEvent } from "../support/entries.ts";
+import { wide } from "../support/wide.ts";
 
 /** Lines of all samples. */
 const SAMPLE_EVENTS = 14_848;
@@ -86,17 +87,17 @@ suite("with tokens for the API", () => {
     writeFileSync(tokens, `start:viewer:${hash}\n`, { mode: 0o600 });
   });
 
-  test("and one for itself it follows its node to the end of the samples", { timeout: 180_000 }, async (t) => {
+  wide("and one for itself it follows its node to the end of the samples", { timeout: 180_000 }, async (t) => {
     const { code, stdout, stderr } = await startCli(t, ["start", "--exit"], { ...withTokens, TIDEMARK_TOKEN: "a-viewer" }).ended;
     assert.equal(code, 0, stderr);
     assert.equal((JSON.parse(stdout.trim().split("\n").at(-1)!) as { published: number }).published, SAMPLE_EVENTS);
   });
 
-  for (const [what, token, says] of [
-    ["none", "", /CONFIG_INVALID: TIDEMARK_API_TOKENS is set, .* give one of the role viewer in TIDEMARK_TOKEN\./],
-    ["a wrong one", "another", /UNAUTHENTICATED: The token is not one of this node's\. Give a token with .*TIDEMARK_TOKEN\./],
+  for (const [what, run, token, says] of [
+    ["none", test, "", /CONFIG_INVALID: TIDEMARK_API_TOKENS is set, .* give one of the role viewer in TIDEMARK_TOKEN\./],
+    ["a wrong one", wide, "another", /UNAUTHENTICATED: The token is not one of this node's\. Give a token with .*TIDEMARK_TOKEN\./],
   ] as const) {
-    test(`and ${what} for itself it says so and ends, instead of waiting for ever`, { timeout: 180_000 }, async (t) => {
+    run(`and ${what} for itself it says so and ends, instead of waiting for ever`, { timeout: 180_000 }, async (t) => {
       const { code, stdout, stderr } = await startCli(t, ["start", "--exit"], { ...withTokens, TIDEMARK_TOKEN: token }).ended;
       assert.deepEqual([code, stdout], [1, ""]);
       assert.match(stderr, says);

@@ -12,7 +12,7 @@ import { everyOperator } from "../support/operators-app.ts";
 import { wide } from "../support/wide.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000);
-const KILLS = Number(process.env.CRASH_KILLS ?? 3);
+const KILLS = Number(process.env.CRASH_KILLS ?? 2);
 const BROKER_RESTARTS = Number(process.env.CRASH_BROKER_RESTARTS ?? 1);
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1e9));
 const OPTIONS = { seed: SEED, events: EVENTS, kills: KILLS, brokerRestarts: BROKER_RESTARTS };
@@ -81,7 +81,7 @@ test(`two jobs on one log, cells of every kind, redrives: ${WHAT}`, async (t) =>
 });
 
 test(`an operator of every kind: ${WHAT}`, async (t) => {
-  const run = await crashRun(t, OPERATORS, OPTIONS);
+  const run = await crashRun(t, OPERATORS, { ...OPTIONS, events: EVENTS / 2 });
   const [job] = OPERATORS.jobs;
   await run.stop();
   await t.test("the outputs are what a fresh fold of the same log gives, byte for byte", async (s) => {

@@ -4,7 +4,7 @@ import { assertEachAnsweredOnce, effectsScenario, startLookup } from "../support
 import { assertEqualsFreshFold, assertReplays, assertStateEqualsFreshFold, crashRun } from "../support/crash-run.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 4_000) / 8;
-const KILLS = Number(process.env.CRASH_KILLS ?? 3);
+const KILLS = Number(process.env.CRASH_KILLS ?? 2);
 const BROKER_RESTARTS = Number(process.env.CRASH_BROKER_RESTARTS ?? 1);
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1e9));
 const OPTIONS = { seed: SEED, events: EVENTS, kills: KILLS, brokerRestarts: BROKER_RESTARTS };

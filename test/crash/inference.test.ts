@@ -7,7 +7,7 @@ import { assertOneResultEach, inferenceScenario, startJudge } from "../support/c
 import { assertEqualsFreshFold, assertReplays, assertStateEqualsFreshFold, crashRun } from "../support/crash-run.ts";
 
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 500) * 0.4;
-const KILLS = Number(process.env.CRASH_KILLS ?? 3);
+const KILLS = Number(process.env.CRASH_KILLS ?? 2);
 const BROKER_RESTARTS = Number(process.env.CRASH_BROKER_RESTARTS ?? 1);
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1e9));
 const OPTIONS = { seed: SEED, events: EVENTS, kills: KILLS, brokerRestarts: BROKER_RESTARTS };

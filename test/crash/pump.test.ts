@@ -7,7 +7,7 @@ import { assertEqualsFreshFold, assertStateEqualsFreshFold } from "../support/cr
 import { SPAN_MS, spans, visitors } from "../support/pump-app.ts";
 
 const events = Number(process.env.CRASH_EVENTS ?? 3_000);
-const kills = Number(process.env.CRASH_KILLS ?? 3);
+const kills = Number(process.env.CRASH_KILLS ?? 2);
 const brokerRestarts = Number(process.env.CRASH_BROKER_RESTARTS ?? 1);
 const seed = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1e9));
 
