@@ -83,6 +83,7 @@ export function nodeRoutes(node: Node): readonly Route[] {
 /** Throws 404 for a node that is no member, 409 where nobody is left to take its shards. */
 async function setDraining(node: Node, name: string, draining: boolean): Promise<NodeState> {
   if (!node.cluster.members.records().some((record) => record.node === name)) throw notFound(`There is no node "${name}".`);
+  if (draining) await node.cluster.members.lookAgain();
   const others = node.cluster.members.records().filter((record) => record.node !== name && record.state === "active");
   if (draining && others.length === 0) throw new HttpProblem(409, "NO_OTHER_NODE", `Nobody is there to take the shards of ${name}.`);
   return await node.setDraining(name, draining);

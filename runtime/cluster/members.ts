@@ -52,6 +52,12 @@ export class Members {
     return [this.own, ...this.others()];
   }
 
+  /** Reads anew what the others say of themselves: news of them may be on its way. */
+  async lookAgain(): Promise<void> {
+    const { bucket } = this.#options;
+    await Promise.all(this.others().map(({ node }) => bucket.refresh(node)));
+  }
+
   others(): readonly NodeRecord[] {
     const { bucket, node, clock, leaseMs } = this.#options;
     const since = clock.monotonic() - leaseMs * MEMBER_LEASES;

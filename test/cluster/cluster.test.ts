@@ -77,7 +77,8 @@ test("any node answers for any shard, and takes a snapshot of all", { timeout: 2
     ).size < 2
   );
   const keysAt = async (url: string) => (await getJson<{ readonly items: readonly string[] }>(`${url}/v1/actors/meter?limit=1000`)).items;
-  // What is read is committed: a moment behind what is folded.
+  // What is read is committed: a moment behind what is folded, and a snapshot waits for that.
+  await succeeds(urls[1]!, "snapshots", { job: job.name });
   const sent = new Set(lines.map(METER.keyOf)).size;
   let keys = await keysAt(urls[0]!);
   for (; keys.length < sent; keys = await keysAt(urls[0]!)) await pause(100);
@@ -93,7 +94,6 @@ test("any node answers for any shard, and takes a snapshot of all", { timeout: 2
     ["n0", 1],
     ["n1", 1],
   ]);
-  await succeeds(urls[1]!, "snapshots", { job: job.name });
   const { items } = await getJson<{ readonly items: readonly { readonly id: string }[] }>(`${urls[0]}/v1/snapshots`);
   assert.equal(items.length, 1);
   // Of the two shards one is put back here, the other where its owner is.

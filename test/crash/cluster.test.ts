@@ -21,13 +21,13 @@ test(`kills, stops and freezes of nodes and servers, and the loss of a majority 
   tell(t, await clusterRun(t, { ...SMALL, kinds: OF_PROCESSES, rounds: 2, losesMajority: true }));
 });
 
-test(`cuts and delay of the network, ${ROUNDS ?? 3} rounds, ${WHAT}`, {
+test(`cuts and delay of the network, ${ROUNDS ?? 2} rounds, ${WHAT}`, {
   timeout: 40 * 60_000,
   skip: whyNoNetwork() ?? false,
 }, async (t) => {
   const run =
     ROUNDS === undefined
-      ? { ...SMALL, kinds: OF_NETWORKS, rounds: 3, losesMajority: false }
+      ? { ...SMALL, kinds: OF_NETWORKS, rounds: 2, losesMajority: false }
       : { ...SMALL, kinds: ALL_FAULTS, rounds: ROUNDS, losesMajority: true, longestMs: LONGEST_MS };
   tell(t, await inOwnNetwork<ClusterRunOptions, ClusterRun>(t, RUN_MAIN, run));
 });

@@ -17,7 +17,7 @@ import { type PlainOutputs, plainLogins } from "./plain-logins.ts";
 import { plainUsers } from "./plain-users.ts";
 import { unfedByUser } from "./unfed.ts";
 
-const RUNS = Number(process.env.LOGINS_RUNS ?? 6);
+const RUNS = Number(process.env.LOGINS_RUNS ?? 3);
 const SEED = Number(process.env.LOGINS_SEED ?? Math.floor(Math.random() * 1e9));
 const START = Date.UTC(2026, 2, 2);
 const MINUTE = 60_000;

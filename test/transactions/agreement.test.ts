@@ -17,7 +17,7 @@ import { expectedOf, findings } from "./oracle.ts";
 
 const README = readFileSync(new URL("../../actors/transactions/README.md", import.meta.url), "utf8");
 const EVENTS = Number(process.env.TRANSACTIONS_EVENTS ?? 900);
-const RUNS = Number(process.env.TRANSACTIONS_RUNS ?? 4);
+const RUNS = Number(process.env.TRANSACTIONS_RUNS ?? 2);
 const EDGE_RUNS = 20 * RUNS;
 const SEED = Number(process.env.TRANSACTIONS_SEED ?? Math.floor(Math.random() * 1e9));
 const START = Date.UTC(2026, 1, 3, 22);
