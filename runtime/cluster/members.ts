@@ -39,6 +39,7 @@ export class Members {
   readonly #options: MembersOptions;
   readonly #startedAt: number;
   #saidAt = Number.NEGATIVE_INFINITY;
+  #saying: Promise<void> = Promise.resolve();
   #said = "";
   #gone = false;
 
@@ -113,10 +114,16 @@ export class Members {
     });
   }
 
-  /** Fails with what made NATS unreachable. */
-  async say(): Promise<void> {
+  /** One behind the other, so that what is said last stands. Fails with what made NATS unreachable. */
+  say(): Promise<void> {
+    const said = this.#saying.then(() => this.#sayNow());
+    this.#saying = said.catch(() => {});
+    return said;
+  }
+
+  async #sayNow(): Promise<void> {
     if (this.#gone) return;
-    const { bucket, node, clock } = this.#options;
+    const { bucket, node, session, clock } = this.#options;
     const record = this.own;
     this.#refuseOther(bucket.get(node)?.record);
     try {
@@ -124,7 +131,10 @@ export class Members {
     } catch (error) {
       if (!isTidemarkError(error, "LOG_CONFLICT")) throw error;
       await bucket.refresh(node);
-      this.#refuseOther(bucket.get(node)?.record);
+      const found = bucket.get(node);
+      this.#refuseOther(found?.record);
+      // A write of its own of which no answer came; another process's is left alone.
+      if (found?.record?.session === session) await bucket.write(node, record, found.revision);
     }
     this.#said = JSON.stringify(record);
     this.#saidAt = clock.monotonic();
@@ -133,6 +143,7 @@ export class Members {
   /** The node is no member any more. */
   async depart(): Promise<void> {
     this.#gone = true;
+    await this.#saying;
     const { bucket, node, session } = this.#options;
     const seen = bucket.get(node);
     if (seen?.record?.session === session) await bucket.delete(node, seen.revision);
