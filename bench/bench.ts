@@ -149,7 +149,12 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
       await failover({ ...load, name: "the owner is told to end, with standbys", fault: "stop", standbys: true }),
     ];
   },
-  rolling: async () => [await rolling({ name: "three nodes, a new build", rate: full ? 2_000 : 1_000, upgrades: full ? 5 : 1 })],
+  rolling: async () => {
+    const rows: Row[] = [];
+    for (const rate of full ? [2_000, 5_000] : [1_000])
+      rows.push(await rolling({ name: `three nodes, a new build, ${rate} events/s`, rate, upgrades: full ? 5 : 1 }));
+    return rows;
+  },
   cluster: async () => {
     const rows: Row[] = [];
     for (const app of ["one-in-100", "every-event"] as const) {

@@ -5,7 +5,7 @@
  *   asked ──▶ checked against every partition ──▶ entries appended ──▶ folded up to them
  *
  * Where the build that follows runs on the node that is asked, each shard goes on with it there and then, and a snapshot was taken
- * before: {@link IN_TURN} at a time, for each is quiet until it goes on, and many at once hold each other up. Else the nodes stay up and answer, their shards stopped, until the next build takes their place; what the shards came to
+ * before: one at a time, with its generations' own, for each is quiet until it goes on, and many at once hold each other up. Else the nodes stay up and answer, their shards stopped, until the next build takes their place; what the shards came to
  * is kept as a snapshot.
  *
  * Nothing is appended before every job was found able to hand over. Of two builds that are asked for at once, on whichever nodes, the
@@ -84,8 +84,6 @@ const HALTED_FOR_MS = 30_000;
 /** So long the next ones wait for a shard that has handed over and does not go on. */
 const GOES_ON_WITHIN_MS = 10_000;
 const RESUME_RETRY_MS = 1_000;
-/** Shards, each with its generations' own, that hand over at a time where they go on at once. */
-const IN_TURN = 1;
 const WHO_RESUMES = "cut-off hand-over";
 
 interface Wanted {
@@ -229,7 +227,7 @@ export class HandOvers {
     const before = await snapshot(toKeep);
     // That took its time: somebody may have asked another node for another build.
     for (const own of builds) if (toKeep.includes(own.job)) await this.#stepTo(own, over.get(own.job)!.next);
-    const all = await this.#settled(over, goesOn ? IN_TURN : Number.POSITIVE_INFINITY, progress);
+    const all = await this.#settled(over, goesOn, progress);
     const shards = all.flatMap(({ report }) => (report === undefined ? [] : [report]));
     const failed = shards.find(({ state }) => state === "failed");
     if (failed !== undefined) {
@@ -247,7 +245,7 @@ export class HandOvers {
   }
 
   /** Has no bound of time, for a backlog may lie before the entries. Ends early where the partition that decides cannot. */
-  async #settled(over: ReadonlyMap<string, BuildStep>, inTurn: number, { signal, report }: Progress): Promise<readonly HandingOver[]> {
+  async #settled(over: ReadonlyMap<string, BuildStep>, inTurn: boolean, { signal, report }: Progress): Promise<readonly HandingOver[]> {
     const { clock } = this.#parts;
     const since = new Map<string, number>();
     const askedAt = new Map<string, number>();
@@ -255,7 +253,7 @@ export class HandOvers {
       signal.throwIfAborted();
       const shards = await this.#states(over, since);
       report(shards.filter(isOver).length, shards.length);
-      const waiting = shards.filter((shard) => (inTurn === Number.POSITIVE_INFINITY ? !isOver(shard) : !this.#isThrough(shard, since)));
+      const waiting = shards.filter((shard) => !(inTurn ? this.#isThrough(shard, since) : isOver(shard)));
       if (waiting.length === 0 || shards.some((shard) => decides(shard) && isFailed(shard))) return shards;
       await this.#ask(over, waiting, inTurn, askedAt);
       await clock.sleep(POLL_MS);
@@ -266,14 +264,14 @@ export class HandOvers {
   async #ask(
     over: ReadonlyMap<string, BuildStep>,
     waiting: readonly HandingOver[],
-    inTurn: number,
+    inTurn: boolean,
     askedAt: Map<string, number>,
   ): Promise<void> {
     const now = this.#parts.clock.monotonic();
     const undecided = new Set(waiting.filter((shard) => decides(shard) && !hasEntry(shard)).map(({ origin }) => origin));
     const rank = (shard: HandingOver): number => (askedAt.has(turnOf(shard)) ? 0 : shard.isOwned ? 1 : 2);
     const inOrder = waiting.filter(({ origin, shard }) => shard === 0 || !undecided.has(origin)).sort((a, b) => rank(a) - rank(b));
-    const turn = [...new Set(inOrder.map(turnOf))].slice(0, inTurn);
+    const turn = [...new Set(inOrder.map(turnOf))].slice(0, inTurn ? 1 : undefined);
     const due = turn.filter((name) => now - (askedAt.get(name) ?? Number.NEGATIVE_INFINITY) >= ASK_AGAIN_MS);
     for (const name of due) askedAt.set(name, now);
     for (const [job, step] of over) {

@@ -1,6 +1,6 @@
 /** Who counts as a member, by the observer's own clock, and what becomes of the record of a node that is gone. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { connect } from "@nats-io/transport-node";
 import { Members } from "../../runtime/cluster/members.ts";
 import { type NodeRecord, newsOfNode, readRecord } from "../../runtime/cluster/records.ts";
@@ -11,7 +11,7 @@ import { startTestNats } from "../support/nats.ts";
 
 const LEASE_MS = 2_000;
 
-test("a node that is silent is no member after three leases, and forgotten after an hour", { timeout: 60_000 }, async (t) => {
+async function nodes(t: TestContext) {
   const nats = await startTestNats(t);
   const nc = await connect({ servers: nats.url });
   const open: WatchedBucket<NodeRecord>[] = [];
@@ -20,7 +20,7 @@ test("a node that is silent is no member after three leases, and forgotten after
     await nc.close();
     await stopping;
   });
-  const node = async (name: string, clock: ManualClock) => {
+  return async (name: string, clock: ManualClock) => {
     const bucket = await WatchedBucket.open<NodeRecord>({
       nc,
       name: "tidemark-nodes",
@@ -34,6 +34,20 @@ test("a node that is silent is no member after three leases, and forgotten after
     const onTaken = () => assert.fail("no other process has this id");
     return { bucket, members: new Members({ bucket, node: name, session: name, zone: "", clock, leaseMs: LEASE_MS, onTaken }) };
   };
+}
+
+test("what a node says last stands, though it says it while the one before is on its way", { timeout: 60_000 }, async (t) => {
+  const { bucket, members } = await (await nodes(t))("n", new ManualClock());
+  await members.say();
+  const before = members.say();
+  members.state = "draining";
+  await Promise.all([before, members.say()]);
+  const { payload } = await bucket.records.read("n");
+  assert.equal((JSON.parse(Buffer.from(payload!).toString()) as NodeRecord).state, "draining");
+});
+
+test("a node that is silent is no member after three leases, and forgotten after an hour", { timeout: 60_000 }, async (t) => {
+  const node = await nodes(t);
   const clock = new ManualClock();
   const gone = await node("gone", new ManualClock());
   await gone.members.say();
