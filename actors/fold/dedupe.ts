@@ -8,7 +8,7 @@
  * index alone; one is read where it names the id that is asked for.
  */
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
-import { PageIndex } from "./page-index.ts";
+import { PageIndex } from "./dedupe-index.ts";
 
 export const PAGE_IDS = 64;
 const WORDS = 10;
